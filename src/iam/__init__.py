@@ -1,0 +1,1 @@
+"""Hanzo IAM: the session-centred identity server."""

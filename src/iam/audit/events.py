@@ -1,0 +1,82 @@
+"""Writing and reading events."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Row, insert, select
+
+from iam.db.tables import event as table
+from iam.kernel.clock import Instant
+from iam.kernel.events import Actor, Event, Origin
+
+MAXIMUM_PAGE = 200
+
+
+def append(connection: Connection, events: Iterable[Event]) -> None:
+    """Write events in the caller's transaction: they exist exactly if what they tell of does."""
+    rows = [
+        {
+            "id": event.id,
+            "at": event.at,
+            "type": event.type,
+            "actor": event.actor,
+            "organization": event.organization,
+            "user_name": event.user,
+            "application": event.application,
+            "session_id": event.session,
+            "reason": event.reason,
+            "ip": event.origin.ip,
+            "user_agent": event.origin.user_agent,
+            "data": dict(event.data),
+        }
+        for event in events
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def list_events(
+    connection: Connection,
+    *,
+    organization: str | None,
+    type_: str | None = None,
+    user: str | None = None,
+    application: str | None = None,
+    session: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> tuple[Event, ...]:
+    """Events, newest first. `organization` None means all of the installation.
+
+    Args:
+        before: an event ID; the page starts with the next older one (keyset paging).
+        limit: at most `MAXIMUM_PAGE`.
+    """
+    query = select(table).order_by(table.c.id.desc()).limit(min(limit, MAXIMUM_PAGE))
+    for column, value in (
+        (table.c.organization, organization),
+        (table.c.type, type_),
+        (table.c.user_name, user),
+        (table.c.application, application),
+        (table.c.session_id, session),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return tuple(_event(row) for row in connection.execute(query))
+
+
+def _event(row: Row[tuple[object, ...]]) -> Event:
+    return Event(
+        id=row.id,
+        at=Instant(row.at),
+        type=row.type,
+        actor=Actor(row.actor),
+        organization=row.organization,
+        user=row.user_name,
+        application=row.application,
+        session=row.session_id,
+        reason=row.reason,
+        origin=Origin(ip=row.ip, user_agent=row.user_agent),
+        data=row.data,
+    )

@@ -1,0 +1,170 @@
+"""Two databases, one way to use them: `read(work)` and `write(work)`.
+
+`work` is a function of a connection. What it returns is returned after the commit; if it raises,
+nothing was written. It may be run again when the database asked for that (a deadlock between two
+nodes), so it must not do anything but talk to its connection.
+"""
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from iam.kernel.errors import Unavailable
+
+Result = TypeVar("Result")
+Work = Callable[[Connection], Result]
+
+# SQLite before this can corrupt a WAL file that two connections write at the same instant.
+SAFE_SQLITE = (3, 51, 3)
+_ATTEMPTS = 4
+# PostgreSQL: serialization_failure, deadlock_detected. Both rolled everything back: safe to repeat.
+_REPEATABLE_STATES = frozenset({"40001", "40P01"})
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database does not answer, or broke off before the commit was known."""
+
+    code = "database_unavailable"
+    title = "The database does not answer. Try again in a moment."
+
+
+def sqlite_module() -> ModuleType:
+    """The newest SQLite at hand: the `pysqlite3` wheel where there is one, else Python's own."""
+    try:
+        from pysqlite3 import dbapi2
+    except ImportError:
+        return sqlite3
+    module: ModuleType = dbapi2
+    return module
+
+
+class Database:
+    """An open database. Safe to use from many threads; one per process."""
+
+    def __init__(self, url: URL, reader: Engine, writer: Engine) -> None:
+        self.url = url
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.engine = writer
+        self._reader = reader
+        # One writer at a time in this process, queued fairly by us instead of by SQLite's busy
+        # handler, which sleeps and retries and so starves the unlucky. PostgreSQL needs no lock.
+        self._writing: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+
+    def read(self, work: Work[Result]) -> Result:
+        """Run `work` on one consistent view of the data.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        return self._run(self._reader, nullcontext(), work)
+
+    def write(self, work: Work[Result]) -> Result:
+        """Run `work` in one transaction and return after it is durable.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer; nothing was written, unless it broke
+                off during the commit itself, which nobody can know.
+        """
+        return self._run(self.engine, self._writing, work)
+
+    def close(self) -> None:
+        """Give all connections back. SQLite also refreshes its statistics and folds in the WAL."""
+        if self.is_sqlite:
+            with self._writing, self.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA optimize")
+        self._reader.dispose()
+        self.engine.dispose()
+
+    def _run(self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]) -> Result:
+        for attempt in range(1, _ATTEMPTS + 1):
+            finished = False
+            try:
+                with turn, engine.begin() as connection:
+                    result = work(connection)
+                    finished = True
+                return result
+            except OperationalError as error:
+                # Once `work` is through, only the commit is left: repeating it might do it twice.
+                broken_off = error.connection_invalidated and not finished
+                if attempt == _ATTEMPTS or not (broken_off or _asks_to_repeat(error)):
+                    raise DatabaseUnavailable(str(error.orig)) from error
+                # Two transactions that met in a deadlock must not meet again in step.
+                time.sleep(random.uniform(0, 0.01) * attempt)  # noqa: S311 - spreads retries, guards nothing
+        raise AssertionError("unreachable")
+
+
+def _asks_to_repeat(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _REPEATABLE_STATES
+
+
+def open_database(url: str) -> Database:
+    """Open (and for SQLite create) the database that `url` names; no table is touched.
+
+    Args:
+        url: `sqlite:////absolute/path.db` or `postgresql://user@host/name`.
+
+    Raises:
+        ValueError: not the URL of a SQLite file or a PostgreSQL database.
+    """
+    parsed = make_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(
+            parsed, pool_size=20, max_overflow=20, pool_timeout=10, pool_use_lifo=True
+        )
+        return Database(parsed, engine, engine)
+    if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ValueError("expected sqlite:////path/to/file.db or postgresql://user@host/database")
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    reader = _sqlite_engine(parsed, "BEGIN", connections=8)
+    writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", connections=1)
+    return Database(parsed, reader, writer)
+
+
+def _sqlite_engine(url: URL, begin: str, *, connections: int) -> Engine:
+    engine = create_engine(
+        url.set(drivername="sqlite"),
+        module=sqlite_module(),
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=30,
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 10},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        prepare_sqlite(connection)
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        # The driver's own implicit BEGIN is deferred and upgrades half-way, which can fail; we say it.
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def prepare_sqlite(connection: Any) -> None:
+    """The settings every SQLite connection of ours has."""
+    for pragma in (
+        "journal_mode=WAL",
+        # A power cut must not bring an ended session back: the commit waits for the disk.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "journal_size_limit=67108864",
+        "busy_timeout=10000",
+        # No mmap: a WAL reset under a mapped file is how a public post-mortem lost data.
+        "mmap_size=0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")

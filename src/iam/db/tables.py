@@ -1,0 +1,229 @@
+"""Every table, on one page. Instants are milliseconds since 1970 UTC, durations are seconds.
+
+The columns say `user_name`, not `user`: in PostgreSQL `select user` is the database role, and nobody
+should find that out at three in the morning. To read an instant there: `to_timestamp(created_at / 1000.0)`.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+    }
+)
+
+# ARRAY with a JSON variant works on both; the other way round loses PostgreSQL's array operators.
+StringArray = ARRAY(Text).with_variant(JSON(), "sqlite")
+
+organization = Table(
+    "organization",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+user_account = Table(
+    "user_account",
+    metadata,
+    # The OIDC subject: never given to anyone else, even when the name is.
+    Column("id", Text, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("display_name", Text, nullable=False),
+    Column("email", Text),
+    Column("roles", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["organization"], ["organization.name"]),
+    Index("uq_user_account_organization_name", "organization", "name", unique=True),
+)
+
+application = Table(
+    "application",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("client_id", Text, nullable=False, unique=True),
+    # SHA-256 of a secret with 256 bits of entropy; null for a public client, which has none.
+    Column("secret_hash", LargeBinary),
+    Column("display_name", Text, nullable=False),
+    Column("redirect_uris", JSON, nullable=False),
+    Column("post_logout_redirect_uris", JSON, nullable=False),
+    Column("grant_types", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["organization"], ["organization.name"]),
+)
+
+gate_host = Table(
+    "gate_host",
+    metadata,
+    # Lower case, with the port where it is not the scheme's own: exactly one application answers there.
+    Column("host", Text, primary_key=True),
+    Column("organization", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["organization", "application"],
+        ["application.organization", "application.name"],
+        ondelete="CASCADE",
+    ),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("layer", Text, primary_key=True),  # installation | organization | application
+    Column("organization", Text, primary_key=True),  # '' where the layer has none
+    Column("name", Text, primary_key=True),  # the application's; '' where the layer has none
+    Column("idle_timeout", Integer),
+    Column("maximum_lifetime", Integer),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    Column("parent", Text),
+    Column("instance", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("authenticated_at", BigInteger),
+    Column("last_active_at", BigInteger, nullable=False),
+    Column("idle_timeout", Integer, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("end_reason", Text),
+    Column("ended_by", Text),
+    # Who the gate says this is: kept in step with the user in the transaction that changes them.
+    Column("display_name", Text, nullable=False),
+    Column("email", Text),
+    Column("roles", Text, nullable=False),  # joined by commas, as the header has them
+    Column("amr", JSON, nullable=False),
+    Column("acr", Text),
+    Column("ip", Text),
+    Column("user_agent", Text),
+    Column("device", Text),
+    Column("metadata", JSON, nullable=False),
+)
+
+# The instant at which a live session is over by itself. Only the sweep looks sessions up by it; the
+# verdict is always `sessions.policy.end_reason`.
+DUE_AT = text(
+    "(CASE WHEN expires_at < last_active_at + idle_timeout * 1000 "
+    "THEN expires_at ELSE last_active_at + idle_timeout * 1000 END)"
+)
+_LIVE = text("ended_at IS NULL")
+for _index in (
+    Index("ix_session_due", DUE_AT, _table=session, postgresql_where=_LIVE, sqlite_where=_LIVE),
+    Index(
+        "ix_session_live",
+        session.c.organization,
+        session.c.user_name,
+        session.c.application,
+        postgresql_where=_LIVE,
+        sqlite_where=_LIVE,
+    ),
+    Index(
+        "ix_session_children",
+        session.c.parent,
+        postgresql_where=text("parent IS NOT NULL"),
+        sqlite_where=text("parent IS NOT NULL"),
+    ),
+    Index("ix_session_listed", session.c.organization, session.c.id),
+    Index(
+        "ix_session_ended",
+        session.c.ended_at,
+        postgresql_where=text("ended_at IS NOT NULL"),
+        sqlite_where=text("ended_at IS NOT NULL"),
+    ),
+):
+    pass
+
+session_record = Table(
+    "session_record",
+    metadata,
+    Column("organization", Text, primary_key=True),
+    Column("user_name", Text, primary_key=True),
+    Column("application", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("session_ids", StringArray, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("organization", Text),
+    Column("user_name", Text),
+    Column("application", Text),
+    Column("session_id", Text),
+    Column("reason", Text),
+    Column("ip", Text),
+    Column("user_agent", Text),
+    Column("data", JSON, nullable=False),
+    Index("ix_event_organization_id", "organization", "id"),
+)
+
+one_time_code = Table(
+    "one_time_code",
+    metadata,
+    Column("code_hash", LargeBinary, primary_key=True),
+    Column("kind", Text, nullable=False),  # oidc | gate
+    Column("browser_session", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    # A used code is remembered until it expires, so that its second use is seen as what it is.
+    Column("used_at", BigInteger),
+    Column("started_session", Text),
+)
+
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("key", Text, primary_key=True),  # account:<organization>/<name> or address:<network>
+    Column("failures", Integer, nullable=False),
+    Column("last_failed_at", BigInteger, nullable=False, index=True),
+    Column("blocked_until", BigInteger, nullable=False),
+)
+
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("algorithm", Text, nullable=False),
+    Column("private_key", Text, nullable=False),  # PEM, PKCS #8
+    Column("created_at", BigInteger, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)

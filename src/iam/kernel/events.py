@@ -1,0 +1,57 @@
+"""What happened, to whom, by whom and from where: one frozen value per fact.
+
+Events are written in the transaction of what they tell of, so there is never one without the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from iam.kernel.clock import Instant
+
+Actor = NewType("Actor", str)
+"""Who did it: `user:<organization>/<name>`, `application:<organization>/<name>`, `system`."""
+
+SYSTEM = Actor("system")
+"""The server itself: the sweep, a deadline, a first start."""
+
+OPERATOR = Actor("operator")
+"""Whoever holds the server's settings: the command line."""
+
+
+def user_actor(organization: str, name: str) -> Actor:
+    """The actor that a user is."""
+    return Actor(f"user:{organization}/{name}")
+
+
+def application_actor(organization: str, name: str) -> Actor:
+    """The actor that an application with client credentials is."""
+    return Actor(f"application:{organization}/{name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a request came from, as far as it can be known."""
+
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+NOWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact. `type` is a dotted word such as `session.ended`; all are listed in docs/reference/events.md."""
+
+    id: str
+    at: Instant
+    type: str
+    actor: Actor
+    organization: str | None = None
+    user: str | None = None
+    application: str | None = None
+    session: str | None = None
+    reason: str | None = None
+    origin: Origin = NOWHERE
+    data: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,40 @@
+"""Public identifiers: a typed prefix and 26 characters that sort by time.
+
+The characters are a UUIDv7 (RFC 9562 §5.7) in Crockford's base32, lower case: 48 bits of
+milliseconds, then 74 random bits. They are stable, safe to log and say what they name.
+"""
+
+from iam.kernel.clock import Instant
+from iam.kernel.secrets import Random
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+ID_CHARACTERS = 26
+
+SESSION = "ses_"
+USER = "usr_"
+APPLICATION = "app_"
+EVENT = "evt_"
+KEY = "key_"
+
+
+def make_id(prefix: str, now: Instant, random: Random) -> str:
+    """A new identifier `prefix` + 26 characters, unique and ordered by `now`."""
+    noise = int.from_bytes(random(10), "big")
+    value = (
+        (now & ((1 << 48) - 1)) << 80
+        | 0x7 << 76
+        | (noise >> 68 & 0xFFF) << 64
+        | 0b10 << 62
+        | noise & ((1 << 62) - 1)
+    )
+    characters = [_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)]
+    return prefix + "".join(characters)
+
+
+def is_id(prefix: str, text: str) -> bool:
+    """Whether `text` has the form of an identifier with this prefix."""
+    return (
+        len(text) == len(prefix) + ID_CHARACTERS
+        and text.startswith(prefix)
+        and all(character in _ALPHABET for character in text[len(prefix) :])
+    )
