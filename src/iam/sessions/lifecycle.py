@@ -1,0 +1,357 @@
+"""Start, rotate, end: the only ways in which a session changes.
+
+Each takes a connection (one transaction, which is the caller's) and `now`, and writes the event of
+what it did along with it. When the transaction is committed, it is true on every node.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text, update
+
+from iam import audit
+from iam.db.tables import session as table
+from iam.kernel.authn import acr_of
+from iam.kernel.clock import Instant, after
+from iam.kernel.errors import Unauthenticated
+from iam.kernel.events import NOWHERE, SYSTEM, Actor, Event, Origin
+from iam.kernel.ids import EVENT, SESSION, make_id
+from iam.kernel.secrets import Random, hash_secret, make_secret, make_token
+from iam.sessions import store
+from iam.sessions.model import EndReason, Identity, Selection, Session
+from iam.sessions.policy import EffectivePolicy, effective_policy, end_reason, outlives
+
+
+class ParentEnded(Unauthenticated):
+    """The browser session that an application should be entered from is over."""
+
+    code = "parent_ended"
+    title = "The browser session has ended. Sign in again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSession:
+    """What a session is started with. Nothing here is an ID or a secret: those are always made anew,
+    so that nobody can have a victim use a session whose key they already hold (fixation)."""
+
+    organization: str
+    user: str
+    application: str
+    identity: Identity
+    parent: str | None = None
+    authenticated_at: Instant | None = None
+    amr: tuple[str, ...] = ()
+    origin: Origin = NOWHERE
+    device: str | None = None
+    instance: str | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    maximum_lifetime: int | None = None
+    """Seconds; makes this session end earlier than its policy says, never later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A new session and the token that is its only key: shown once, not stored."""
+
+    session: Session
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A session whose end was noted, and why."""
+
+    session: Session
+    at: Instant
+    reason: EndReason
+    actor: Actor
+
+
+def share_rules(connection: Connection, organization: str) -> None:
+    """Hold still what starts depend on (policies, users, applications) until the commit.
+
+    Starts share this lock; whoever tightens a policy or disables somebody takes it alone with
+    `hold_rules`. Without it a start could read the old rule, be overtaken by the change that goes
+    through all live sessions, and then add one that the change never saw.
+    """
+    if connection.dialect.name != "sqlite":  # SQLite has one writer at a time anyway
+        connection.execute(_SHARE_RULES, {"all": _ALL_RULES, "one": organization})
+
+
+def hold_rules(connection: Connection, organization: str | None) -> None:
+    """Take alone what `share_rules` shares; None stands for the whole installation."""
+    if connection.dialect.name != "sqlite":
+        if organization is None:
+            connection.execute(_HOLD_ALL, {"all": _ALL_RULES})
+        else:
+            connection.execute(_HOLD_ONE, {"one": organization})
+
+
+_ALL_RULES = 0x69616D_0002
+_SHARE_RULES = text(
+    "SELECT pg_advisory_xact_lock_shared(:all),"
+    " pg_advisory_xact_lock_shared(hashtextextended(:one, 0))"
+)
+_HOLD_ALL = text("SELECT pg_advisory_xact_lock(:all)")
+_HOLD_ONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:one, 0))")
+
+
+def start(
+    connection: Connection,
+    new: NewSession,
+    policy: EffectivePolicy,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> Started:
+    """Start a session, entered in its record, with a new ID and secret.
+
+    As a child it lives no longer than its parent, by either deadline; a policy that wants more
+    than the parent may have starts a session of its own (`policy.outlives`).
+
+    Raises:
+        ParentEnded: there is no such parent, or it is over.
+    """
+    lifetime = min(policy.maximum_lifetime, new.maximum_lifetime or policy.maximum_lifetime)
+    idle_timeout, expires_at = policy.idle_timeout, after(now, lifetime)
+    parent = _live_parent(connection, new.parent, now) if new.parent is not None else None
+    if parent is not None and outlives(policy, parent):
+        parent = None
+    if parent is not None:
+        idle_timeout = min(idle_timeout, parent.idle_timeout)
+        expires_at = min(expires_at, parent.expires_at)
+        # Entering an application is activity of the browser session too, and a child must never
+        # have been active later than its parent: its own row has to be enough to judge it.
+        store.touch(connection, {parent.id: now})
+    secret = make_secret(random)
+    session = Session(
+        id=make_id(SESSION, now, random),
+        organization=new.organization,
+        user=new.user,
+        application=new.application,
+        parent=parent.id if parent is not None else None,
+        instance=new.instance,
+        created_at=now,
+        authenticated_at=new.authenticated_at,
+        last_active_at=now,
+        idle_timeout=idle_timeout,
+        expires_at=expires_at,
+        ended_at=None,
+        end_reason=None,
+        ended_by=None,
+        identity=new.identity,
+        amr=new.amr,
+        acr=acr_of(new.amr),
+        ip=new.origin.ip,
+        user_agent=new.origin.user_agent,
+        device=new.device,
+        metadata=new.metadata,
+    )
+    store.insert_session(connection, session, hash_secret(secret))
+    data = {"parent": session.parent} if session.parent else {}
+    event = _event("session.started", session, actor, now, random, new.origin, None, data)
+    audit.append(connection, [event])
+    return Started(session=session, token=make_token(session.id, secret))
+
+
+def _live_parent(connection: Connection, parent_id: str, now: Instant) -> Session:
+    locked = store.lock_live(connection, [parent_id], shared=True)
+    if not locked or not locked[0].is_browser_session or end_reason(locked[0], now) is not None:
+        raise ParentEnded
+    return locked[0]
+
+
+def rotate(
+    connection: Connection,
+    session_id: str,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+    origin: Origin = NOWHERE,
+) -> Started | None:
+    """Give a live session a new secret under its old ID; None if it is over.
+
+    From the commit on the former token is that of an unknown session.
+    """
+    locked = store.lock_live(connection, [session_id])
+    if not locked or end_reason(locked[0], now) is not None:
+        return None
+    secret = make_secret(random)
+    store.set_secret(connection, session_id, hash_secret(secret), now)
+    event = _event("session.rotated", locked[0], actor, now, random, origin, None, {})
+    audit.append(connection, [event])
+    return Started(session=locked[0], token=make_token(session_id, secret))
+
+
+def end(
+    connection: Connection,
+    session_ids: Iterable[str],
+    *,
+    reason: EndReason,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+    origin: Origin = NOWHERE,
+    note: str | None = None,
+) -> tuple[Ended, ...]:
+    """End these sessions and their children; answer what was ended, in ID order.
+
+    A session that a deadline has ended already keeps that as its reason, at the instant of that
+    deadline; one whose end is noted is left as it is, so that nothing ends twice. Unknown IDs are
+    passed over.
+    """
+    wanted = set(session_ids)
+    if not wanted:
+        return ()
+    locked = {s.id: s for s in store.lock_live(connection, _family(connection, wanted))}
+    # A child that was started between the look and the lock; no other can come, for its parent is
+    # locked now.
+    late = set(_family(connection, wanted)) - locked.keys()
+    locked.update((s.id, s) for s in store.lock_live(connection, late))
+    ends = []
+    for session in sorted(locked.values(), key=lambda one: one.id):
+        over = end_reason(session, now)
+        if over is not None:
+            ended = Ended(session=session, at=session.idle_expires_at, reason=over, actor=SYSTEM)
+        elif session.id in wanted:
+            ended = Ended(session=session, at=now, reason=reason, actor=actor)
+        else:
+            ended = Ended(session=session, at=now, reason=EndReason.PARENT_ENDED, actor=actor)
+        ends.append(ended)
+    if ends:
+        store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
+        audit.append(connection, [_ended_event(e, now, random, origin, note) for e in ends])
+    return tuple(ends)
+
+
+def _family(connection: Connection, session_ids: set[str]) -> Sequence[str]:
+    return [*session_ids, *store.children_of(connection, sorted(session_ids))]
+
+
+def end_selected(
+    connection: Connection,
+    selection: Selection,
+    *,
+    reason: EndReason,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+    origin: Origin = NOWHERE,
+    note: str | None = None,
+    limit: int | None = None,
+) -> tuple[Ended, ...]:
+    """End all live sessions that a selection means (or its `limit` oldest), with their children."""
+    ids = store.select_live(connection, selection, limit=limit)
+    ended: list[Ended] = []
+    for first in range(0, len(ids), _BATCH):
+        ended += end(
+            connection,
+            ids[first : first + _BATCH],
+            reason=reason,
+            actor=actor,
+            now=now,
+            random=random,
+            origin=origin,
+            note=note,
+        )
+    return tuple(ended)
+
+
+# Bound on the IDs in one statement: databases limit their number.
+_BATCH = 1000
+
+
+def apply_policy(
+    connection: Connection, organization: str | None, *, actor: Actor, now: Instant, random: Random
+) -> tuple[Ended, ...]:
+    """Bring the deadlines of live sessions down to what the policies say now.
+
+    Call it in the transaction that stored the change, after `hold_rules`. Deadlines only move to
+    earlier: a looser policy is for sessions that start from now on, because an existing one may have
+    been given less on purpose. From the commit on, what is too old is refused everywhere; the first
+    thousand of those are also noted as ended here, with the reason `policy`, the rest by the sweep.
+    """
+    live = table.c.ended_at.is_(None)
+    pairs = select(table.c.organization, table.c.application).where(live).distinct()
+    if organization is not None:
+        pairs = pairs.where(table.c.organization == organization)
+    for pair in connection.execute(pairs).all():
+        policy = effective_policy(connection, pair.organization, pair.application)
+        latest = table.c.created_at + policy.maximum_lifetime * 1000
+        here = (live, table.c.organization == pair.organization, table.c.application == pair.application)
+        connection.execute(
+            update(table)
+            .where(*here, table.c.idle_timeout > policy.idle_timeout)
+            .values(idle_timeout=policy.idle_timeout)
+        )
+        connection.execute(
+            update(table).where(*here, table.c.expires_at > latest).values(expires_at=latest)
+        )
+    _clamp_children(connection, organization)
+    due = set(store.select_due(connection, now, _BATCH))
+    locked = [s for s in store.lock_live(connection, due) if end_reason(s, now) is not None]
+    if organization is not None:
+        locked = [s for s in locked if s.organization == organization]
+    ends = [Ended(session=s, at=now, reason=EndReason.POLICY, actor=actor) for s in locked]
+    if ends:
+        store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
+        audit.append(connection, [_ended_event(e, now, random, NOWHERE, None) for e in ends])
+    return tuple(ends)
+
+
+def _clamp_children(connection: Connection, organization: str | None) -> None:
+    """A child's deadlines are never later than its parent's."""
+    parent = table.alias("parent_session")
+    for column in ("idle_timeout", "expires_at"):
+        limit: Any = (
+            select(parent.c[column]).where(parent.c.id == table.c.parent).scalar_subquery()
+        )
+        statement = update(table).where(
+            table.c.ended_at.is_(None),
+            table.c.parent.is_not(None),
+            table.c[column] > func.coalesce(limit, table.c[column]),
+        )
+        if organization is not None:
+            statement = statement.where(table.c.organization == organization)
+        connection.execute(statement.values({column: limit}))
+
+
+def _ended_event(
+    ended: Ended, now: Instant, random: Random, origin: Origin, note: str | None
+) -> Event:
+    data: dict[str, object] = {"ended_at": ended.at}
+    if ended.reason is EndReason.PARENT_ENDED:
+        data["parent"] = ended.session.parent
+    if note is not None:
+        data["note"] = note
+    return _event(
+        "session.ended", ended.session, ended.actor, now, random, origin, ended.reason, data
+    )
+
+
+def _event(
+    type_: str,
+    session: Session,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+    origin: Origin,
+    reason: EndReason | None,
+    data: Mapping[str, object],
+) -> Event:
+    return Event(
+        id=make_id(EVENT, now, random),
+        at=now,
+        type=type_,
+        actor=actor,
+        organization=session.organization,
+        user=session.user,
+        application=session.application,
+        session=session.id,
+        reason=reason,
+        origin=origin,
+        data=data,
+    )

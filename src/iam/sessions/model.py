@@ -1,0 +1,138 @@
+"""The values: a session, a session record, the reasons for which a session ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from iam.kernel.clock import Instant, after
+from iam.kernel.events import Actor
+
+# The application that a sign-in page is: its sessions are the browser sessions. It lives in the
+# organization `built-in` and serves the users of every organization.
+BUILT_IN_ORGANIZATION = "built-in"
+BUILT_IN_APPLICATION = "app-built-in"
+
+
+class EndReason(StrEnum):
+    """Why a session is over. The words are part of the API, the events and the metrics."""
+
+    SIGNED_OUT = "signed_out"
+    ENDED_BY_USER = "ended_by_user"
+    ENDED_BY_ADMIN = "ended_by_admin"
+    IDLE = "idle"
+    EXPIRED = "expired"
+    EXCLUSIVE = "exclusive"
+    LIMIT = "limit"
+    PARENT_ENDED = "parent_ended"
+    USER_DISABLED = "user_disabled"
+    CREDENTIALS_CHANGED = "credentials_changed"
+    APPLICATION_DISABLED = "application_disabled"
+    POLICY = "policy"
+    REFRESH_REUSE = "refresh_reuse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who the gate says a session's user is, kept on the session so that one row is the answer."""
+
+    display_name: str
+    email: str | None = None
+    roles: tuple[str, ...] = ()
+
+
+class LiveRow(NamedTuple):
+    """What a validation reads, in the order of `store.LIVE_COLUMNS`: one row, nothing to look up."""
+
+    id: str
+    secret_hash: bytes
+    organization: str
+    user: str
+    application: str
+    parent: str | None
+    instance: str | None
+    last_active_at: Instant
+    idle_timeout: int
+    expires_at: Instant
+    ended_at: Instant | None
+    end_reason: str | None
+    display_name: str
+    email: str | None
+    roles: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One login instance: one user, one application, one device, browser or service instance."""
+
+    id: str
+    organization: str
+    user: str
+    application: str
+    parent: str | None
+    instance: str | None
+    created_at: Instant
+    authenticated_at: Instant | None
+    last_active_at: Instant
+    idle_timeout: int
+    expires_at: Instant
+    ended_at: Instant | None
+    end_reason: EndReason | None
+    ended_by: Actor | None
+    identity: Identity
+    amr: tuple[str, ...]
+    acr: str | None
+    ip: str | None
+    user_agent: str | None
+    device: str | None
+    metadata: Mapping[str, object]
+
+    @property
+    def idle_expires_at(self) -> Instant:
+        """When it ends if its holder does nothing more; never later than `expires_at`."""
+        return min(self.expires_at, after(self.last_active_at, self.idle_timeout))
+
+    @property
+    def is_browser_session(self) -> bool:
+        """Whether applications can be entered from it."""
+        return self.application == BUILT_IN_APPLICATION
+
+    @property
+    def record_key(self) -> "RecordKey":
+        """The record whose array holds its ID while it lives."""
+        return RecordKey(self.organization, self.user, self.application)
+
+
+class RecordKey(NamedTuple):
+    """What a session record is found by. Its order is also the order in which records are locked."""
+
+    organization: str
+    user: str
+    application: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """The aggregate of one organization, user and application: the array of its live session IDs."""
+
+    organization: str
+    user: str
+    application: str
+    created_at: Instant
+    session_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which live sessions are meant: all that match every member that is set.
+
+    `organization` is required unless every session of the installation is meant.
+    """
+
+    organization: str | None
+    user: str | None = None
+    application: str | None = None
+    parent: str | None = None
+    instance: str | None = None
+    but: str | None = None
+    """A session to leave out: the one its user is using. Its parent and children stay too."""

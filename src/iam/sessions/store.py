@@ -1,0 +1,348 @@
+"""Rows of sessions and session records. Statements only: the rules are in `lifecycle`.
+
+Locks are always taken in one order, so that no two pieces of work wait for each other in a ring:
+session rows by ID (a parent is older than its children, so it comes first), then records by key.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from iam.db.tables import DUE_AT, session, session_record
+from iam.kernel.clock import Instant
+from iam.kernel.events import Actor
+from iam.sessions.model import (
+    EndReason,
+    Identity,
+    LiveRow,
+    RecordKey,
+    Selection,
+    Session,
+    SessionRecord,
+)
+
+LIVE_COLUMNS = (
+    session.c.id,
+    session.c.secret_hash,
+    session.c.organization,
+    session.c.user_name,
+    session.c.application,
+    session.c.parent,
+    session.c.instance,
+    session.c.last_active_at,
+    session.c.idle_timeout,
+    session.c.expires_at,
+    session.c.ended_at,
+    session.c.end_reason,
+    session.c.display_name,
+    session.c.email,
+    session.c.roles,
+)
+_LIVE = session.c.ended_at.is_(None)
+_READ_LIVE_ROW = select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id"))
+
+
+def read_live_row(connection: Connection, session_id: str) -> LiveRow | None:
+    """What a validation needs of one session: a primary-key read."""
+    row = connection.execute(_READ_LIVE_ROW, {"session_id": session_id}).one_or_none()
+    return LiveRow(*row) if row is not None else None
+
+
+def read_session(connection: Connection, session_id: str) -> Session | None:
+    """One session, live or ended; None if there is no such row."""
+    row = connection.execute(select(session).where(session.c.id == session_id)).one_or_none()
+    return _session(row) if row is not None else None
+
+
+def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> None:
+    """Add the row and put its ID at the end of its record's array, making the record if need be."""
+    _append_to_record(connection, new)
+    connection.execute(
+        insert(session),
+        {
+            "id": new.id,
+            "secret_hash": secret_hash,
+            "organization": new.organization,
+            "user_name": new.user,
+            "application": new.application,
+            "parent": new.parent,
+            "instance": new.instance,
+            "created_at": new.created_at,
+            "authenticated_at": new.authenticated_at,
+            "last_active_at": new.last_active_at,
+            "idle_timeout": new.idle_timeout,
+            "expires_at": new.expires_at,
+            "display_name": new.identity.display_name,
+            "email": new.identity.email,
+            "roles": ",".join(new.identity.roles),
+            "amr": list(new.amr),
+            "acr": new.acr,
+            "ip": new.ip,
+            "user_agent": new.user_agent,
+            "device": new.device,
+            "metadata": dict(new.metadata),
+        },
+    )
+
+
+def _append_to_record(connection: Connection, new: Session) -> None:
+    values = {
+        "organization": new.organization,
+        "user_name": new.user,
+        "application": new.application,
+        "created_at": new.created_at,
+        "session_ids": [new.id],
+    }
+    ids = session_record.c.session_ids
+    key = list(session_record.primary_key)
+    appended: ColumnElement[Any]
+    if connection.dialect.name == "sqlite":
+        appended = func.json_insert(ids, "$[#]", new.id)
+        statement = sqlite.insert(session_record).values(values)
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
+        )
+    else:
+        appended = func.array_append(ids, new.id)
+        statement_pg = postgresql.insert(session_record).values(values)
+        connection.execute(
+            statement_pg.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
+        )
+
+
+def lock_live(
+    connection: Connection, session_ids: Iterable[str], *, shared: bool = False
+) -> tuple[Session, ...]:
+    """Lock the rows of these sessions that have no end noted, in ID order, and read them.
+
+    Args:
+        shared: others may hold the same lock, but nobody can end the session meanwhile. This is how
+            a child is started: its parent cannot end between the check and the commit.
+    """
+    wanted = sorted(set(session_ids))
+    if not wanted:
+        return ()
+    query = (
+        select(session)
+        .where(session.c.id.in_(wanted), _LIVE)
+        .order_by(session.c.id)
+        .with_for_update(read=shared)
+    )
+    return tuple(_session(row) for row in connection.execute(query))
+
+
+def children_of(connection: Connection, session_ids: Sequence[str]) -> tuple[str, ...]:
+    """The IDs of the sessions entered from these that have no end noted."""
+    query = select(session.c.id).where(session.c.parent.in_(session_ids), _LIVE)
+    return tuple(connection.execute(query).scalars())
+
+
+def note_ends(
+    connection: Connection,
+    ends: Sequence[tuple[Session, Instant, EndReason, Actor]],
+) -> None:
+    """Write these ends on the rows (which the caller has locked) and take the IDs off the records."""
+    connection.execute(
+        update(session)
+        .where(session.c.id == bindparam("b_id"))
+        .values(
+            ended_at=bindparam("b_at"), end_reason=bindparam("b_reason"), ended_by=bindparam("b_by")
+        ),
+        [
+            {"b_id": ended.id, "b_at": at, "b_reason": str(reason), "b_by": actor}
+            for ended, at, reason, actor in ends
+        ],
+    )
+    gone: dict[RecordKey, set[str]] = {}
+    for ended, *_ in ends:
+        gone.setdefault(ended.record_key, set()).add(ended.id)
+    _remove_from_records(connection, gone)
+
+
+def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[str]]) -> None:
+    key = (
+        session_record.c.organization,
+        session_record.c.user_name,
+        session_record.c.application,
+    )
+    query = (
+        select(session_record)
+        .where(tuple_(*key).in_([tuple(one) for one in sorted(gone)]))
+        .order_by(*key)
+        .with_for_update()
+    )
+    kept, emptied = [], []
+    for row in connection.execute(query).all():
+        record = RecordKey(row.organization, row.user_name, row.application)
+        names = {"b_organization": row.organization, "b_user": row.user_name}
+        names["b_application"] = row.application
+        left = [one for one in row.session_ids if one not in gone[record]]
+        if left:
+            kept.append({**names, "b_ids": left})
+        else:
+            emptied.append(names)
+    this = (
+        (session_record.c.organization == bindparam("b_organization"))
+        & (session_record.c.user_name == bindparam("b_user"))
+        & (session_record.c.application == bindparam("b_application"))
+    )
+    if kept:
+        connection.execute(
+            update(session_record).where(this).values(session_ids=bindparam("b_ids")), kept
+        )
+    if emptied:
+        connection.execute(delete(session_record).where(this), emptied)
+
+
+def set_secret(connection: Connection, session_id: str, secret_hash: bytes, now: Instant) -> None:
+    """Replace the secret of a session; the former one proves nothing from the commit on."""
+    connection.execute(
+        update(session)
+        .where(session.c.id == session_id)
+        .values(secret_hash=secret_hash, last_active_at=now)
+    )
+
+
+def touch(connection: Connection, touches: Mapping[str, Instant]) -> None:
+    """Move `last_active_at` forward (never back) on those that have no end noted."""
+    if touches:
+        connection.execute(
+            update(session)
+            .where(
+                session.c.id == bindparam("b_id"),
+                _LIVE,
+                session.c.last_active_at < bindparam("b_at"),
+            )
+            .values(last_active_at=bindparam("b_at")),
+            [{"b_id": one, "b_at": touches[one]} for one in sorted(touches)],
+        )
+
+
+def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
+    """Rewrite who the gate says these live sessions' user is."""
+    connection.execute(
+        update(session)
+        .where(session.c.organization == organization, session.c.user_name == user, _LIVE)
+        .values(display_name=who.display_name, email=who.email, roles=",".join(who.roles))
+    )
+
+
+def select_live(
+    connection: Connection, selection: Selection, *, limit: int | None = None
+) -> tuple[str, ...]:
+    """The IDs of the sessions that are meant and have no end noted, oldest first."""
+    query = select(session.c.id).where(_LIVE, *_matches(selection)).order_by(session.c.id)
+    if limit is not None:
+        query = query.limit(limit)
+    return tuple(connection.execute(query).scalars())
+
+
+def select_due(connection: Connection, now: Instant, limit: int) -> tuple[str, ...]:
+    """Sessions that a deadline may have ended, by index; `end_reason` has the last word on each."""
+    query = (
+        select(session.c.id).where(_LIVE, text(f"{DUE_AT.text} <= :now")).limit(limit)
+    )
+    return tuple(connection.execute(query, {"now": now}).scalars())
+
+
+def purge_ended(connection: Connection, before: Instant, limit: int) -> int:
+    """Delete up to `limit` rows that ended before this instant; answer how many."""
+    old = select(session.c.id).where(session.c.ended_at < before).limit(limit)
+    return connection.execute(delete(session).where(session.c.id.in_(old))).rowcount
+
+
+def count_live(connection: Connection) -> int:
+    """How many sessions have no end noted (an index-only count)."""
+    return int(connection.execute(select(func.count()).select_from(session).where(_LIVE)).scalar_one())
+
+
+def read_record(connection: Connection, key: RecordKey) -> SessionRecord | None:
+    """One session record; None when the pair has no live session."""
+    query = select(session_record).where(
+        session_record.c.organization == key.organization,
+        session_record.c.user_name == key.user,
+        session_record.c.application == key.application,
+    )
+    row = connection.execute(query).one_or_none()
+    return _record(row) if row is not None else None
+
+
+def read_sessions(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
+    """These sessions by ID; those without a row are left out."""
+    if not session_ids:
+        return {}
+    query = select(session).where(session.c.id.in_(session_ids))
+    return {row.id: _session(row) for row in connection.execute(query)}
+
+
+def _matches(selection: Selection) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for column, value in (
+        (session.c.organization, selection.organization),
+        (session.c.user_name, selection.user),
+        (session.c.application, selection.application),
+        (session.c.parent, selection.parent),
+        (session.c.instance, selection.instance),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if selection.but is not None:
+        own_parent = select(session.c.parent).where(session.c.id == selection.but).scalar_subquery()
+        conditions.append(session.c.id != selection.but)
+        conditions.append(func.coalesce(session.c.parent, "") != selection.but)
+        conditions.append(session.c.id != func.coalesce(own_parent, ""))
+    return conditions
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(
+        id=row.id,
+        organization=row.organization,
+        user=row.user_name,
+        application=row.application,
+        parent=row.parent,
+        instance=row.instance,
+        created_at=Instant(row.created_at),
+        authenticated_at=None if row.authenticated_at is None else Instant(row.authenticated_at),
+        last_active_at=Instant(row.last_active_at),
+        idle_timeout=row.idle_timeout,
+        expires_at=Instant(row.expires_at),
+        ended_at=None if row.ended_at is None else Instant(row.ended_at),
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        ended_by=None if row.ended_by is None else Actor(row.ended_by),
+        identity=Identity(
+            display_name=row.display_name,
+            email=row.email,
+            roles=tuple(row.roles.split(",")) if row.roles else (),
+        ),
+        amr=tuple(row.amr),
+        acr=row.acr,
+        ip=row.ip,
+        user_agent=row.user_agent,
+        device=row.device,
+        metadata=row.metadata,
+    )
+
+
+def _record(row: Row[Any]) -> SessionRecord:
+    return SessionRecord(
+        organization=row.organization,
+        user=row.user_name,
+        application=row.application,
+        created_at=Instant(row.created_at),
+        session_ids=tuple(row.session_ids),
+    )

@@ -1,0 +1,35 @@
+"""The sweep: notes the ends that deadlines brought about, and purges old history.
+
+Validation never waits for it: a session is over at its deadline whether the sweep has been there or
+not. It works in small batches, each one transaction, so that it holds no lock for long.
+"""
+
+from sqlalchemy import Connection
+
+from iam.kernel.clock import Instant, after
+from iam.kernel.events import SYSTEM
+from iam.kernel.secrets import Random
+from iam.sessions import lifecycle, store
+from iam.sessions.lifecycle import Ended
+from iam.sessions.model import EndReason
+
+BATCH = 100
+
+
+def expire(
+    connection: Connection, now: Instant, random: Random, limit: int = BATCH
+) -> tuple[Ended, ...]:
+    """Note the end of up to `limit` sessions (and their children) whose deadline has passed.
+
+    Fewer than `limit` means that no more are due. Safe to run on several nodes at once: the second
+    finds the rows ended and passes them over.
+    """
+    due = store.select_due(connection, now, limit)
+    return lifecycle.end(
+        connection, due, reason=EndReason.EXPIRED, actor=SYSTEM, now=now, random=random
+    )
+
+
+def purge(connection: Connection, now: Instant, retention: int, limit: int = BATCH) -> int:
+    """Delete up to `limit` sessions that ended more than `retention` seconds ago; answer how many."""
+    return store.purge_ended(connection, after(now, -retention), limit)

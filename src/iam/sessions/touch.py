@@ -1,0 +1,53 @@
+"""Write-behind of activity: what the stated precision of idle timeouts is made of.
+
+A touch is kept in the process and goes out with all others about once a second. It is kept only when
+it moves `last_active_at` by more than 1/20 of the idle timeout (60 s at the most). A crash loses no
+more than that second: a session can end that much early, never late.
+"""
+
+from iam.kernel.clock import Instant
+from iam.sessions.model import LiveRow
+
+_FLUSH_EVERY = 1000  # milliseconds
+_COARSEST = 60_000  # milliseconds
+
+
+class Touches:
+    """The touches that wait to be written. One per process; no lock: each step is one dict operation."""
+
+    def __init__(self) -> None:
+        self._pending: dict[str, Instant] = {}
+        self.due_at: Instant | None = None
+        """When the oldest of them wants to be written; None when there is none."""
+
+    def note(self, row: LiveRow, now: Instant) -> None:
+        """The holder of this (just validated) session did something at `now`.
+
+        The parent is touched along: a child is never active later than its parent.
+        """
+        step = row.idle_timeout * 50  # a twentieth, in milliseconds
+        if now - row.last_active_at < min(step, _COARSEST):
+            return
+        self._pending[row.id] = now
+        if row.parent is not None:
+            self._pending[row.parent] = now
+        # Close to the deadline a touch cannot wait: the next request must not find the session idle.
+        left = row.last_active_at + row.idle_timeout * 1000 - now
+        due = Instant(now + min(_FLUSH_EVERY, step, left // 2))
+        if self.due_at is None or due < self.due_at:
+            self.due_at = due
+
+    def take(self) -> dict[str, Instant]:
+        """All that wait, for `store.touch`; what is noted meanwhile waits for the next time."""
+        self.due_at = None
+        taken: dict[str, Instant] = {}
+        while self._pending:
+            session_id, at = self._pending.popitem()
+            taken[session_id] = at
+        return taken
+
+    def put_back(self, touches: dict[str, Instant], now: Instant) -> None:
+        """Keep touches that could not be written (the database was away) for another try."""
+        for session_id, at in touches.items():
+            self._pending.setdefault(session_id, at)
+        self.due_at = Instant(now + _FLUSH_EVERY)
