@@ -58,7 +58,9 @@ class Database:
         self._reader = reader
         # One writer at a time in this process, queued fairly by us instead of by SQLite's busy
         # handler, which sleeps and retries and so starves the unlucky. PostgreSQL needs no lock.
-        self._writing: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._writing: AbstractContextManager[Any] = (
+            threading.Lock() if self.is_sqlite else nullcontext()
+        )
 
     def read(self, work: Work[Result]) -> Result:
         """Run `work` on one consistent view of the data.
@@ -85,7 +87,9 @@ class Database:
         self._reader.dispose()
         self.engine.dispose()
 
-    def _run(self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]) -> Result:
+    def _run(
+        self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]
+    ) -> Result:
         for attempt in range(1, _ATTEMPTS + 1):
             finished = False
             try:
@@ -125,7 +129,9 @@ def open_database(url: str) -> Database:
         )
         return Database(parsed, engine, engine)
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise ValueError("expected sqlite:////path/to/file.db or postgresql://user@host/database")
+        raise ValueError(
+            "expected sqlite:////path/to/file.db or postgresql://user@host/database"
+        )
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     reader = _sqlite_engine(parsed, "BEGIN", connections=8)
     writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", connections=1)
@@ -139,7 +145,11 @@ def _sqlite_engine(url: URL, begin: str, *, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=30,
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 10},
+        connect_args={
+            "check_same_thread": False,
+            "isolation_level": None,
+            "timeout": 10,
+        },
     )
 
     @event.listens_for(engine, "connect")

@@ -49,11 +49,16 @@ def migrate(database: Database) -> tuple[str | None, str]:
 
     def work(connection: Connection) -> tuple[str | None, str]:
         if not database.is_sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
+            )
         before, head = current_revision(connection), head_revision()
         if before == head:
             return before, head
-        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+        known = {
+            script.revision
+            for script in ScriptDirectory.from_config(_config()).walk_revisions()
+        }
         if before is not None and before not in known:
             raise SchemaTooNew(f"It is at revision {before}.")
         config = _config()

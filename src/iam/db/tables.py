@@ -91,9 +91,13 @@ gate_host = Table(
 policy = Table(
     "policy",
     metadata,
-    Column("layer", Text, primary_key=True),  # installation | organization | application
+    Column(
+        "layer", Text, primary_key=True
+    ),  # installation | organization | application
     Column("organization", Text, primary_key=True),  # '' where the layer has none
-    Column("name", Text, primary_key=True),  # the application's; '' where the layer has none
+    Column(
+        "name", Text, primary_key=True
+    ),  # the application's; '' where the layer has none
     Column("idle_timeout", Integer),
     Column("maximum_lifetime", Integer),
 )
@@ -111,7 +115,8 @@ session = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("authenticated_at", BigInteger),
     Column("last_active_at", BigInteger, nullable=False),
-    Column("idle_timeout", Integer, nullable=False),
+    # Wide, so that `idle_timeout * 1000` cannot overflow in PostgreSQL's arithmetic.
+    Column("idle_timeout", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("end_reason", Text),
@@ -136,7 +141,13 @@ DUE_AT = text(
 )
 _LIVE = text("ended_at IS NULL")
 for _index in (
-    Index("ix_session_due", DUE_AT, _table=session, postgresql_where=_LIVE, sqlite_where=_LIVE),
+    Index(
+        "ix_session_due",
+        DUE_AT,
+        _table=session,
+        postgresql_where=_LIVE,
+        sqlite_where=_LIVE,
+    ),
     Index(
         "ix_session_live",
         session.c.organization,
@@ -205,7 +216,9 @@ one_time_code = Table(
 throttle = Table(
     "throttle",
     metadata,
-    Column("key", Text, primary_key=True),  # account:<organization>/<name> or address:<network>
+    Column(
+        "key", Text, primary_key=True
+    ),  # account:<organization>/<name> or address:<network>
     Column("failures", Integer, nullable=False),
     Column("last_failed_at", BigInteger, nullable=False, index=True),
     Column("blocked_until", BigInteger, nullable=False),

@@ -87,7 +87,9 @@ def end_reason(session: Deadlines, now: Instant) -> EndReason | None:
 def strictest(layers: Iterable[Policy]) -> EffectivePolicy:
     """The effective policy of these layers."""
     idle = [layer.idle_timeout for layer in layers if layer.idle_timeout is not None]
-    maximum = [layer.maximum_lifetime for layer in layers if layer.maximum_lifetime is not None]
+    maximum = [
+        layer.maximum_lifetime for layer in layers if layer.maximum_lifetime is not None
+    ]
     return EffectivePolicy(
         idle_timeout=min(idle, default=DEFAULT_IDLE_TIMEOUT),
         maximum_lifetime=min(maximum, default=DEFAULT_MAXIMUM_LIFETIME),
@@ -108,10 +110,14 @@ def outlives(policy: EffectivePolicy, parent: Session) -> bool:
 
 def home_of(application: str, organization: str) -> str:
     """The organization in which an application that `organization`'s users enter is kept."""
-    return BUILT_IN_ORGANIZATION if application == BUILT_IN_APPLICATION else organization
+    return (
+        BUILT_IN_ORGANIZATION if application == BUILT_IN_APPLICATION else organization
+    )
 
 
-def effective_policy(connection: Connection, organization: str, application: str) -> EffectivePolicy:
+def effective_policy(
+    connection: Connection, organization: str, application: str
+) -> EffectivePolicy:
     """The policy of a session that a user of `organization` starts at `application`."""
     home = home_of(application, organization)
     query = select(table.c.idle_timeout, table.c.maximum_lifetime).where(
@@ -135,10 +141,14 @@ def read_policy(connection: Connection, layer: Layer) -> Policy:
     return _policy(row) if row is not None else Policy()
 
 
-def read_policies(connection: Connection, name: LayerName) -> dict[tuple[str, str], Policy]:
+def read_policies(
+    connection: Connection, name: LayerName
+) -> dict[tuple[str, str], Policy]:
     """What every organization or application says, by (organization, application)."""
     query = select(table).where(table.c.layer == name)
-    return {(row.organization, row.name): _policy(row) for row in connection.execute(query)}
+    return {
+        (row.organization, row.name): _policy(row) for row in connection.execute(query)
+    }
 
 
 def store_policy(connection: Connection, layer: Layer, policy: Policy) -> None:
@@ -153,7 +163,12 @@ def store_policy(connection: Connection, layer: Layer, policy: Policy) -> None:
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(
         insert(table)
-        .values(layer=layer.name, organization=layer.organization, name=layer.application, **knobs)
+        .values(
+            layer=layer.name,
+            organization=layer.organization,
+            name=layer.application,
+            **knobs,
+        )
         .on_conflict_do_update(index_elements=list(table.primary_key), set_=knobs)
     )
 

@@ -64,7 +64,9 @@ def read_live_row(connection: Connection, session_id: str) -> LiveRow | None:
 
 def read_session(connection: Connection, session_id: str) -> Session | None:
     """One session, live or ended; None if there is no such row."""
-    row = connection.execute(select(session).where(session.c.id == session_id)).one_or_none()
+    row = connection.execute(
+        select(session).where(session.c.id == session_id)
+    ).one_or_none()
     return _session(row) if row is not None else None
 
 
@@ -114,13 +116,17 @@ def _append_to_record(connection: Connection, new: Session) -> None:
         appended = func.json_insert(ids, "$[#]", new.id)
         statement = sqlite.insert(session_record).values(values)
         connection.execute(
-            statement.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
+            statement.on_conflict_do_update(
+                index_elements=key, set_={"session_ids": appended}
+            )
         )
     else:
         appended = func.array_append(ids, new.id)
         statement_pg = postgresql.insert(session_record).values(values)
         connection.execute(
-            statement_pg.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
+            statement_pg.on_conflict_do_update(
+                index_elements=key, set_={"session_ids": appended}
+            )
         )
 
 
@@ -160,7 +166,9 @@ def note_ends(
         update(session)
         .where(session.c.id == bindparam("b_id"))
         .values(
-            ended_at=bindparam("b_at"), end_reason=bindparam("b_reason"), ended_by=bindparam("b_by")
+            ended_at=bindparam("b_at"),
+            end_reason=bindparam("b_reason"),
+            ended_by=bindparam("b_by"),
         ),
         [
             {"b_id": ended.id, "b_at": at, "b_reason": str(reason), "b_by": actor}
@@ -173,7 +181,9 @@ def note_ends(
     _remove_from_records(connection, gone)
 
 
-def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[str]]) -> None:
+def _remove_from_records(
+    connection: Connection, gone: Mapping[RecordKey, set[str]]
+) -> None:
     key = (
         session_record.c.organization,
         session_record.c.user_name,
@@ -202,13 +212,16 @@ def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[st
     )
     if kept:
         connection.execute(
-            update(session_record).where(this).values(session_ids=bindparam("b_ids")), kept
+            update(session_record).where(this).values(session_ids=bindparam("b_ids")),
+            kept,
         )
     if emptied:
         connection.execute(delete(session_record).where(this), emptied)
 
 
-def set_secret(connection: Connection, session_id: str, secret_hash: bytes, now: Instant) -> None:
+def set_secret(
+    connection: Connection, session_id: str, secret_hash: bytes, now: Instant
+) -> None:
     """Replace the secret of a session; the former one proves nothing from the commit on."""
     connection.execute(
         update(session)
@@ -232,12 +245,18 @@ def touch(connection: Connection, touches: Mapping[str, Instant]) -> None:
         )
 
 
-def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
+def set_identity(
+    connection: Connection, organization: str, user: str, who: Identity
+) -> None:
     """Rewrite who the gate says these live sessions' user is."""
     connection.execute(
         update(session)
-        .where(session.c.organization == organization, session.c.user_name == user, _LIVE)
-        .values(display_name=who.display_name, email=who.email, roles=",".join(who.roles))
+        .where(
+            session.c.organization == organization, session.c.user_name == user, _LIVE
+        )
+        .values(
+            display_name=who.display_name, email=who.email, roles=",".join(who.roles)
+        )
     )
 
 
@@ -245,7 +264,9 @@ def select_live(
     connection: Connection, selection: Selection, *, limit: int | None = None
 ) -> tuple[str, ...]:
     """The IDs of the sessions that are meant and have no end noted, oldest first."""
-    query = select(session.c.id).where(_LIVE, *_matches(selection)).order_by(session.c.id)
+    query = (
+        select(session.c.id).where(_LIVE, *_matches(selection)).order_by(session.c.id)
+    )
     if limit is not None:
         query = query.limit(limit)
     return tuple(connection.execute(query).scalars())
@@ -267,7 +288,11 @@ def purge_ended(connection: Connection, before: Instant, limit: int) -> int:
 
 def count_live(connection: Connection) -> int:
     """How many sessions have no end noted (an index-only count)."""
-    return int(connection.execute(select(func.count()).select_from(session).where(_LIVE)).scalar_one())
+    return int(
+        connection.execute(
+            select(func.count()).select_from(session).where(_LIVE)
+        ).scalar_one()
+    )
 
 
 def read_record(connection: Connection, key: RecordKey) -> SessionRecord | None:
@@ -281,7 +306,9 @@ def read_record(connection: Connection, key: RecordKey) -> SessionRecord | None:
     return _record(row) if row is not None else None
 
 
-def read_sessions(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
+def read_sessions(
+    connection: Connection, session_ids: Sequence[str]
+) -> dict[str, Session]:
     """These sessions by ID; those without a row are left out."""
     if not session_ids:
         return {}
@@ -301,7 +328,11 @@ def _matches(selection: Selection) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(column == value)
     if selection.but is not None:
-        own_parent = select(session.c.parent).where(session.c.id == selection.but).scalar_subquery()
+        own_parent = (
+            select(session.c.parent)
+            .where(session.c.id == selection.but)
+            .scalar_subquery()
+        )
         conditions.append(session.c.id != selection.but)
         conditions.append(func.coalesce(session.c.parent, "") != selection.but)
         conditions.append(session.c.id != func.coalesce(own_parent, ""))
@@ -317,7 +348,9 @@ def _session(row: Row[Any]) -> Session:
         parent=row.parent,
         instance=row.instance,
         created_at=Instant(row.created_at),
-        authenticated_at=None if row.authenticated_at is None else Instant(row.authenticated_at),
+        authenticated_at=None
+        if row.authenticated_at is None
+        else Instant(row.authenticated_at),
         last_active_at=Instant(row.last_active_at),
         idle_timeout=row.idle_timeout,
         expires_at=Instant(row.expires_at),
