@@ -1,0 +1,311 @@
+"""Applications: what one signs in to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from iam.db.tables import application, gate_host, policy
+from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Conflict
+from iam.kernel.events import Actor
+from iam.kernel.ids import APPLICATION, make_id
+from iam.kernel.secrets import Random, hash_secret, make_secret, proves
+from iam.sessions import lifecycle
+from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
+
+
+class HostTaken(Conflict):
+    """The gate already answers for another application there."""
+
+    code = "gate_host_taken"
+    title = "Another application answers on this host."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One application. A public one (a browser or native app) has no secret to keep."""
+
+    organization: str
+    name: str
+    client_id: str
+    secret_hash: bytes | None
+    display_name: str
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    gate_hosts: tuple[str, ...]
+    enabled: bool
+    created_at: Instant
+
+    @property
+    def public(self) -> bool:
+        """Whether it has no secret."""
+        return self.secret_hash is None
+
+    def authenticates(self, secret: str) -> bool:
+        """Whether this is its client secret, compared in constant time."""
+        return proves(secret, self.secret_hash)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationChange:
+    """What to change; None leaves it."""
+
+    display_name: str | None = None
+    redirect_uris: Sequence[str] | None = None
+    post_logout_redirect_uris: Sequence[str] | None = None
+    grant_types: Sequence[str] | None = None
+    gate_hosts: Sequence[str] | None = None
+    enabled: bool | None = None
+
+
+def create_application(
+    connection: Connection,
+    *,
+    organization: str,
+    name: str,
+    display_name: str | None = None,
+    redirect_uris: Sequence[str] = (),
+    post_logout_redirect_uris: Sequence[str] = (),
+    grant_types: Sequence[str] = ("authorization_code",),
+    gate_hosts: Sequence[str] = (),
+    public: bool = False,
+    now: Instant,
+    random: Random,
+) -> tuple[Application, str | None]:
+    """Add an application; answer it and its client secret, which is shown this once.
+
+    The organization must exist (the caller has looked); URIs and hosts are checked by the door.
+
+    Raises:
+        NameInvalid: the name's form.
+        NameTaken: the organization has an application of that name.
+        HostTaken: a gate host is another application's.
+        Reserved: `app-built-in` is the server's own.
+    """
+    if name == BUILT_IN_APPLICATION and organization != BUILT_IN_ORGANIZATION:
+        raise Reserved("The name app-built-in is reserved.")
+    secret = None if public else make_secret(random)
+    row = {
+        "organization": organization,
+        "name": check_name(name),
+        "client_id": make_id(APPLICATION, now, random),
+        "secret_hash": hash_secret(secret) if secret is not None else None,
+        "display_name": display_name or name,
+        "redirect_uris": list(redirect_uris),
+        "post_logout_redirect_uris": list(post_logout_redirect_uris),
+        "grant_types": list(grant_types),
+        "enabled": True,
+        "created_at": now,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(application), row)
+    except IntegrityError as error:
+        raise NameTaken(f"{organization!r} has an application {name!r} already.") from error
+    _set_hosts(connection, organization, name, gate_hosts)
+    return find_application(connection, organization, name), secret
+
+
+def find_application(connection: Connection, organization: str, name: str) -> Application:
+    """The application of that name in that organization.
+
+    Raises:
+        ApplicationMissing: there is none.
+    """
+    found = _select(
+        connection, (application.c.organization == organization) & (application.c.name == name)
+    )
+    if not found:
+        raise ApplicationMissing
+    return found[0]
+
+
+def find_client(connection: Connection, client_id: str) -> Application | None:
+    """The application with this OAuth client ID, None if there is none."""
+    found = _select(connection, application.c.client_id == client_id)
+    return found[0] if found else None
+
+
+def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
+    """(organization, name) of the enabled application for which the gate answers on `host`."""
+    query = (
+        select(gate_host.c.organization, gate_host.c.application)
+        .join(
+            application,
+            (application.c.organization == gate_host.c.organization)
+            & (application.c.name == gate_host.c.application),
+        )
+        .where(gate_host.c.host == host, application.c.enabled)
+    )
+    row = connection.execute(query).one_or_none()
+    return (row.organization, row.application) if row is not None else None
+
+
+def list_applications(
+    connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
+) -> tuple[Application, ...]:
+    """Applications of an organization by name, from the one after `after` (keyset paging)."""
+    condition = application.c.organization == organization
+    if after is not None:
+        condition = condition & (application.c.name > after)
+    return _select(connection, condition, limit)
+
+
+def update_application(
+    connection: Connection,
+    organization: str,
+    name: str,
+    change: ApplicationChange,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> Application:
+    """Change an application. Disabling ends its sessions; taking a gate host ends those there.
+
+    Raises:
+        ApplicationMissing: there is none.
+        HostTaken: a gate host is another application's.
+        Reserved: it would disable `app-built-in`.
+    """
+    lifecycle.hold_rules(connection, organization)
+    before = find_application(connection, organization, name)
+    if name == BUILT_IN_APPLICATION and change.enabled is False:
+        raise Reserved("The application app-built-in cannot be disabled: nobody could sign in.")
+    values: dict[str, object] = {
+        key: list(value) if isinstance(value, (list, tuple)) else value
+        for key, value in (
+            ("display_name", change.display_name),
+            ("redirect_uris", change.redirect_uris),
+            ("post_logout_redirect_uris", change.post_logout_redirect_uris),
+            ("grant_types", change.grant_types),
+            ("enabled", change.enabled),
+        )
+        if value is not None
+    }
+    if values:
+        connection.execute(
+            update(application)
+            .where(application.c.organization == organization, application.c.name == name)
+            .values(**values)
+        )
+    selections = []
+    if change.gate_hosts is not None:
+        _set_hosts(connection, organization, name, change.gate_hosts)
+        selections += [
+            Selection(organization=organization, application=name, instance=host)
+            for host in set(before.gate_hosts) - set(change.gate_hosts)
+        ]
+    if change.enabled is False:
+        selections.append(Selection(organization=organization, application=name))
+    for selection in selections:
+        lifecycle.end_selected(
+            connection,
+            selection,
+            reason=EndReason.APPLICATION_DISABLED,
+            actor=actor,
+            now=now,
+            random=random,
+        )
+    return find_application(connection, organization, name)
+
+
+def rotate_client_secret(
+    connection: Connection, organization: str, name: str, random: Random
+) -> str:
+    """Replace the client secret; answer the new one, which is shown this once."""
+    secret = make_secret(random)
+    connection.execute(
+        update(application)
+        .where(application.c.organization == organization, application.c.name == name)
+        .values(secret_hash=hash_secret(secret))
+    )
+    return secret
+
+
+def delete_application(
+    connection: Connection,
+    organization: str,
+    name: str,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> None:
+    """Delete an application, its hosts and policy, and end all its sessions.
+
+    Raises:
+        ApplicationMissing: there is none.
+        Reserved: it is `app-built-in`.
+    """
+    lifecycle.hold_rules(connection, organization)
+    find_application(connection, organization, name)
+    if name == BUILT_IN_APPLICATION:
+        raise Reserved("The application app-built-in cannot be deleted.")
+    lifecycle.end_selected(
+        connection,
+        Selection(organization=organization, application=name),
+        reason=EndReason.APPLICATION_DISABLED,
+        actor=actor,
+        now=now,
+        random=random,
+    )
+    connection.execute(
+        delete(policy).where(policy.c.organization == organization, policy.c.name == name)
+    )
+    connection.execute(
+        delete(application).where(
+            application.c.organization == organization, application.c.name == name
+        )
+    )
+
+
+def _set_hosts(connection: Connection, organization: str, name: str, hosts: Sequence[str]) -> None:
+    connection.execute(
+        delete(gate_host).where(
+            gate_host.c.organization == organization, gate_host.c.application == name
+        )
+    )
+    for host in dict.fromkeys(one.lower() for one in hosts):
+        row = {"host": host, "organization": organization, "application": name}
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(gate_host), row)
+        except IntegrityError as error:
+            raise HostTaken(f"The gate answers on {host!r} for another application.") from error
+
+
+def _select(
+    connection: Connection, condition: Any, limit: int | None = None
+) -> tuple[Application, ...]:
+    query = select(application).where(condition).order_by(application.c.name)
+    rows = connection.execute(query.limit(limit) if limit is not None else query).all()
+    hosts: dict[tuple[str, str], list[str]] = {}
+    if rows:
+        mine = gate_host.c.organization.in_({row.organization for row in rows})
+        for host in connection.execute(select(gate_host).where(mine).order_by(gate_host.c.host)):
+            hosts.setdefault((host.organization, host.application), []).append(host.host)
+    return tuple(
+        _application(row, tuple(hosts.get((row.organization, row.name), ()))) for row in rows
+    )
+
+
+def _application(row: Row[Any], gate_hosts: tuple[str, ...]) -> Application:
+    return Application(
+        organization=row.organization,
+        name=row.name,
+        client_id=row.client_id,
+        secret_hash=row.secret_hash,
+        display_name=row.display_name,
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        grant_types=tuple(row.grant_types),
+        gate_hosts=gate_hosts,
+        enabled=bool(row.enabled),
+        created_at=Instant(row.created_at),
+    )

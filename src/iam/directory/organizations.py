@@ -1,0 +1,110 @@
+"""Organizations: the tenants."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from iam.db.tables import application, organization, policy, user_account
+from iam.directory.names import NameTaken, OrganizationMissing, Reserved, check_name
+from iam.kernel.clock import Instant
+from iam.kernel.events import Actor
+from iam.kernel.secrets import Random
+from iam.sessions import lifecycle
+from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organization:
+    """A tenant. Users and applications belong to one."""
+
+    name: str
+    display_name: str
+    created_at: Instant
+
+
+def create_organization(
+    connection: Connection, name: str, display_name: str | None, now: Instant
+) -> Organization:
+    """Add an organization.
+
+    Raises:
+        NameInvalid: the name's form.
+        NameTaken: there is one of that name.
+    """
+    row = {"name": check_name(name), "display_name": display_name or name, "created_at": now}
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(organization), row)
+    except IntegrityError as error:
+        raise NameTaken(f"There is an organization {name!r} already.") from error
+    return Organization(name=name, display_name=display_name or name, created_at=now)
+
+
+def find_organization(connection: Connection, name: str) -> Organization:
+    """The organization of that name.
+
+    Raises:
+        OrganizationMissing: there is none.
+    """
+    row = connection.execute(select(organization).where(organization.c.name == name)).one_or_none()
+    if row is None:
+        raise OrganizationMissing
+    return _organization(row)
+
+
+def list_organizations(
+    connection: Connection, *, after: str | None = None, limit: int = 50
+) -> tuple[Organization, ...]:
+    """Organizations by name, from the one after `after` (keyset paging)."""
+    query = select(organization).order_by(organization.c.name).limit(limit)
+    if after is not None:
+        query = query.where(organization.c.name > after)
+    return tuple(_organization(row) for row in connection.execute(query))
+
+
+def update_organization(connection: Connection, name: str, display_name: str) -> Organization:
+    """Change what people read as the organization's name.
+
+    Raises:
+        OrganizationMissing: there is none.
+    """
+    connection.execute(
+        update(organization).where(organization.c.name == name).values(display_name=display_name)
+    )
+    return find_organization(connection, name)
+
+
+def delete_organization(
+    connection: Connection, name: str, *, actor: Actor, now: Instant, random: Random
+) -> None:
+    """Delete an organization with its users and applications and end all their sessions.
+
+    The history of its sessions and events stays until the retention sweep.
+
+    Raises:
+        OrganizationMissing: there is none.
+        Reserved: it is `built-in`.
+    """
+    if name == BUILT_IN_ORGANIZATION:
+        raise Reserved("The organization built-in cannot be deleted.")
+    lifecycle.hold_rules(connection, name)
+    find_organization(connection, name)
+    lifecycle.end_selected(
+        connection,
+        Selection(organization=name),
+        reason=EndReason.USER_DISABLED,
+        actor=actor,
+        now=now,
+        random=random,
+    )
+    for table in (application, user_account, policy):
+        connection.execute(delete(table).where(table.c.organization == name))
+    connection.execute(delete(organization).where(organization.c.name == name))
+
+
+def _organization(row: Row[Any]) -> Organization:
+    return Organization(
+        name=row.name, display_name=row.display_name, created_at=Instant(row.created_at)
+    )

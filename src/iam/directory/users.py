@@ -1,0 +1,238 @@
+"""Users: people and service accounts of one organization."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from iam.db.tables import user_account
+from iam.directory.names import NameTaken, Reserved, UserMissing, check_user_name
+from iam.kernel.clock import Instant
+from iam.kernel.events import Actor
+from iam.kernel.ids import USER, make_id
+from iam.kernel.secrets import Random
+from iam.sessions import lifecycle, store
+from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Identity, Selection
+
+ADMINISTRATOR = "administrator"
+"""The role that administers: the whole installation in `built-in`, elsewhere the own organization."""
+
+FIRST_USER = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """One user. `id` is the OIDC subject and never given to anyone else."""
+
+    id: str
+    organization: str
+    name: str
+    display_name: str
+    email: str | None
+    roles: tuple[str, ...]
+    enabled: bool
+    has_password: bool
+    created_at: Instant
+
+    @property
+    def identity(self) -> Identity:
+        """What the gate says of this user."""
+        return Identity(display_name=self.display_name, email=self.email, roles=self.roles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """What to change; None leaves it. An e-mail address is removed with the empty string."""
+
+    display_name: str | None = None
+    email: str | None = None
+    roles: Sequence[str] | None = None
+    enabled: bool | None = None
+    password_hash: str | None = None
+
+
+def create_user(
+    connection: Connection,
+    *,
+    organization: str,
+    name: str,
+    password_hash: str | None,
+    display_name: str | None,
+    email: str | None,
+    roles: Sequence[str],
+    now: Instant,
+    random: Random,
+) -> User:
+    """Add a user. The organization must exist (the caller has looked).
+
+    Raises:
+        NameInvalid: the name's form.
+        NameTaken: the organization has a user of that name.
+    """
+    row = {
+        "id": make_id(USER, now, random),
+        "organization": organization,
+        "name": check_user_name(name),
+        "password_hash": password_hash,
+        "display_name": display_name or name,
+        "email": email,
+        "roles": list(roles),
+        "enabled": True,
+        "created_at": now,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(user_account), row)
+    except IntegrityError as error:
+        raise NameTaken(f"{organization!r} has a user {name!r} already.") from error
+    return find_user(connection, organization, name)
+
+
+def find_user(connection: Connection, organization: str, name: str) -> User:
+    """The user of that name in that organization.
+
+    Raises:
+        UserMissing: there is none.
+    """
+    row = connection.execute(select(user_account).where(_is(organization, name))).one_or_none()
+    if row is None:
+        raise UserMissing
+    return _user(row)
+
+
+def find_user_by_id(connection: Connection, user_id: str) -> User | None:
+    """The user with this ID (an OIDC subject), None if there is none any more."""
+    row = connection.execute(
+        select(user_account).where(user_account.c.id == user_id)
+    ).one_or_none()
+    return _user(row) if row is not None else None
+
+
+def read_password_hash(connection: Connection, organization: str, name: str) -> str | None:
+    """The stored hash of an enabled user's password; None when there is nothing to compare with."""
+    query = select(user_account.c.password_hash).where(
+        _is(organization, name), user_account.c.enabled
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def list_users(
+    connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
+) -> tuple[User, ...]:
+    """Users of an organization by name, from the one after `after` (keyset paging)."""
+    query = (
+        select(user_account)
+        .where(user_account.c.organization == organization)
+        .order_by(user_account.c.name)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(user_account.c.name > after)
+    return tuple(_user(row) for row in connection.execute(query))
+
+
+def update_user(
+    connection: Connection,
+    organization: str,
+    name: str,
+    change: UserChange,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> User:
+    """Change a user. Disabling ends all their sessions, as does a new password set by another.
+
+    Raises:
+        UserMissing: there is none.
+        Reserved: it would disable the first administrator or take their role away.
+    """
+    lifecycle.hold_rules(connection, organization)
+    before = find_user(connection, organization, name)
+    values: dict[str, object] = {}
+    if change.display_name is not None:
+        values["display_name"] = change.display_name
+    if change.email is not None:
+        values["email"] = change.email or None
+    if change.roles is not None:
+        values["roles"] = list(change.roles)
+    if change.enabled is not None:
+        values["enabled"] = change.enabled
+    if change.password_hash is not None:
+        values["password_hash"] = change.password_hash
+    if _is_first(before) and (
+        change.enabled is False
+        or (change.roles is not None and ADMINISTRATOR not in change.roles)
+    ):
+        raise Reserved("The user admin of built-in keeps the installation from being locked out.")
+    if values:
+        connection.execute(update(user_account).where(_is(organization, name)).values(**values))
+    after = find_user(connection, organization, name)
+    if change.enabled is False or change.password_hash is not None:
+        reason = (
+            EndReason.USER_DISABLED if change.enabled is False else EndReason.CREDENTIALS_CHANGED
+        )
+        lifecycle.end_selected(
+            connection,
+            Selection(organization=organization, user=name),
+            reason=reason,
+            actor=actor,
+            now=now,
+            random=random,
+        )
+    elif after.identity != before.identity:
+        store.set_identity(connection, organization, name, after.identity)
+    return after
+
+
+def delete_user(
+    connection: Connection,
+    organization: str,
+    name: str,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> None:
+    """Delete a user and end all their sessions.
+
+    Raises:
+        UserMissing: there is none.
+        Reserved: it is the first administrator.
+    """
+    lifecycle.hold_rules(connection, organization)
+    if _is_first(find_user(connection, organization, name)):
+        raise Reserved("The user admin of built-in cannot be deleted.")
+    lifecycle.end_selected(
+        connection,
+        Selection(organization=organization, user=name),
+        reason=EndReason.USER_DISABLED,
+        actor=actor,
+        now=now,
+        random=random,
+    )
+    connection.execute(delete(user_account).where(_is(organization, name)))
+
+
+def _is(organization: str, name: str) -> Any:
+    return (user_account.c.organization == organization) & (user_account.c.name == name)
+
+
+def _is_first(user: User) -> bool:
+    return user.organization == BUILT_IN_ORGANIZATION and user.name == FIRST_USER
+
+
+def _user(row: Row[Any]) -> User:
+    return User(
+        id=row.id,
+        organization=row.organization,
+        name=row.name,
+        display_name=row.display_name,
+        email=row.email,
+        roles=tuple(row.roles),
+        enabled=bool(row.enabled),
+        has_password=row.password_hash is not None,
+        created_at=Instant(row.created_at),
+    )
