@@ -1,0 +1,61 @@
+"""Structured logs: one JSON object a line (or readable columns on a terminal), never a secret.
+
+What may identify a session in a log is its session ID, which proves nothing. As a last line of
+defence everything that looks like a token is masked, whatever put it there.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_TOKEN = re.compile(r"(ses_[0-9a-z]{26})\.[A-Za-z0-9_-]+")
+_SECRET_KEYS = frozenset({"password", "secret", "token", "client_secret", "authorization", "cookie"})
+
+
+def mask(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace secrets by `***`, by the key's name and by the look of the value."""
+    for key, value in line.items():
+        if key.lower() in _SECRET_KEYS:
+            line[key] = "***"
+        elif isinstance(value, str):
+            line[key] = _TOKEN.sub(r"\1.***", value)
+    return line
+
+
+def configure_logs(level: str) -> None:
+    """Send the logs of this program and its libraries to standard error in one form."""
+    readable = sys.stderr.isatty()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        *([] if readable else [structlog.processors.format_exc_info]),
+        mask,
+    ]
+    render: Any = (
+        structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
