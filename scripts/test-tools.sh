@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, and a font.
+#
+# As root, or where sudo asks no password, on Debian and its relatives: installs what is missing. Elsewhere
+# says what is missing and how to get it, and exits 1: a test without its tool is a failure, never a skip.
+set -euo pipefail
+
+say() { printf '→ %s\n' "$*"; }
+
+has_postgres() {
+    local bin
+    for bin in "$(dirname "$(command -v postgres 2>/dev/null || echo /none/postgres)")" /usr/lib/postgresql/*/bin; do
+        [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] || continue
+        [ "$("$bin/postgres" --version | grep -oE '[0-9]+' | head -1)" -ge 15 ] && return
+    done
+    return 1
+}
+has_program() {
+    local name
+    for name in "$@"; do
+        PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$name" >/dev/null 2>&1 && return
+    done
+    return 1
+}
+has_font() {
+    # Without any font Chromium draws empty boxes, and a screenshot proves nothing.
+    find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[to]tf' -print -quit 2>/dev/null | grep -q .
+}
+
+# The Debian packages that are missing, one word each.
+missing() {
+    has_postgres || echo postgresql
+    has_program chromium chromium-browser google-chrome || echo chromium
+    has_program nginx || echo nginx
+    has_font || echo fonts-dejavu-core
+}
+
+packages=$(missing | tr '\n' ' ')
+[ -n "$packages" ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    as_root=(sudo -n)
+    "${as_root[@]}" true 2>/dev/null || as_root=(none)
+fi
+if [ "${as_root[0]:-}" = none ] || ! command -v apt-get >/dev/null 2>&1; then
+    printf '\n✗ The tests need programs that this machine lacks: %s\n' "$packages" >&2
+    printf '  On Debian and Ubuntu: sudo apt-get install %s\n' "$packages" >&2
+    printf '  Elsewhere: the same programs by your own package manager, on PATH.\n' >&2
+    exit 1
+fi
+
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@" </dev/null; }
+
+# The packages would start a PostgreSQL and an nginx of the machine's own, which nobody asked for. Debian's
+# way to say no is this file; one that exists is the owner's word and stays.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+    "${as_root[@]}" chmod 755 $policy
+    trap '"${as_root[@]}" rm -f $policy' EXIT
+fi
+
+say "asking Debian for its package list"
+apt update -qq
+say "installing for the tests: $packages(no service is started)"
+# shellcheck disable=SC2086 # one word per package is what is wanted
+apt install -qq --yes --no-install-recommends $packages
+
+left=$(missing | tr '\n' ' ')
+[ -z "$left" ] || { printf '\n✗ Still missing after installing: %s\n' "$left" >&2; exit 1; }
