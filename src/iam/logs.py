@@ -13,7 +13,9 @@ from typing import Any
 import structlog
 
 _TOKEN = re.compile(r"(ses_[0-9a-z]{26})\.[A-Za-z0-9_-]+")
-_SECRET_KEYS = frozenset({"password", "secret", "token", "client_secret", "authorization", "cookie"})
+_SECRET_KEYS = frozenset(
+    {"password", "secret", "token", "client_secret", "authorization", "cookie"}
+)
 
 
 def mask(_logger: object, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

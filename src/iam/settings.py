@@ -34,11 +34,12 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("data"), description="Where the embedded SQLite database is kept.")
     database_url: str = Field(
-        "", description="postgresql://user@host/name or sqlite:////path; default: SQLite in the data directory."
+        "",
+        description="postgresql://user@host/name or sqlite:////path; default: SQLite in the data directory.",
     )
     admin_password: str = Field(
         "",
-        description="Password of the first administrator. First start only; without it one is made and printed once.",
+        description="Password of the first administrator (first start only); else one is made and printed.",
         repr=False,
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(

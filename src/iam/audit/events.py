@@ -1,6 +1,7 @@
 """Writing and reading events."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
@@ -66,7 +67,7 @@ def list_events(
     return tuple(_event(row) for row in connection.execute(query))
 
 
-def _event(row: Row[tuple[object, ...]]) -> Event:
+def _event(row: Row[Any]) -> Event:
     return Event(
         id=row.id,
         at=Instant(row.at),

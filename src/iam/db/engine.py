@@ -87,9 +87,7 @@ class Database:
         self._reader.dispose()
         self.engine.dispose()
 
-    def _run(
-        self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]
-    ) -> Result:
+    def _run(self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]) -> Result:
         for attempt in range(1, _ATTEMPTS + 1):
             finished = False
             try:
@@ -129,9 +127,7 @@ def open_database(url: str) -> Database:
         )
         return Database(parsed, engine, engine)
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise ValueError(
-            "expected sqlite:////path/to/file.db or postgresql://user@host/database"
-        )
+        raise ValueError("expected sqlite:////path/to/file.db or postgresql://user@host/database")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     reader = _sqlite_engine(parsed, "BEGIN", connections=8)
     writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", connections=1)

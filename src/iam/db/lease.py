@@ -7,18 +7,14 @@ from iam.db.tables import lease
 from iam.kernel.clock import Instant, after
 
 
-def take_lease(
-    connection: Connection, name: str, holder: str, now: Instant, seconds: int
-) -> bool:
+def take_lease(connection: Connection, name: str, holder: str, now: Instant, seconds: int) -> bool:
     """Take or renew the lease `name` for `seconds`; False while another holder's has not run out.
 
     The deadline is compared with the caller's `now`: a node whose clock is ahead by less than
     `seconds` only takes over early, and every leased job is safe to run twice.
     """
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(lease).values(
-        name=name, holder=holder, expires_at=after(now, seconds)
-    )
+    statement = insert(lease).values(name=name, holder=holder, expires_at=after(now, seconds))
     statement = statement.on_conflict_do_update(
         index_elements=[lease.c.name],
         set_={

@@ -35,8 +35,7 @@ def current_revision(connection: Connection) -> str | None:
 def head_revision() -> str:
     """The revision that this version of the program needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None  # the package ships at least one migration
-    return head
+    return str(head)  # the package ships at least one migration
 
 
 def migrate(database: Database) -> tuple[str | None, str]:
@@ -49,15 +48,12 @@ def migrate(database: Database) -> tuple[str | None, str]:
 
     def work(connection: Connection) -> tuple[str | None, str]:
         if not database.is_sqlite:
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
-            )
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         before, head = current_revision(connection), head_revision()
         if before == head:
             return before, head
         known = {
-            script.revision
-            for script in ScriptDirectory.from_config(_config()).walk_revisions()
+            script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
         }
         if before is not None and before not in known:
             raise SchemaTooNew(f"It is at revision {before}.")

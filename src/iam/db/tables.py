@@ -91,13 +91,9 @@ gate_host = Table(
 policy = Table(
     "policy",
     metadata,
-    Column(
-        "layer", Text, primary_key=True
-    ),  # installation | organization | application
+    Column("layer", Text, primary_key=True),  # installation | organization | application
     Column("organization", Text, primary_key=True),  # '' where the layer has none
-    Column(
-        "name", Text, primary_key=True
-    ),  # the application's; '' where the layer has none
+    Column("name", Text, primary_key=True),  # the application's; '' where the layer has none
     Column("idle_timeout", Integer),
     Column("maximum_lifetime", Integer),
 )
@@ -216,9 +212,7 @@ one_time_code = Table(
 throttle = Table(
     "throttle",
     metadata,
-    Column(
-        "key", Text, primary_key=True
-    ),  # account:<organization>/<name> or address:<network>
+    Column("key", Text, primary_key=True),  # account:<organization>/<name> or address:<network>
     Column("failures", Integer, nullable=False),
     Column("last_failed_at", BigInteger, nullable=False, index=True),
     Column("blocked_until", BigInteger, nullable=False),

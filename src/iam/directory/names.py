@@ -62,7 +62,9 @@ def check_name(name: str) -> str:
         NameInvalid: it is not 1 to 63 of `a-z 0-9 . _ -`, beginning with a letter or digit.
     """
     if not _NAME.fullmatch(name):
-        raise NameInvalid("Use 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit.")
+        raise NameInvalid(
+            "Use 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit."
+        )
     return name
 
 

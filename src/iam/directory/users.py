@@ -104,9 +104,7 @@ def find_user(connection: Connection, organization: str, name: str) -> User:
 
 def find_user_by_id(connection: Connection, user_id: str) -> User | None:
     """The user with this ID (an OIDC subject), None if there is none any more."""
-    row = connection.execute(
-        select(user_account).where(user_account.c.id == user_id)
-    ).one_or_none()
+    row = connection.execute(select(user_account).where(user_account.c.id == user_id)).one_or_none()
     return _user(row) if row is not None else None
 
 
@@ -116,6 +114,15 @@ def read_password_hash(connection: Connection, organization: str, name: str) -> 
         _is(organization, name), user_account.c.enabled
     )
     return connection.execute(query).scalar_one_or_none()
+
+
+def set_password_hash(
+    connection: Connection, organization: str, name: str, password_hash: str
+) -> None:
+    """Store a newer hash of the password the user already has (their sessions stay)."""
+    connection.execute(
+        update(user_account).where(_is(organization, name)).values(password_hash=password_hash)
+    )
 
 
 def list_users(
@@ -163,8 +170,7 @@ def update_user(
     if change.password_hash is not None:
         values["password_hash"] = change.password_hash
     if _is_first(before) and (
-        change.enabled is False
-        or (change.roles is not None and ADMINISTRATOR not in change.roles)
+        change.enabled is False or (change.roles is not None and ADMINISTRATOR not in change.roles)
     ):
         raise Reserved("The user admin of built-in keeps the installation from being locked out.")
     if values:

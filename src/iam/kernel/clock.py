@@ -36,9 +36,7 @@ def to_datetime(instant: Instant) -> datetime:
 
 def to_iso(instant: Instant) -> str:
     """RFC 3339 in UTC with milliseconds, `2026-11-23T10:00:00.000Z`: the form of every door."""
-    return (
-        to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant % 1000:03d}Z"
-    )
+    return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant % 1000:03d}Z"
 
 
 def from_iso(text: str) -> Instant:

@@ -42,7 +42,7 @@ NOWHERE = Origin()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One fact. `type` is a dotted word such as `session.ended`; all are listed in docs/reference/events.md."""
+    """One fact. `type` is a dotted word such as `session.ended`; docs/reference/events.md lists all."""
 
     id: str
     at: Instant

@@ -46,9 +46,7 @@ def hash_secret(secret: str) -> bytes:
 
 def proves(secret: str, secret_hash: bytes | None) -> bool:
     """Whether `secret` is the one that was hashed, compared in constant time."""
-    return secret_hash is not None and hmac.compare_digest(
-        hash_secret(secret), secret_hash
-    )
+    return secret_hash is not None and hmac.compare_digest(hash_secret(secret), secret_hash)
 
 
 def make_token(session_id: str, secret: str) -> str:

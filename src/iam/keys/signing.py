@@ -47,9 +47,7 @@ def load_keys(connection: Connection) -> tuple[SigningKey, ...]:
         SigningKey(
             row.id,
             row.algorithm,
-            RSAKey.import_key(
-                row.private_key, {"kid": row.id, "alg": row.algorithm, "use": "sig"}
-            ),
+            RSAKey.import_key(row.private_key, {"kid": row.id, "alg": row.algorithm, "use": "sig"}),
         )
         for row in connection.execute(query)
     )

@@ -114,13 +114,9 @@ def start(
     Raises:
         ParentEnded: there is no such parent, or it is over.
     """
-    lifetime = min(
-        policy.maximum_lifetime, new.maximum_lifetime or policy.maximum_lifetime
-    )
+    lifetime = min(policy.maximum_lifetime, new.maximum_lifetime or policy.maximum_lifetime)
     idle_timeout, expires_at = policy.idle_timeout, after(now, lifetime)
-    parent = (
-        _live_parent(connection, new.parent, now) if new.parent is not None else None
-    )
+    parent = _live_parent(connection, new.parent, now) if new.parent is not None else None
     if parent is not None and outlives(policy, parent):
         parent = None
     if parent is not None:
@@ -155,20 +151,14 @@ def start(
     )
     store.insert_session(connection, session, hash_secret(secret))
     data = {"parent": session.parent} if session.parent else {}
-    event = _event(
-        "session.started", session, actor, now, random, new.origin, None, data
-    )
+    event = _event("session.started", session, actor, now, random, new.origin, None, data)
     audit.append(connection, [event])
     return Started(session=session, token=make_token(session.id, secret))
 
 
 def _live_parent(connection: Connection, parent_id: str, now: Instant) -> Session:
     locked = store.lock_live(connection, [parent_id], shared=True)
-    if (
-        not locked
-        or not locked[0].is_browser_session
-        or end_reason(locked[0], now) is not None
-    ):
+    if not locked or not locked[0].is_browser_session or end_reason(locked[0], now) is not None:
         raise ParentEnded
     return locked[0]
 
@@ -225,23 +215,15 @@ def end(
     for session in sorted(locked.values(), key=lambda one: one.id):
         over = end_reason(session, now)
         if over is not None:
-            ended = Ended(
-                session=session, at=session.idle_expires_at, reason=over, actor=SYSTEM
-            )
+            ended = Ended(session=session, at=session.idle_expires_at, reason=over, actor=SYSTEM)
         elif session.id in wanted:
             ended = Ended(session=session, at=now, reason=reason, actor=actor)
         else:
-            ended = Ended(
-                session=session, at=now, reason=EndReason.PARENT_ENDED, actor=actor
-            )
+            ended = Ended(session=session, at=now, reason=EndReason.PARENT_ENDED, actor=actor)
         ends.append(ended)
     if ends:
-        store.note_ends(
-            connection, [(e.session, e.at, e.reason, e.actor) for e in ends]
-        )
-        audit.append(
-            connection, [_ended_event(e, now, random, origin, note) for e in ends]
-        )
+        store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
+        audit.append(connection, [_ended_event(e, now, random, origin, note) for e in ends])
     return tuple(ends)
 
 
@@ -315,27 +297,17 @@ def apply_policy(
             .values(idle_timeout=policy.idle_timeout)
         )
         connection.execute(
-            update(table)
-            .where(*here, table.c.expires_at > latest)
-            .values(expires_at=latest)
+            update(table).where(*here, table.c.expires_at > latest).values(expires_at=latest)
         )
     _clamp_children(connection, organization)
     due = set(store.select_due(connection, now, _BATCH))
-    locked = [
-        s for s in store.lock_live(connection, due) if end_reason(s, now) is not None
-    ]
+    locked = [s for s in store.lock_live(connection, due) if end_reason(s, now) is not None]
     if organization is not None:
         locked = [s for s in locked if s.organization == organization]
-    ends = [
-        Ended(session=s, at=now, reason=EndReason.POLICY, actor=actor) for s in locked
-    ]
+    ends = [Ended(session=s, at=now, reason=EndReason.POLICY, actor=actor) for s in locked]
     if ends:
-        store.note_ends(
-            connection, [(e.session, e.at, e.reason, e.actor) for e in ends]
-        )
-        audit.append(
-            connection, [_ended_event(e, now, random, NOWHERE, None) for e in ends]
-        )
+        store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
+        audit.append(connection, [_ended_event(e, now, random, NOWHERE, None) for e in ends])
     return tuple(ends)
 
 
@@ -343,11 +315,7 @@ def _clamp_children(connection: Connection, organization: str | None) -> None:
     """A child's deadlines are never later than its parent's."""
     parent = table.alias("parent_session")
     for column in ("idle_timeout", "expires_at"):
-        limit: Any = (
-            select(parent.c[column])
-            .where(parent.c.id == table.c.parent)
-            .scalar_subquery()
-        )
+        limit: Any = select(parent.c[column]).where(parent.c.id == table.c.parent).scalar_subquery()
         statement = update(table).where(
             table.c.ended_at.is_(None),
             table.c.parent.is_not(None),

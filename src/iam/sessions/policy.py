@@ -7,7 +7,7 @@ default and no ceiling.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -87,9 +87,7 @@ def end_reason(session: Deadlines, now: Instant) -> EndReason | None:
 def strictest(layers: Iterable[Policy]) -> EffectivePolicy:
     """The effective policy of these layers."""
     idle = [layer.idle_timeout for layer in layers if layer.idle_timeout is not None]
-    maximum = [
-        layer.maximum_lifetime for layer in layers if layer.maximum_lifetime is not None
-    ]
+    maximum = [layer.maximum_lifetime for layer in layers if layer.maximum_lifetime is not None]
     return EffectivePolicy(
         idle_timeout=min(idle, default=DEFAULT_IDLE_TIMEOUT),
         maximum_lifetime=min(maximum, default=DEFAULT_MAXIMUM_LIFETIME),
@@ -110,9 +108,7 @@ def outlives(policy: EffectivePolicy, parent: Session) -> bool:
 
 def home_of(application: str, organization: str) -> str:
     """The organization in which an application that `organization`'s users enter is kept."""
-    return (
-        BUILT_IN_ORGANIZATION if application == BUILT_IN_APPLICATION else organization
-    )
+    return BUILT_IN_ORGANIZATION if application == BUILT_IN_APPLICATION else organization
 
 
 def effective_policy(
@@ -141,14 +137,10 @@ def read_policy(connection: Connection, layer: Layer) -> Policy:
     return _policy(row) if row is not None else Policy()
 
 
-def read_policies(
-    connection: Connection, name: LayerName
-) -> dict[tuple[str, str], Policy]:
+def read_policies(connection: Connection, name: LayerName) -> dict[tuple[str, str], Policy]:
     """What every organization or application says, by (organization, application)."""
     query = select(table).where(table.c.layer == name)
-    return {
-        (row.organization, row.name): _policy(row) for row in connection.execute(query)
-    }
+    return {(row.organization, row.name): _policy(row) for row in connection.execute(query)}
 
 
 def store_policy(connection: Connection, layer: Layer, policy: Policy) -> None:
@@ -181,5 +173,5 @@ def _is(layer: Layer) -> ColumnElement[bool]:
     )
 
 
-def _policy(row: Row[tuple[int | None, ...]]) -> Policy:
+def _policy(row: Row[Any, Any]) -> Policy:
     return Policy(idle_timeout=row.idle_timeout, maximum_lifetime=row.maximum_lifetime)

@@ -59,14 +59,12 @@ _READ_LIVE_ROW = select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_
 def read_live_row(connection: Connection, session_id: str) -> LiveRow | None:
     """What a validation needs of one session: a primary-key read."""
     row = connection.execute(_READ_LIVE_ROW, {"session_id": session_id}).one_or_none()
-    return LiveRow(*row) if row is not None else None
+    return LiveRow._make(row) if row is not None else None
 
 
 def read_session(connection: Connection, session_id: str) -> Session | None:
     """One session, live or ended; None if there is no such row."""
-    row = connection.execute(
-        select(session).where(session.c.id == session_id)
-    ).one_or_none()
+    row = connection.execute(select(session).where(session.c.id == session_id)).one_or_none()
     return _session(row) if row is not None else None
 
 
@@ -116,17 +114,13 @@ def _append_to_record(connection: Connection, new: Session) -> None:
         appended = func.json_insert(ids, "$[#]", new.id)
         statement = sqlite.insert(session_record).values(values)
         connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=key, set_={"session_ids": appended}
-            )
+            statement.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
         )
     else:
         appended = func.array_append(ids, new.id)
         statement_pg = postgresql.insert(session_record).values(values)
         connection.execute(
-            statement_pg.on_conflict_do_update(
-                index_elements=key, set_={"session_ids": appended}
-            )
+            statement_pg.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
         )
 
 
@@ -181,9 +175,7 @@ def note_ends(
     _remove_from_records(connection, gone)
 
 
-def _remove_from_records(
-    connection: Connection, gone: Mapping[RecordKey, set[str]]
-) -> None:
+def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[str]]) -> None:
     key = (
         session_record.c.organization,
         session_record.c.user_name,
@@ -219,9 +211,7 @@ def _remove_from_records(
         connection.execute(delete(session_record).where(this), emptied)
 
 
-def set_secret(
-    connection: Connection, session_id: str, secret_hash: bytes, now: Instant
-) -> None:
+def set_secret(connection: Connection, session_id: str, secret_hash: bytes, now: Instant) -> None:
     """Replace the secret of a session; the former one proves nothing from the commit on."""
     connection.execute(
         update(session)
@@ -245,18 +235,12 @@ def touch(connection: Connection, touches: Mapping[str, Instant]) -> None:
         )
 
 
-def set_identity(
-    connection: Connection, organization: str, user: str, who: Identity
-) -> None:
+def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
     """Rewrite who the gate says these live sessions' user is."""
     connection.execute(
         update(session)
-        .where(
-            session.c.organization == organization, session.c.user_name == user, _LIVE
-        )
-        .values(
-            display_name=who.display_name, email=who.email, roles=",".join(who.roles)
-        )
+        .where(session.c.organization == organization, session.c.user_name == user, _LIVE)
+        .values(display_name=who.display_name, email=who.email, roles=",".join(who.roles))
     )
 
 
@@ -264,9 +248,7 @@ def select_live(
     connection: Connection, selection: Selection, *, limit: int | None = None
 ) -> tuple[str, ...]:
     """The IDs of the sessions that are meant and have no end noted, oldest first."""
-    query = (
-        select(session.c.id).where(_LIVE, *_matches(selection)).order_by(session.c.id)
-    )
+    query = select(session.c.id).where(_LIVE, *_matches(selection)).order_by(session.c.id)
     if limit is not None:
         query = query.limit(limit)
     return tuple(connection.execute(query).scalars())
@@ -274,9 +256,7 @@ def select_live(
 
 def select_due(connection: Connection, now: Instant, limit: int) -> tuple[str, ...]:
     """Sessions that a deadline may have ended, by index; `end_reason` has the last word on each."""
-    query = (
-        select(session.c.id).where(_LIVE, text(f"{DUE_AT.text} <= :now")).limit(limit)
-    )
+    query = select(session.c.id).where(_LIVE, text(f"{DUE_AT.text} <= :now")).limit(limit)
     return tuple(connection.execute(query, {"now": now}).scalars())
 
 
@@ -289,9 +269,7 @@ def purge_ended(connection: Connection, before: Instant, limit: int) -> int:
 def count_live(connection: Connection) -> int:
     """How many sessions have no end noted (an index-only count)."""
     return int(
-        connection.execute(
-            select(func.count()).select_from(session).where(_LIVE)
-        ).scalar_one()
+        connection.execute(select(func.count()).select_from(session).where(_LIVE)).scalar_one()
     )
 
 
@@ -306,9 +284,7 @@ def read_record(connection: Connection, key: RecordKey) -> SessionRecord | None:
     return _record(row) if row is not None else None
 
 
-def read_sessions(
-    connection: Connection, session_ids: Sequence[str]
-) -> dict[str, Session]:
+def read_sessions(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
     """These sessions by ID; those without a row are left out."""
     if not session_ids:
         return {}
@@ -328,11 +304,7 @@ def _matches(selection: Selection) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(column == value)
     if selection.but is not None:
-        own_parent = (
-            select(session.c.parent)
-            .where(session.c.id == selection.but)
-            .scalar_subquery()
-        )
+        own_parent = select(session.c.parent).where(session.c.id == selection.but).scalar_subquery()
         conditions.append(session.c.id != selection.but)
         conditions.append(func.coalesce(session.c.parent, "") != selection.but)
         conditions.append(session.c.id != func.coalesce(own_parent, ""))
@@ -348,9 +320,7 @@ def _session(row: Row[Any]) -> Session:
         parent=row.parent,
         instance=row.instance,
         created_at=Instant(row.created_at),
-        authenticated_at=None
-        if row.authenticated_at is None
-        else Instant(row.authenticated_at),
+        authenticated_at=None if row.authenticated_at is None else Instant(row.authenticated_at),
         last_active_at=Instant(row.last_active_at),
         idle_timeout=row.idle_timeout,
         expires_at=Instant(row.expires_at),

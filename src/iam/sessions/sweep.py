@@ -30,8 +30,6 @@ def expire(
     )
 
 
-def purge(
-    connection: Connection, now: Instant, retention: int, limit: int = BATCH
-) -> int:
+def purge(connection: Connection, now: Instant, retention: int, limit: int = BATCH) -> int:
     """Delete up to `limit` sessions that ended more than `retention` seconds ago; answer how many."""
     return store.purge_ended(connection, after(now, -retention), limit)

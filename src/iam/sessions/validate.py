@@ -60,10 +60,7 @@ def judge(token: Token, row: LiveRow | None, now: Instant) -> Verdict:
     Why a session is over is told only to who can prove to have held it; to everybody else an ended
     session and one that never was are the same.
     """
-    if (
-        not proves(token.secret, row.secret_hash if row is not None else _NO_HASH)
-        or row is None
-    ):
+    if not proves(token.secret, row.secret_hash if row is not None else _NO_HASH) or row is None:
         return _UNKNOWN
     reason = end_reason(row, now)
     return Verdict(Outcome.VALID if reason is None else Outcome.ENDED, row, reason)

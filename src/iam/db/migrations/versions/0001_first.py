@@ -27,9 +27,7 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_event"),
     )
-    op.create_index(
-        "ix_event_organization_id", "event", ["organization", "id"], unique=False
-    )
+    op.create_index("ix_event_organization_id", "event", ["organization", "id"], unique=False)
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),
@@ -48,9 +46,7 @@ def upgrade() -> None:
         sa.Column("started_session", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("code_hash", name="pk_one_time_code"),
     )
-    op.create_index(
-        "ix_one_time_code_expires_at", "one_time_code", ["expires_at"], unique=False
-    )
+    op.create_index("ix_one_time_code_expires_at", "one_time_code", ["expires_at"], unique=False)
     op.create_table(
         "organization",
         sa.Column("name", sa.Text(), nullable=False),
@@ -111,9 +107,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NOT NULL"),
         sqlite_where=sa.text("ended_at IS NOT NULL"),
     )
-    op.create_index(
-        "ix_session_listed", "session", ["organization", "id"], unique=False
-    )
+    op.create_index("ix_session_listed", "session", ["organization", "id"], unique=False)
     op.create_index(
         "ix_session_live",
         "session",
@@ -165,9 +159,7 @@ def upgrade() -> None:
         sa.Column("blocked_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_throttle"),
     )
-    op.create_index(
-        "ix_throttle_last_failed_at", "throttle", ["last_failed_at"], unique=False
-    )
+    op.create_index("ix_throttle_last_failed_at", "throttle", ["last_failed_at"], unique=False)
     op.create_table(
         "application",
         sa.Column("organization", sa.Text(), nullable=False),

@@ -1,0 +1,96 @@
+"""One-time codes: what carries an entry from the sign-in host to an application.
+
+A code is 256 random bits, stored hashed, good for a minute and for one use. The second use is told
+apart from an unknown code, because it means that somebody else has it too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from iam.db.tables import one_time_code as table
+from iam.kernel.clock import Instant, after
+from iam.kernel.secrets import Random, hash_secret, make_secret
+
+LIFETIME = 60
+"""Seconds, as FAPI 2.0 §5.3.2.1 bounds it."""
+_REMEMBERED = 10 * 60
+"""Seconds for which a used code is still known as used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What a code was issued with. `replayed` if it had been used before: then nothing may be given,
+    and what `started_session` names should be ended."""
+
+    browser_session: str
+    payload: Mapping[str, object]
+    replayed: bool
+    started_session: str | None
+
+
+def issue_code(
+    connection: Connection,
+    kind: str,
+    *,
+    browser_session: str,
+    payload: Mapping[str, object],
+    now: Instant,
+    random: Random,
+) -> str:
+    """A new code of this kind (`oidc` or `gate`)."""
+    code = make_secret(random)
+    connection.execute(
+        insert(table),
+        {
+            "code_hash": hash_secret(code),
+            "kind": kind,
+            "browser_session": browser_session,
+            "payload": dict(payload),
+            "expires_at": after(now, LIFETIME),
+        },
+    )
+    return code
+
+
+def redeem_code(connection: Connection, kind: str, code: str, now: Instant) -> Code | None:
+    """Use a code up; None if there is no such code or it is too old. A failed use uses it up as well."""
+    key = hash_secret(code)
+    used = connection.execute(
+        update(table)
+        .where(
+            table.c.code_hash == key,
+            table.c.kind == kind,
+            table.c.used_at.is_(None),
+            table.c.expires_at > now,
+        )
+        .values(used_at=now)
+    ).rowcount
+    row = connection.execute(
+        select(table).where(table.c.code_hash == key, table.c.kind == kind)
+    ).one_or_none()
+    if row is None or (not used and row.used_at is None):
+        return None
+    return Code(
+        browser_session=row.browser_session,
+        payload=row.payload,
+        replayed=not used,
+        started_session=row.started_session,
+    )
+
+
+def note_started(connection: Connection, code: str, session_id: str) -> None:
+    """Remember which session a code led to."""
+    connection.execute(
+        update(table)
+        .where(table.c.code_hash == hash_secret(code))
+        .values(started_session=session_id)
+    )
+
+
+def purge(connection: Connection, now: Instant) -> int:
+    """Delete codes that no longer tell anything; answer how many."""
+    return connection.execute(
+        delete(table).where(table.c.expires_at < after(now, -_REMEMBERED))
+    ).rowcount

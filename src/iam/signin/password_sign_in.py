@@ -1,0 +1,190 @@
+"""Signing in with a user name and a password."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from iam import audit
+from iam.db import Database
+from iam.directory.applications import find_application
+from iam.directory.names import ApplicationMissing, UserMissing
+from iam.directory.users import User, find_user, read_password_hash, set_password_hash
+from iam.kernel.authn import PASSWORD
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Throttled, Unauthenticated
+from iam.kernel.events import NOWHERE, Event, Origin, user_actor
+from iam.kernel.ids import EVENT, make_id
+from iam.kernel.secrets import Random
+from iam.sessions import lifecycle
+from iam.sessions.lifecycle import NewSession, Started
+from iam.sessions.model import EndReason
+from iam.sessions.policy import effective_policy, home_of
+from iam.signin import throttle
+from iam.signin.devices import device_label
+from iam.signin.passwords import Passwords
+
+
+class CredentialsInvalid(Unauthenticated):
+    """No enabled user of this name with this password: which of the two is not said."""
+
+    code = "credentials_invalid"
+    title = "The user name or the password is not right."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordAttempt:
+    """What somebody claims. `replaces` is the session whose place the new one takes (the browser's
+    former one), which the caller has proven to hold."""
+
+    organization: str
+    application: str
+    username: str
+    password: str
+    origin: Origin = NOWHERE
+    replaces: str | None = None
+
+
+def sign_in_with_password(
+    database: Database, passwords: Passwords, attempt: PasswordAttempt, now: Instant, random: Random
+) -> Started:
+    """Check a password and start a session. Blocks for the time of a hash: run it in the hash pool.
+
+    The throttle is asked right before the hash, in the pool: of a thousand guesses sent at once only
+    as many are tried as there are workers before the block holds.
+
+    Raises:
+        CredentialsInvalid: unknown user, wrong password, disabled, no such organization or
+            application: one answer for all, after the same work.
+        Throttled: too many failures; the password was not looked at.
+    """
+    account = throttle.account_key(attempt.organization, attempt.username)
+    keys = [account]
+    if attempt.origin.ip is not None:
+        keys.append(throttle.address_key(attempt.origin.ip))
+
+    def look(connection: Connection) -> tuple[int, str | None]:
+        return (
+            throttle.blocked_for(connection, keys, now),
+            read_password_hash(connection, attempt.organization, attempt.username),
+        )
+
+    seconds, stored = database.read(look)
+    if seconds:
+        raise Throttled(seconds)
+    matched = passwords.matches(attempt.password, stored)
+    renewed = (
+        passwords.hash(attempt.password)
+        if matched and stored is not None and passwords.outdated(stored)
+        else None
+    )
+    started = None
+    if matched:
+        started = database.write(
+            lambda c: _succeed(c, attempt, stored, renewed, account, now, random)
+        )
+    if started is None:
+        database.write(lambda c: _fail(c, attempt, keys, now, random))
+        raise CredentialsInvalid
+    return started
+
+
+def _succeed(
+    connection: Connection,
+    attempt: PasswordAttempt,
+    stored: str | None,
+    renewed: str | None,
+    account: str,
+    now: Instant,
+    random: Random,
+) -> Started | None:
+    lifecycle.share_rules(connection, attempt.organization)
+    # Under the lock, the user once more: a password changed or a user disabled meanwhile must not
+    # let in who had the old one.
+    if read_password_hash(connection, attempt.organization, attempt.username) != stored:
+        return None
+    user = _admitted(connection, attempt)
+    if user is None:
+        return None
+    actor = user_actor(user.organization, user.name)
+    if renewed is not None:
+        set_password_hash(connection, user.organization, user.name, renewed)
+    throttle.forgive(connection, account)
+    if attempt.replaces is not None:
+        lifecycle.end(
+            connection,
+            [attempt.replaces],
+            reason=EndReason.SIGNED_OUT,
+            actor=actor,
+            now=now,
+            random=random,
+            origin=attempt.origin,
+            note="replaced by a new sign-in in the same browser",
+        )
+    started = lifecycle.start(
+        connection,
+        NewSession(
+            organization=user.organization,
+            user=user.name,
+            application=attempt.application,
+            identity=user.identity,
+            authenticated_at=now,
+            amr=(PASSWORD,),
+            origin=attempt.origin,
+            device=device_label(attempt.origin.user_agent),
+        ),
+        effective_policy(connection, user.organization, attempt.application),
+        actor=actor,
+        now=now,
+        random=random,
+    )
+    audit.append(
+        connection,
+        [
+            Event(
+                id=make_id(EVENT, now, random),
+                at=now,
+                type="sign_in.succeeded",
+                actor=actor,
+                organization=user.organization,
+                user=user.name,
+                application=attempt.application,
+                session=started.session.id,
+                origin=attempt.origin,
+                data={"amr": [PASSWORD]},
+            )
+        ],
+    )
+    return started
+
+
+def _admitted(connection: Connection, attempt: PasswordAttempt) -> User | None:
+    """The user, if both they and the application are there and enabled."""
+    home = home_of(attempt.application, attempt.organization)
+    try:
+        application = find_application(connection, home, attempt.application)
+        user = find_user(connection, attempt.organization, attempt.username)
+    except (ApplicationMissing, UserMissing):
+        return None
+    return user if application.enabled and user.enabled else None
+
+
+def _fail(
+    connection: Connection, attempt: PasswordAttempt, keys: list[str], now: Instant, random: Random
+) -> None:
+    blocked = [key for key in keys if throttle.count_failure(connection, key, now)]
+    audit.append(
+        connection,
+        [
+            Event(
+                id=make_id(EVENT, now, random),
+                at=now,
+                type="sign_in.failed",
+                actor=user_actor(attempt.organization, attempt.username[:128]),
+                organization=attempt.organization,
+                user=attempt.username[:128],
+                application=attempt.application,
+                reason="blocked" if blocked else "credentials",
+                origin=attempt.origin,
+            )
+        ],
+    )

@@ -1,0 +1,52 @@
+"""Passwords, stored as Argon2id (RFC 9106) in PHC string form, which carries its own parameters."""
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from iam.kernel.errors import Invalid
+from iam.kernel.secrets import Random
+
+SHORTEST = 8
+LONGEST = 256
+
+
+class PasswordInvalid(Invalid):
+    """This cannot be anybody's password here."""
+
+    code = "password_invalid"
+    title = "This password cannot be used."
+
+
+class Passwords:
+    """Hashes and compares. Both take tens of milliseconds and release the interpreter meanwhile."""
+
+    def __init__(self, *, memory_kib: int, passes: int, random: Random) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        self._random = random
+        # Compared with when there is no user or no password, so that both take the same time.
+        self._nobody = self._hash("nobody has this password")
+
+    def hash(self, password: str) -> str:
+        """The string to store for a new password.
+
+        Raises:
+            PasswordInvalid: shorter than 8 or longer than 256 characters.
+        """
+        if not SHORTEST <= len(password) <= LONGEST:
+            raise PasswordInvalid(f"Use {SHORTEST} to {LONGEST} characters.")
+        return self._hash(password)
+
+    def matches(self, password: str, stored: str | None) -> bool:
+        """Whether this is the password; with nothing stored False, after the same work."""
+        try:
+            self._hasher.verify(stored or self._nobody, password[: LONGEST + 1])
+        except (VerificationError, InvalidHashError):
+            return False
+        return stored is not None
+
+    def outdated(self, stored: str) -> bool:
+        """Whether a hash was made with other parameters than today's and should be made anew."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def _hash(self, password: str) -> str:
+        return self._hasher.hash(password.encode("utf-8", "surrogatepass"), salt=self._random(16))

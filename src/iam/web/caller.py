@@ -1,0 +1,171 @@
+"""Who is calling: a user by a session, or an application by its client credentials."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+
+from iam.directory.applications import Application, find_client
+from iam.directory.names import OrganizationMissing
+from iam.directory.users import ADMINISTRATOR
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Forbidden, Unauthenticated
+from iam.kernel.events import Actor, application_actor, user_actor
+from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, LiveRow
+from iam.sessions.validate import Outcome, require_valid, validate
+from iam.settings import Settings
+from iam.web.cookies import BROWSER, read_cookie
+from iam.web.csrf import check_origin
+from iam.web.engine import Engine
+
+
+class ClientInvalid(Unauthenticated):
+    """No enabled application has these client credentials."""
+
+    code = "client_invalid"
+    title = "These client credentials are not right."
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user calling with a session that was validated for this request."""
+
+    session: LiveRow
+
+    @property
+    def actor(self) -> Actor:
+        return user_actor(self.session.organization, self.session.user)
+
+    @property
+    def is_administrator(self) -> bool:
+        """Whether they administer at least their own organization, with this session.
+
+        Only a session of the server itself counts: the token that an application was handed must
+        not let the application administer in its user's name.
+        """
+        return (
+            self.session.application == BUILT_IN_APPLICATION
+            and ADMINISTRATOR in self.session.roles.split(",")
+        )
+
+    @property
+    def administers_installation(self) -> bool:
+        """Whether they administer every organization."""
+        return self.is_administrator and self.session.organization == BUILT_IN_ORGANIZATION
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An application calling with its client credentials."""
+
+    application: Application
+
+    @property
+    def actor(self) -> Actor:
+        return application_actor(self.application.organization, self.application.name)
+
+
+Caller = Person | Client
+
+
+def presented_token(request: Request, settings: Settings) -> str | None:
+    """The session token a request carries: `Authorization: Bearer`, else the browser's cookie.
+
+    A request that has an Authorization header is judged by it alone: never by the cookie that
+    happens to come along. A cookie on a request that changes something must come from our own pages.
+    """
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        scheme, _, value = authorization.partition(" ")
+        return value.strip() if scheme.lower() == "bearer" else ""
+    cookie = read_cookie(request, settings, BROWSER)
+    if cookie is not None and request.method not in ("GET", "HEAD"):
+        check_origin(request, settings)
+    return cookie
+
+
+def person_of(engine: Engine, request: Request, now: Instant) -> Person:
+    """The user whose session this request carries; the session is touched.
+
+    Raises:
+        Unauthenticated: none is carried, or it is unknown, or it has ended (`end_reason` says why).
+    """
+    token = presented_token(request, engine.settings)
+    if token is None:
+        raise Unauthenticated
+    return person_with(engine, token, now)
+
+
+def person_with(engine: Engine, token: str, now: Instant) -> Person:
+    """The user whose session this token is the key of; the session is touched.
+
+    Raises:
+        SessionUnknown, SessionEnded: as `sessions.validate` says.
+    """
+    verdict = engine.database.read(lambda connection: validate(connection, token, now))
+    engine.metrics.validations[str(verdict.outcome)] += 1
+    if verdict.outcome is Outcome.VALID and verdict.row is not None:
+        engine.touches.note(verdict.row, now)
+    return Person(require_valid(verdict))
+
+
+def basic_credentials(request: Request) -> tuple[str, str] | None:
+    """Client ID and secret of HTTP Basic (RFC 7617); None if there is no such header.
+
+    Raises:
+        ClientInvalid: there is one that cannot be read.
+    """
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        client_id, separator, secret = (
+            base64.b64decode(value.strip(), validate=True).decode().partition(":")
+        )
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ClientInvalid from error
+    if not separator:
+        raise ClientInvalid
+    return client_id, secret
+
+
+def client_with(connection: Connection, client_id: str, secret: str) -> Client:
+    """The enabled application with these credentials.
+
+    Raises:
+        ClientInvalid: there is none.
+    """
+    application = find_client(connection, client_id) if "\x00" not in client_id else None
+    if application is None or not application.authenticates(secret) or not application.enabled:
+        raise ClientInvalid
+    return Client(application)
+
+
+def caller_of(engine: Engine, request: Request, now: Instant) -> Caller:
+    """Whoever calls, by client credentials (Basic) or by a session (Bearer or cookie).
+
+    Raises:
+        Unauthenticated: neither, or not valid.
+    """
+    credentials = basic_credentials(request)
+    if credentials is None:
+        return person_of(engine, request, now)
+    return engine.database.read(lambda connection: client_with(connection, *credentials))
+
+
+def require_administrator(caller: Caller, organization: str | None) -> None:
+    """Let an administrator of this organization pass; None means all of the installation.
+
+    Raises:
+        OrganizationMissing: the caller administers another one: this one does not exist for them.
+        Forbidden: the caller administers nothing.
+    """
+    if isinstance(caller, Client) or not caller.is_administrator:
+        raise Forbidden("This needs an administrator's session.")
+    if caller.administers_installation or organization == caller.session.organization:
+        return
+    if organization is None:
+        raise Forbidden("This needs an administrator of the installation.")
+    raise OrganizationMissing

@@ -1,0 +1,50 @@
+"""Cookies: three, each with one job and its own name.
+
+`__Host-` makes a browser refuse a cookie that another host of the same domain planted. Names are
+compared exactly and a name that comes twice is worth nothing (cookie tossing). On an http issuer,
+which is only ever a loopback address, the names go without prefix and `Secure`.
+"""
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+
+from iam.settings import Settings
+
+BROWSER = "iam"
+"""The browser session."""
+FLOW = "iam-flow"
+"""A sign-in under way; proves nothing but that form and answer are of one browser."""
+APP = "iam-app"
+"""The gate's, on an application's own host."""
+
+
+def cookie_name(settings: Settings, name: str) -> str:
+    """The cookie's name as browsers know it."""
+    return f"__Host-{name}" if settings.secure else name
+
+
+def read_cookie(request: HTTPConnection, settings: Settings, name: str) -> str | None:
+    """The cookie's value; None if it is absent, or ambiguous because it came more than once."""
+    wanted = cookie_name(settings, name)
+    found = [
+        value.strip()
+        for header in request.headers.getlist("cookie")
+        for key, separator, value in (part.partition("=") for part in header.split(";"))
+        if separator and key.strip() == wanted
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def set_cookie(headers: MutableHeaders, settings: Settings, name: str, value: str) -> None:
+    """Set a cookie that ends with the browser."""
+    headers.append("set-cookie", _cookie(settings, name, value))
+
+
+def clear_cookie(headers: MutableHeaders, settings: Settings, name: str) -> None:
+    """Delete a cookie: with the same attributes, or browsers keep it."""
+    headers.append("set-cookie", _cookie(settings, name, "") + "; Max-Age=0")
+
+
+def _cookie(settings: Settings, name: str, value: str) -> str:
+    secure = "; Secure" if settings.secure else ""
+    return f"{cookie_name(settings, name)}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"

@@ -1,0 +1,63 @@
+"""What a running process is made of. Doors get it whole; tests build it with their own clock."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio.to_thread
+from starlette.requests import Request
+
+from iam.db import Database
+from iam.kernel.clock import Clock
+from iam.kernel.secrets import Random
+from iam.keys import SigningKey
+from iam.sessions.lifecycle import Ended, Started
+from iam.sessions.reader import Reader
+from iam.sessions.touch import Touches
+from iam.settings import Settings
+from iam.signin.passwords import Passwords
+from iam.web.metrics import Metrics
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The parts. `clock` and `random` are read here, at the edge, and handed down as arguments."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    random: Random
+    reader: Reader
+    touches: Touches
+    passwords: Passwords
+    # Its own bounded pool: a burst of sign-ins must not take the threads of everything else.
+    hash_pool: ThreadPoolExecutor
+    keys: tuple[SigningKey, ...]
+    metrics: Metrics
+
+    def count_started(self, started: Started) -> Started:
+        """Count a start (after its commit) and hand it on."""
+        self.metrics.started += 1
+        return started
+
+    def count_ended(self, ended: Iterable[Ended]) -> int:
+        """Count ends (after their commit), by reason; answer how many."""
+        number = 0
+        for one in ended:
+            self.metrics.ended[str(one.reason)] += 1
+            number += 1
+        return number
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine of the application that serves this request."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+async def in_thread(work: Callable[[], Result]) -> Result:
+    """Run blocking work (anything that touches the database) off the event loop."""
+    return await anyio.to_thread.run_sync(work)

@@ -1,0 +1,119 @@
+"""Pages: Jinja templates, rendered on the server, that work without JavaScript.
+
+Every page carries a strict Content-Security-Policy (no inline script, no foreign resource, no
+framing) and `no-store`, so that nothing private is left in a cache or behind the Back button.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from iam.kernel.clock import Instant, to_datetime, to_iso
+from iam.web.caller import Person
+from iam.web.csrf import csrf_token
+from iam.web.engine import engine_of
+
+STATIC = Path(__file__).parent / "static"
+
+_templates = Environment(
+    loader=PackageLoader("iam.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An instant as a page shows it: `iso` for machines and the tooltip, `text` for people."""
+
+    iso: str
+    text: str
+
+
+def moment(instant: Instant, now: Instant) -> Moment:
+    """An instant in words, relative while that is easier to grasp ("3 minutes ago", "in 2 hours")."""
+    distance = abs(now - instant) // 1000
+    for limit, unit, word in (
+        (45, 1, ""),
+        (3600, 60, "minute"),
+        (86400, 3600, "hour"),
+        (7 * 86400, 86400, "day"),
+    ):
+        if distance < limit:
+            if not word:
+                return Moment(to_iso(instant), "just now" if instant <= now else "in a moment")
+            count = max(1, round(distance / unit))
+            words = f"{count} {word}{'' if count == 1 else 's'}"
+            return Moment(to_iso(instant), f"in {words}" if instant > now else f"{words} ago")
+    return Moment(to_iso(instant), to_datetime(instant).strftime("%-d %b %Y, %H:%M UTC"))
+
+
+def render(
+    request: Request,
+    template: str,
+    *,
+    person: Person | None = None,
+    csrf: str = "",
+    status: int = 200,
+    form_targets: tuple[str, ...] = (),
+    **context: Any,
+) -> Response:
+    """A page. `person` is who it greets; `form_targets` are origins a form may lead on to."""
+    shell = {
+        "user": person.session.display_name if person else None,
+        "organization": person.session.organization if person else None,
+        "is_administrator": person.is_administrator if person else False,
+        "csrf": csrf,
+        "issuer": engine_of(request).settings.issuer,
+    }
+    html = _templates.get_template(template).render(shell=shell, csrf=csrf, **context)
+    response = HTMLResponse(html, status)
+    secure_headers(response.headers, form_targets)
+    return response
+
+
+def secure_headers(headers: MutableHeaders, form_targets: tuple[str, ...] = ()) -> None:
+    """The headers every page has."""
+    targets = " ".join(("'self'", *form_targets))
+    headers["content-security-policy"] = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; "
+        f"connect-src 'self'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+    )
+    headers["cache-control"] = "no-store"
+    headers["referrer-policy"] = "same-origin"
+    headers["x-content-type-options"] = "nosniff"
+    headers["x-frame-options"] = "DENY"
+    headers["cross-origin-opener-policy"] = "same-origin"
+
+
+def page_csrf(token: str) -> str:
+    """The hidden field for pages shown to the holder of this browser session token."""
+    return csrf_token(token)
+
+
+def see_other(url: str) -> Response:
+    """303: the answer to a form, so that a reload sends nothing twice and a password is never re-sent."""
+    return RedirectResponse(url, 303, headers={"cache-control": "no-store"})
+
+
+def error_page(
+    request: Request, status: int, title: str, text: str, code: str = "error"
+) -> Response:
+    """An error in plain words, with a way on."""
+    return render(
+        request,
+        "error.html",
+        status=status,
+        title=title,
+        text=text,
+        code=code,
+        action_href="/sign-in",
+        action_label="Go to sign-in",
+    )
