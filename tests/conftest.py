@@ -1,0 +1,106 @@
+"""Fixtures for every test: databases, a browser, and the run they belong to."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.support.chromium import run_chromium
+from tests.support.postgres import Cluster
+from tests.support.run import Run, run_directory
+
+# No deadline: how long an example takes says something about the machine. In CI the same examples each
+# time, so that a change is never blamed for what another day's luck would have found; at a
+# developer's desk new ones.
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+_RUN = pytest.StashKey[Run]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers of pytest-xdist inherit the run's directory through the environment.
+    if not hasattr(config, "workerinput"):
+        config.stash[_RUN] = Run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    run = config.stash.get(_RUN, None)
+    if run is not None:
+        run.close()
+
+
+def pytest_runtest_setup() -> None:
+    # A developer's own server is configured by the same names; the tests must not read them.
+    for name in [name for name in os.environ if name.startswith("IAM_")]:
+        del os.environ[name]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Asynchronous tests run as the server does."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Cluster:
+    """The PostgreSQL that all tests share; each takes databases of its own from it."""
+    return Cluster.shared()
+
+
+@pytest.fixture
+def durable_cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of the test's own that syncs to disk, to be crashed."""
+    cluster = Cluster.create(run_directory() / f"pg-{secrets.token_hex(4)}", durable=True)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty database: the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'iam.db'}"
+        return
+    # Asked for only here, so that a run of SQLite tests starts no cluster.
+    cluster: Cluster = request.getfixturevalue("postgres_cluster")
+    url = cluster.new_database()
+    yield url
+    cluster.drop(url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Per module: while it runs, Playwright keeps this thread's event loop to itself, and
+    an asynchronous test of another module could not start its own."""
+    with run_chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def browser_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One person's browser: cookies of its own."""
+    context = browser.new_context(locale="en-US", timezone_id="UTC")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(browser_context: BrowserContext) -> Iterator[Page]:
+    """A page that fails the test if a script on it breaks or breaks the security policy."""
+    page = browser_context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(message.text) if "Content Security Policy" in message.text else None
+        ),
+    )
+    yield page
+    assert wrong == []
