@@ -73,7 +73,7 @@ def render(
         "csrf": csrf,
         "issuer": engine_of(request).settings.issuer,
     }
-    html = _templates.get_template(template).render(shell=shell, csrf=csrf, **context)
+    html = _templates.get_template(template).render(shell=shell, csrf=csrf, status=status, **context)
     response = HTMLResponse(html, status)
     secure_headers(response.headers, form_targets)
     return response
