@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.support.chromium import run_chromium
 from tests.support.postgres import Cluster
 from tests.support.run import Run, run_directory
+from tests.support.world import World, make_world
 
 # No deadline: how long an example takes says something about the machine. In CI the same examples each
 # time, so that a change is never blamed for what another day's luck would have found; at a
@@ -104,3 +105,17 @@ def page(browser_context: BrowserContext) -> Iterator[Page]:
     )
     yield page
     assert wrong == []
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A server in this process on SQLite, with a clock that the test moves."""
+    with make_world(f"sqlite:///{tmp_path / 'iam.db'}") as made:
+        yield made
+
+
+@pytest.fixture
+def both_worlds(database_url: str) -> Iterator[World]:
+    """The same on each kind of database."""
+    with make_world(database_url) as made:
+        yield made

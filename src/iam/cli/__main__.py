@@ -1,0 +1,5 @@
+"""`python -m iam.cli`."""
+
+from iam.cli.main import main
+
+main()

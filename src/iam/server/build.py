@@ -1,0 +1,72 @@
+"""From settings to an engine."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from iam.db import Database, open_database
+from iam.db.migrate import migrate
+from iam.kernel.clock import Clock
+from iam.kernel.secrets import Random
+from iam.keys import load_keys
+from iam.server.bootstrap import FirstStart, bootstrap
+from iam.sessions import store
+from iam.sessions.reader import open_reader
+from iam.sessions.touch import Touches
+from iam.settings import Settings
+from iam.signin.passwords import Passwords
+from iam.web.engine import Engine
+from iam.web.metrics import Metrics
+
+
+def make_passwords(settings: Settings, random: Random) -> Passwords:
+    """The password hasher with this installation's parameters."""
+    return Passwords(
+        memory_kib=settings.password_memory_kib, passes=settings.password_passes, random=random
+    )
+
+
+def prepare_database(settings: Settings, clock: Clock, random: Random) -> FirstStart | None:
+    """Migrate, and on a first start make what is needed; answer what was made.
+
+    Raises:
+        SchemaTooNew, DatabaseUnavailable: as they say.
+    """
+    database = open_database(settings.database)
+    try:
+        migrate(database)
+        passwords = make_passwords(settings, random)
+        return database.write(
+            lambda c: bootstrap(c, passwords, settings.admin_password, clock(), random)
+        )
+    finally:
+        database.close()
+
+
+def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
+    """Open everything a process needs, on a database that has been prepared.
+
+    Call it on the event loop that will serve: the validating reader belongs to it.
+    """
+    database: Database = open_database(settings.database)
+    metrics = Metrics()
+    metrics.active = database.read(store.count_live)
+    return Engine(
+        settings=settings,
+        database=database,
+        clock=clock,
+        random=random,
+        reader=open_reader(database),
+        touches=Touches(),
+        passwords=make_passwords(settings, random),
+        hash_pool=ThreadPoolExecutor(settings.password_workers, thread_name_prefix="password"),
+        keys=database.read(load_keys),
+        metrics=metrics,
+    )
+
+
+async def close_engine(engine: Engine) -> None:
+    """Write the touches that wait and give everything back."""
+    await engine.reader.close()
+    engine.hash_pool.shutdown(wait=True, cancel_futures=True)
+    touches = engine.touches.take()
+    engine.database.write(lambda connection: store.touch(connection, touches))
+    engine.database.close()
