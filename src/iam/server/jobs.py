@@ -76,6 +76,6 @@ async def _forever(name: str, seconds: float, step: Callable[[], Awaitable[objec
             await step()
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # a job must survive whatever one round meets
+        except Exception as error:  # noqa: BLE001 - a job must survive whatever one round meets
             _log.warning("job failed", job=name, error=str(error), exc_info=error)
         await asyncio.sleep(seconds)
