@@ -10,6 +10,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, Event, Origin
 
 MAXIMUM_PAGE = 200
+_INSERT = insert(table)
 
 
 def append(connection: Connection, events: Iterable[Event]) -> None:
@@ -32,7 +33,7 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        connection.execute(insert(table), rows)
+        connection.execute(_INSERT, rows)
 
 
 def list_events(

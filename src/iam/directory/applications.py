@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.tables import application, gate_host, policy
@@ -16,6 +16,20 @@ from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
 from iam.sessions import lifecycle
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
+
+
+_FIND = select(application).where(
+    application.c.organization == bindparam("organization"), application.c.name == bindparam("name")
+)
+_FIND_CLIENT = select(application).where(application.c.client_id == bindparam("client_id"))
+_HOSTS = (
+    select(gate_host.c.host)
+    .where(
+        gate_host.c.organization == bindparam("organization"),
+        gate_host.c.application == bindparam("name"),
+    )
+    .order_by(gate_host.c.host)
+)
 
 
 class HostTaken(Conflict):
@@ -117,18 +131,16 @@ def find_application(connection: Connection, organization: str, name: str) -> Ap
     Raises:
         ApplicationMissing: there is none.
     """
-    found = _select(
-        connection, (application.c.organization == organization) & (application.c.name == name)
-    )
-    if not found:
+    row = connection.execute(_FIND, {"organization": organization, "name": name}).one_or_none()
+    if row is None:
         raise ApplicationMissing
-    return found[0]
+    return _one(connection, row)
 
 
 def find_client(connection: Connection, client_id: str) -> Application | None:
     """The application with this OAuth client ID, None if there is none."""
-    found = _select(connection, application.c.client_id == client_id)
-    return found[0] if found else None
+    row = connection.execute(_FIND_CLIENT, {"client_id": client_id}).one_or_none()
+    return _one(connection, row) if row is not None else None
 
 
 def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
@@ -293,6 +305,11 @@ def _select(
     return tuple(
         _application(row, tuple(hosts.get((row.organization, row.name), ()))) for row in rows
     )
+
+
+def _one(connection: Connection, row: Row[Any]) -> Application:
+    names = {"organization": row.organization, "name": row.name}
+    return _application(row, tuple(connection.execute(_HOSTS, names).scalars()))
 
 
 def _application(row: Row[Any], gate_hosts: tuple[str, ...]) -> Application:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.tables import user_account
@@ -20,6 +20,12 @@ ADMINISTRATOR = "administrator"
 """The role that administers: the whole installation in `built-in`, elsewhere the own organization."""
 
 FIRST_USER = "admin"
+
+
+_FIND = select(user_account).where(
+    user_account.c.organization == bindparam("organization"),
+    user_account.c.name == bindparam("name"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +102,7 @@ def find_user(connection: Connection, organization: str, name: str) -> User:
     Raises:
         UserMissing: there is none.
     """
-    row = connection.execute(select(user_account).where(_is(organization, name))).one_or_none()
+    row = connection.execute(_FIND, {"organization": organization, "name": name}).one_or_none()
     if row is None:
         raise UserMissing
     return _user(row)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.tables import policy as table
@@ -115,19 +115,26 @@ def effective_policy(
     connection: Connection, organization: str, application: str
 ) -> EffectivePolicy:
     """The policy of a session that a user of `organization` starts at `application`."""
-    home = home_of(application, organization)
-    query = select(table.c.idle_timeout, table.c.maximum_lifetime).where(
-        or_(
-            table.c.layer == "installation",
-            and_(table.c.layer == "organization", table.c.organization == organization),
-            and_(
-                table.c.layer == "application",
-                table.c.organization == home,
-                table.c.name == application,
-            ),
-        )
+    names = {
+        "organization": organization,
+        "home": home_of(application, organization),
+        "application": application,
+    }
+    return strictest([_policy(row) for row in connection.execute(_LAYERS, names)])
+
+
+# Built once: putting a statement together costs more than running it.
+_LAYERS = select(table.c.idle_timeout, table.c.maximum_lifetime).where(
+    or_(
+        table.c.layer == "installation",
+        and_(table.c.layer == "organization", table.c.organization == bindparam("organization")),
+        and_(
+            table.c.layer == "application",
+            table.c.organization == bindparam("home"),
+            table.c.name == bindparam("application"),
+        ),
     )
-    return strictest([_policy(row) for row in connection.execute(query)])
+)
 
 
 def read_policy(connection: Connection, layer: Layer) -> Policy:

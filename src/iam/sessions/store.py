@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Text,
     bindparam,
     delete,
     func,
@@ -72,7 +73,7 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
     """Add the row and put its ID at the end of its record's array, making the record if need be."""
     _append_to_record(connection, new)
     connection.execute(
-        insert(session),
+        _INSERT_SESSION,
         {
             "id": new.id,
             "secret_hash": secret_hash,
@@ -100,28 +101,48 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
 
 
 def _append_to_record(connection: Connection, new: Session) -> None:
-    values = {
-        "organization": new.organization,
-        "user_name": new.user,
-        "application": new.application,
-        "created_at": new.created_at,
-        "session_ids": [new.id],
-    }
-    ids = session_record.c.session_ids
-    key = list(session_record.primary_key)
-    appended: ColumnElement[Any]
-    if connection.dialect.name == "sqlite":
-        appended = func.json_insert(ids, "$[#]", new.id)
-        statement = sqlite.insert(session_record).values(values)
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
-        )
-    else:
-        appended = func.array_append(ids, new.id)
-        statement_pg = postgresql.insert(session_record).values(values)
-        connection.execute(
-            statement_pg.on_conflict_do_update(index_elements=key, set_={"session_ids": appended})
-        )
+    statement = _APPEND_SQLITE if connection.dialect.name == "sqlite" else _APPEND_POSTGRESQL
+    connection.execute(
+        statement,
+        {
+            "organization": new.organization,
+            "user_name": new.user,
+            "application": new.application,
+            "created_at": new.created_at,
+            "session_ids": [new.id],
+            "new_id": new.id,
+        },
+    )
+
+
+# The statements of a start are built once: putting one together costs more than running it.
+_INSERT_SESSION = insert(session)
+_RECORD_KEY = list(session_record.primary_key)
+_RECORD_VALUES: dict[str, Any] = {column.name: bindparam(column.name) for column in session_record.columns}
+_APPEND_SQLITE = (
+    sqlite.insert(session_record)
+    .values(_RECORD_VALUES)
+    .on_conflict_do_update(
+        index_elements=_RECORD_KEY,
+        set_={
+            "session_ids": func.json_insert(
+                session_record.c.session_ids, "$[#]", bindparam("new_id", type_=Text)
+            )
+        },
+    )
+)
+_APPEND_POSTGRESQL = (
+    postgresql.insert(session_record)
+    .values(_RECORD_VALUES)
+    .on_conflict_do_update(
+        index_elements=_RECORD_KEY,
+        set_={
+            "session_ids": func.array_append(
+                session_record.c.session_ids, bindparam("new_id", type_=Text)
+            )
+        },
+    )
+)
 
 
 def lock_live(
