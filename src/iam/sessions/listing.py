@@ -1,0 +1,189 @@
+"""Lists of sessions and records, a page at a time (keyset paging: no page ever shifts under its reader).
+
+State is what `policy.end_reason` says now, not what the sweep has noted so far.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, select, text, tuple_
+
+from iam.db.tables import DUE_AT, session, session_record
+from iam.kernel.clock import Instant
+from iam.sessions import store
+from iam.sessions.model import RecordKey, Session, SessionRecord
+from iam.sessions.policy import end_reason
+
+MAXIMUM_PAGE = 200
+
+State = Literal["active", "ended"]
+Item = TypeVar("Item")
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item, Key]):
+    """One page. `next` goes into the next call's cursor; None when this is the last page."""
+
+    items: tuple[Item, ...]
+    next: Key | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFilter:
+    """Which sessions to list: those that match every member that is set.
+
+    `organization` None means all of the installation: only its administrator may ask that.
+    """
+
+    organization: str | None
+    user: str | None = None
+    application: str | None = None
+    parent: str | None = None
+    instance: str | None = None
+    ip: str | None = None
+    state: State | None = None
+
+
+def list_sessions(
+    connection: Connection,
+    wanted: SessionFilter,
+    now: Instant,
+    *,
+    before: str | None = None,
+    limit: int = 50,
+) -> Page[Session, str]:
+    """Sessions, newest first.
+
+    Args:
+        before: a session ID; the page starts with the next older one.
+        limit: at most `MAXIMUM_PAGE`.
+    """
+    limit = min(limit, MAXIMUM_PAGE)
+    query = select(session.c.id).order_by(session.c.id.desc()).limit(limit + 1)
+    for column, value in (
+        (session.c.organization, wanted.organization),
+        (session.c.user_name, wanted.user),
+        (session.c.application, wanted.application),
+        (session.c.parent, wanted.parent),
+        (session.c.instance, wanted.instance),
+        (session.c.ip, wanted.ip),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        query = query.where(session.c.id < before)
+    if wanted.state is not None:
+        query = query.where(_in_state(wanted.state, now))
+    ids = connection.execute(query).scalars().all()
+    found = store.read_sessions(connection, ids[:limit])
+    return Page(
+        items=tuple(found[one] for one in ids[:limit] if one in found),
+        next=ids[limit - 1] if len(ids) > limit else None,
+    )
+
+
+def _in_state(state: State, now: Instant) -> ColumnElement[bool]:
+    """`end_reason` in SQL, so that a page of one state is full; the same bound, exclusive."""
+    condition = (
+        f"(ended_at IS NULL AND {DUE_AT.text} > :now)"
+        if state == "active"
+        else f"(ended_at IS NOT NULL OR {DUE_AT.text} <= :now)"
+    )
+    return text(condition).bindparams(now=now)  # type: ignore[return-value]
+
+
+def list_records(
+    connection: Connection,
+    *,
+    organization: str | None,
+    now: Instant,
+    user: str | None = None,
+    application: str | None = None,
+    user_contains: str | None = None,
+    after: RecordKey | None = None,
+    limit: int = 50,
+) -> Page[SessionRecord, RecordKey]:
+    """Records that have a live session, by (organization, user, application), live IDs only.
+
+    A page may hold fewer than `limit` while `next` is set: what a deadline has ended since the last
+    sweep is left out.
+
+    Args:
+        organization: None means all of the installation.
+        user_contains: part of a user name.
+        after: the page starts with the next record after this key.
+    """
+    limit = min(limit, MAXIMUM_PAGE)
+    key = (
+        session_record.c.organization,
+        session_record.c.user_name,
+        session_record.c.application,
+    )
+    query = select(session_record).order_by(*key).limit(limit + 1)
+    for column, value in zip(key, (organization, user, application), strict=True):
+        if value is not None:
+            query = query.where(column == value)
+    if user_contains:
+        name = session_record.c.user_name
+        query = query.where(name.contains(user_contains, autoescape=True))
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*after))
+    rows = connection.execute(query).all()
+    records = [
+        SessionRecord(
+            organization=row.organization,
+            user=row.user_name,
+            application=row.application,
+            created_at=Instant(row.created_at),
+            session_ids=tuple(row.session_ids),
+        )
+        for row in rows[:limit]
+    ]
+    live = _only_live(connection, records, now)
+    last = records[-1] if len(rows) > limit else None
+    return Page(
+        items=tuple(record for record in live if record.session_ids),
+        next=RecordKey(last.organization, last.user, last.application) if last else None,
+    )
+
+
+def live_record(connection: Connection, key: RecordKey, now: Instant) -> SessionRecord | None:
+    """One record with its live IDs; None when the pair has no live session."""
+    record = store.read_record(connection, key)
+    if record is None:
+        return None
+    (live,) = _only_live(connection, [record], now)
+    return live if live.session_ids else None
+
+
+def _only_live(
+    connection: Connection, records: Sequence[SessionRecord], now: Instant
+) -> list[SessionRecord]:
+    """These records without the IDs whose deadline has passed and the sweep has not noted yet."""
+    ids = [one for record in records for one in record.session_ids]
+    live: set[str] = set()
+    for first in range(0, len(ids), _BATCH):
+        query: Any = select(
+            session.c.id,
+            session.c.last_active_at,
+            session.c.idle_timeout,
+            session.c.expires_at,
+            session.c.end_reason,
+        ).where(session.c.id.in_(ids[first : first + _BATCH]))
+        live |= {row.id for row in connection.execute(query) if end_reason(row, now) is None}
+    return [
+        SessionRecord(
+            organization=record.organization,
+            user=record.user,
+            application=record.application,
+            created_at=record.created_at,
+            session_ids=tuple(one for one in record.session_ids if one in live),
+        )
+        for record in records
+    ]
+
+
+# Bound on the IDs in one statement: databases limit their number.
+_BATCH = 1000
