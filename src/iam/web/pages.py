@@ -4,7 +4,9 @@ Every page carries a strict Content-Security-Policy (no inline script, no foreig
 framing) and `no-store`, so that nothing private is left in a cache or behind the Back button.
 """
 
+import functools
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,15 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    """The address of a static file, with its content's hash: it may be cached, and never goes stale."""
+    return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+
+
+_templates.globals["asset"] = _asset
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +78,15 @@ def render(
 ) -> Response:
     """A page. `person` is who it greets; `form_targets` are origins a form may lead on to."""
     shell = {
-        "user": person.session.display_name if person else None,
+        "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
         "is_administrator": person.is_administrator if person else False,
         "csrf": csrf,
         "issuer": engine_of(request).settings.issuer,
     }
-    html = _templates.get_template(template).render(shell=shell, csrf=csrf, status=status, **context)
+    html = _templates.get_template(template).render(
+        shell=shell, csrf=csrf, status=status, **context
+    )
     response = HTMLResponse(html, status)
     secure_headers(response.headers, form_targets)
     return response
