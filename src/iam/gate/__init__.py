@@ -1,0 +1,13 @@
+"""The gate: what a reverse proxy or a back end asks "is this session good?".
+
+Owns: the questions and their answers, the way from a host behind the gate to the sign-in page and
+back with a one-time code, and the cookie on the application's own host.
+Does not own: the verdict on a session (`sessions.validate`), which application a host belongs to
+(`directory.applications`), codes and entering (`signin`).
+Hands to: nobody; it is a door.
+"""
+
+from iam.gate.enter import routes
+from iam.gate.hot import HOT_PATHS, hot_path
+
+__all__ = ["HOT_PATHS", "hot_path", "routes"]
