@@ -5,20 +5,26 @@ framing) and `no-store`, so that nothing private is left in a cache or behind th
 """
 
 import functools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from iam.kernel.clock import Instant, to_datetime, to_iso
+from iam.kernel.errors import IamError, Unauthenticated, Unavailable
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
+from iam.web.problems import status_of
+from iam.web.returning import sign_in_address
 
 STATIC = Path(__file__).parent / "static"
 
@@ -29,6 +35,9 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_log = structlog.get_logger("iam.web")
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 @functools.cache
@@ -120,6 +129,13 @@ def error_page(
     request: Request, status: int, title: str, text: str, code: str = "error"
 ) -> Response:
     """An error in plain words, with a way on."""
+    path = request.url.path
+    if path.startswith("/console") and status != 403:
+        href, label = "/console/sessions", "Go to the console"
+    elif path.startswith(("/console", "/account")):
+        href, label = "/account/sessions", "Go to your sessions"
+    else:
+        href, label = "/sign-in", "Go to sign-in"
     return render(
         request,
         "error.html",
@@ -127,6 +143,43 @@ def error_page(
         title=title,
         text=text,
         code=code,
-        action_href="/sign-in",
-        action_label="Go to sign-in",
+        action_href=href,
+        action_label=label,
     )
+
+
+def page_errors(handler: Handler) -> Handler:
+    """Have a page's errors answered by pages: whoever is not signed in is sent to sign in."""
+
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Unauthenticated:
+            # The address of a form is no page to come back to.
+            query = f"?{request.url.query}" if request.url.query else ""
+            back = request.url.path + query if request.method in ("GET", "HEAD") else None
+            return see_other(sign_in_address(back))
+        except IamError as error:
+            if isinstance(error, Unavailable):
+                _log.warning("unavailable", path=request.url.path, detail=error.detail)
+            text = _WORDS.get(status_of(error), "Nothing was changed.")
+            if error.detail and not isinstance(error, Unavailable):
+                text = error.detail
+            response = error_page(request, status_of(error), error.title, text, error.code)
+            if isinstance(error, Unavailable):
+                response.headers["retry-after"] = "1"
+            return response
+        except HTTPException as error:
+            return error_page(
+                request, error.status_code, "This request cannot be understood", str(error.detail)
+            )
+
+    return answer
+
+
+_WORDS = {
+    403: "Nothing was changed.",
+    404: "The address may be mistyped, or what was here is gone.",
+    503: "Nothing was changed. Try again shortly.",
+}

@@ -1,0 +1,35 @@
+"""Where a person goes on to after signing in: only to pages of our own that begin a journey.
+
+Applications' addresses are reached through `/oauth/authorize` and `/gate/enter`, which check them
+against what is registered. So nobody can use the sign-in page to send people elsewhere.
+"""
+
+import re
+from urllib.parse import urlencode
+
+HOME = "/account/sessions"
+
+# A list of what is accepted: there is no end to the spellings of what must be refused (`//evil`,
+# `/\\evil`, encoded slashes, tabs that browsers drop, dot segments). The path is of plain segments;
+# the query may hold any visible ASCII but what could break out of a header or an attribute.
+_ACCEPTED = re.compile(
+    r"/(?:oauth/authorize|gate/enter|(?:account|console)(?:/[A-Za-z0-9_-]+)*)"
+    r"(?:\?[!$-;=?-\[\]-~]*)?",
+    re.ASCII,
+)
+_LONGEST = 8192
+
+
+def return_path(text: str | None, default: str = HOME) -> str:
+    """`text` if it is the path of a page of ours that one may be sent to, else `default`."""
+    if text and len(text) <= _LONGEST and _ACCEPTED.fullmatch(text):
+        return text
+    return default
+
+
+def sign_in_address(return_to: str | None, **query: str) -> str:
+    """The sign-in page's address, that leads on to `return_to` where that is accepted."""
+    accepted = return_path(return_to)
+    if accepted != HOME:
+        query["return_to"] = accepted
+    return f"/sign-in?{urlencode(query)}" if query else "/sign-in"

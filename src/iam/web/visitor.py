@@ -1,0 +1,88 @@
+"""Who looks at a page: the holder of a browser session, by the cookie and nothing else."""
+
+from dataclasses import dataclass
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Unauthenticated
+from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
+from iam.sessions.validate import Outcome, Verdict, validate
+from iam.web.caller import Person
+from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie
+from iam.web.csrf import check_csrf, csrf_token
+from iam.web.engine import Engine, in_thread
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A person at a page of ours, and the cookie that shows it."""
+
+    person: Person
+    token: str
+
+    @property
+    def session(self) -> LiveRow:
+        """Their browser session."""
+        return self.person.session
+
+    @property
+    def csrf(self) -> str:
+        """The hidden field of every form they are shown."""
+        return csrf_token(self.token)
+
+    def holds(self, session_id: str) -> bool:
+        """Whether this is the session they look at the page with."""
+        return session_id == self.session.id
+
+
+async def look(engine: Engine, request: Request, now: Instant) -> tuple[Verdict | None, str]:
+    """The verdict on the browser's cookie and its value; None without a cookie.
+
+    A token of an application's session is none of a browser: an application that was handed one
+    must not be able to open its user's pages with it.
+    """
+    token = read_cookie(request, engine.settings, BROWSER)
+    if token is None:
+        return None, ""
+    verdict = await in_thread(lambda: engine.database.read(lambda c: validate(c, token, now)))
+    if verdict.row is not None and verdict.row.application != BUILT_IN_APPLICATION:
+        verdict = Verdict(Outcome.UNKNOWN, None, None)
+    engine.metrics.validations[str(verdict.outcome)] += 1
+    return verdict, token
+
+
+async def visitor_of(engine: Engine, request: Request, now: Instant) -> Visitor:
+    """The person at this page; the session is touched.
+
+    Raises:
+        Unauthenticated: nobody is signed in with this browser, or not any more.
+    """
+    verdict, token = await look(engine, request, now)
+    if verdict is None or verdict.outcome is not Outcome.VALID or verdict.row is None:
+        raise Unauthenticated
+    engine.touches.note(verdict.row, now)
+    return Visitor(Person(verdict.row), token)
+
+
+async def posting_visitor(
+    engine: Engine, request: Request, fields: dict[str, str], now: Instant
+) -> Visitor:
+    """The person who sent this form from a page of ours.
+
+    Raises:
+        Unauthenticated: nobody is signed in with this browser.
+        ForgerySuspected: the form is not from a page that was shown to them.
+    """
+    visitor = await visitor_of(engine, request, now)
+    check_csrf(request, engine.settings, visitor.token, fields.get("csrf"))
+    return visitor
+
+
+def forget_browser(headers: MutableHeaders, engine: Engine) -> None:
+    """After a sign-out: delete the cookies and what the browser kept of us."""
+    clear_cookie(headers, engine.settings, BROWSER)
+    clear_cookie(headers, engine.settings, FLOW)
+    if engine.settings.secure:  # browsers heed it on https only, and warn elsewhere
+        headers["clear-site-data"] = '"cache", "storage"'
