@@ -50,7 +50,19 @@ if [ "${as_root[0]:-}" = none ] || ! command -v apt-get >/dev/null 2>&1; then
     exit 1
 fi
 
-apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 "$@" </dev/null; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# A person watches apt's own progress. A log gets its hundreds of lines only if it fails.
+apt() {
+    local command=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 "$@")
+    if [ -t 1 ]; then
+        "${command[@]}" </dev/null
+    elif ! "${command[@]}" -qq -o Dpkg::Use-Pty=0 </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        return 1
+    fi
+}
 
 # The packages would start a PostgreSQL and an nginx of the machine's own, which nobody asked for. Debian's
 # way to say no is this file; one that exists is the owner's word and stays.
@@ -58,14 +70,14 @@ policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
     "${as_root[@]}" chmod 755 $policy
-    trap '"${as_root[@]}" rm -f $policy' EXIT
+    trap '"${as_root[@]}" rm -f $policy; rm -f "$log"' EXIT
 fi
 
 say "asking Debian for its package list"
-apt update -qq
+apt update
 say "installing for the tests: $packages(no service is started)"
 # shellcheck disable=SC2086 # one word per package is what is wanted
-apt install -qq --yes --no-install-recommends $packages
+apt install --yes --no-install-recommends $packages
 
 left=$(missing | tr '\n' ' ')
 [ -z "$left" ] || { printf '\n✗ Still missing after installing: %s\n' "$left" >&2; exit 1; }
