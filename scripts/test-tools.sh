@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, and a font.
+# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, a font,
+# and a library that Playwright takes for granted.
 #
 # As root, or where sudo asks no password, on Debian and its relatives: installs what is missing. Elsewhere
 # says what is missing and how to get it, and exits 1: a test without its tool is a failure, never a skip.
@@ -27,12 +28,18 @@ has_font() {
     find /usr/share/fonts /usr/local/share/fonts "$HOME/.fonts" -name '*.[to]tf' -print -quit 2>/dev/null | grep -q .
 }
 
+has_library() {
+    # ldconfig lies where only root's PATH looks.
+    PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -qF "$1"
+}
+
 # The Debian packages that are missing, one word each.
 missing() {
     has_postgres || echo postgresql
     has_program chromium chromium-browser google-chrome || echo chromium
     has_program nginx || echo nginx
     has_font || echo fonts-dejavu-core
+    has_library libatomic.so.1 || echo libatomic1 # the Node that Playwright brings along needs it
 }
 
 packages=$(missing | tr '\n' ' ')
