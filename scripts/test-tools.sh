@@ -30,7 +30,7 @@ has_font() {
 
 has_library() {
     # ldconfig lies where only root's PATH looks.
-    PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -qF "$1"
+    PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -F "$1" >/dev/null # not -q: it would break the pipe
 }
 
 # The Debian packages that are missing, one word each.
