@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, text, tuple_
 
 from iam.db.tables import DUE_AT, session, session_record
 from iam.kernel.clock import Instant
@@ -156,6 +156,19 @@ def live_record(connection: Connection, key: RecordKey, now: Instant) -> Session
         return None
     (live,) = _only_live(connection, [record], now)
     return live if live.session_ids else None
+
+
+def count_live_sessions(
+    connection: Connection, organization: str, now: Instant
+) -> tuple[int, int, int]:
+    """How many sessions of an organization live now, of how many users, in how many applications."""
+    query = select(
+        func.count(),
+        func.count(session.c.user_name.distinct()),
+        func.count(session.c.application.distinct()),
+    ).where(session.c.organization == organization, _in_state("active", now))
+    sessions, users, applications = connection.execute(query).one()
+    return sessions, users, applications
 
 
 def _only_live(

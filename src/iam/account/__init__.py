@@ -1,0 +1,42 @@
+"""The pages of a person: signing in, signing out, the own sessions.
+
+Owns: `/`, `/sign-in`, `/sign-out`, `/account/…`.
+Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
+page looks like (`web`).
+Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from iam.account.own_sessions import end_one, end_others, show_sessions
+from iam.account.sign_in_page import check_sign_in, show_sign_in
+from iam.account.sign_out_page import show_sign_out, sign_out
+from iam.web.pages import see_other
+from iam.web.returning import HOME
+
+
+async def home(_request: Request) -> Response:
+    """The way to the first page there is something on."""
+    return see_other(HOME)
+
+
+def routes() -> list[BaseRoute]:
+    """The routes of this door."""
+    return [
+        Route("/", home),
+        Route("/account", home),
+        Route("/sign-in", show_sign_in),
+        Route("/sign-in", check_sign_in, methods=["POST"]),
+        Route("/sign-in/{organization}", show_sign_in),
+        Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
+        Route("/sign-out", show_sign_out),
+        Route("/sign-out", sign_out, methods=["POST"]),
+        Route("/account/sessions", show_sessions),
+        Route("/account/sessions/end", end_one, methods=["POST"]),
+        Route("/account/sessions/end-others", end_others, methods=["POST"]),
+    ]
+
+
+__all__ = ["routes"]

@@ -1,0 +1,110 @@
+"""What somebody signs in to: which organization, which application, and where it leads."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from iam.directory.applications import Application, find_application, find_client
+from iam.directory.names import NAME_PATTERN, ApplicationMissing, OrganizationMissing
+from iam.directory.organizations import Organization, find_organization
+from iam.kernel.errors import Forbidden
+from iam.kernel.ids import APPLICATION, is_id
+from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
+from iam.settings import Settings, is_loopback
+
+_NAME = re.compile(NAME_PATTERN, re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
+
+
+class ApplicationOff(Forbidden):
+    """The application somebody wants to enter is disabled."""
+
+    code = "application_disabled"
+    title = "This application is switched off."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a sign-in page was asked to lead.
+
+    `application` is set when one was named by its client ID; `organization` when the application or
+    the page's address settles it. Otherwise the person says which.
+    """
+
+    client_id: str = ""
+    path: str = "/sign-in"
+    application: Application | None = None
+    organization: Organization | None = None
+    own_name: str = "Hanzo IAM"
+
+    @property
+    def name(self) -> str:
+        """What the page says one signs in to."""
+        return self.application.display_name if self.application else self.own_name
+
+
+def find_destination(
+    connection: Connection, client_id: str, organization: str | None
+) -> Destination:
+    """The destination of a client ID ('' for none) and an organization in the page's address.
+
+    Raises:
+        ApplicationMissing, OrganizationMissing: unknown, or the two do not go together.
+        ApplicationOff: the application is disabled.
+    """
+    own = find_application(connection, BUILT_IN_ORGANIZATION, BUILT_IN_APPLICATION)
+    application = _application(connection, client_id)
+    if application is not None and organization not in (None, application.organization):
+        raise ApplicationMissing
+    home = application.organization if application is not None else organization
+    if home is not None and not _NAME.fullmatch(home):
+        raise OrganizationMissing
+    return Destination(
+        client_id=application.client_id if application is not None else "",
+        path="/sign-in" if organization is None else f"/sign-in/{organization}",
+        application=application,
+        organization=find_organization(connection, home) if home is not None else None,
+        own_name=own.display_name,
+    )
+
+
+def _application(connection: Connection, client_id: str) -> Application | None:
+    if not client_id:
+        return None
+    found = find_client(connection, client_id) if is_id(APPLICATION, client_id) else None
+    if found is None:
+        raise ApplicationMissing("No application here has this client ID.")
+    if not found.enabled:
+        raise ApplicationOff(f"{found.display_name} takes no sign-ins at the moment.")
+    # The server's own application serves every organization: it settles nothing.
+    return None if found.name == BUILT_IN_APPLICATION else found
+
+
+def form_targets(destination: Destination, settings: Settings) -> tuple[str, ...]:
+    """What the page's `form-action` must allow besides the page's own origin.
+
+    Chromium holds the whole chain of redirects after a form against it, and the chain ends at the
+    application. Only what is registered can be reached by it anyway.
+    """
+    application = destination.application
+    if application is None:
+        return ()
+    targets: dict[str, None] = {}
+    for uri in application.redirect_uris:
+        parts = urlsplit(uri)
+        if parts.scheme not in ("http", "https"):
+            if _SCHEME.fullmatch(parts.scheme):
+                targets[f"{parts.scheme}:"] = None
+        elif _HOST.fullmatch(parts.netloc):
+            targets[f"{parts.scheme}://{parts.netloc}"] = None
+            if parts.scheme == "http" and is_loopback(parts.hostname or ""):
+                targets[f"http://{parts.hostname}:*"] = None  # a native app's port is any
+    for host in application.gate_hosts:
+        if _HOST.fullmatch(host):
+            targets[f"https://{host}"] = None
+            if not settings.secure:
+                targets[f"http://{host}"] = None
+    return tuple(targets)

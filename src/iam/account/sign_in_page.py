@@ -1,0 +1,205 @@
+"""`/sign-in`: a plain form that works without JavaScript, on a phone and at a desk."""
+
+import asyncio
+import re
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.account.destination import Destination, find_destination, form_targets
+from iam.kernel.errors import Throttled
+from iam.kernel.secrets import make_secret
+from iam.sessions.model import BUILT_IN_APPLICATION, EndReason
+from iam.sessions.validate import Outcome, Verdict
+from iam.signin.password_sign_in import (
+    CredentialsInvalid,
+    PasswordAttempt,
+    sign_in_with_password,
+)
+from iam.web.address import origin_of
+from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie, set_cookie
+from iam.web.csrf import check_csrf, csrf_token
+from iam.web.engine import engine_of, in_thread
+from iam.web.forms import query_text, read_form
+from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import return_path
+from iam.web.visitor import look
+
+_FLOW = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+_ENDED = {
+    EndReason.SIGNED_OUT: "You signed out.",
+    EndReason.ENDED_BY_USER: "You ended this session from another device.",
+    EndReason.ENDED_BY_ADMIN: "An administrator ended this session.",
+    EndReason.IDLE: "You were away for longer than a session may stay unused.",
+    EndReason.EXPIRED: "This session reached its longest time.",
+    EndReason.USER_DISABLED: "Your account was switched off.",
+    EndReason.CREDENTIALS_CHANGED: "Your password was changed.",
+    EndReason.POLICY: "The rules for sessions became stricter.",
+}
+
+
+@page_errors
+async def show_sign_in(request: Request) -> Response:
+    """GET: the form; or, to somebody who is signed in, the way on."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    destination = await _destination(
+        request, query_text(request, "application"), request.path_params.get("organization")
+    )
+    verdict, _ = await look(engine, request, now)
+    current, notice = None, _why_here(verdict)
+    if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
+        row, home = verdict.row, destination.organization
+        if home is not None and row.organization != home.name:
+            notice = {
+                "title": f"This needs an account of {home.display_name}",
+                "text": f"You are signed in as {row.display_name} of {row.organization}. "
+                "Signing in here ends that session in this browser.",
+            }
+        elif request.query_params.get("prompt") != "login":
+            current = {"user": row.display_name, "organization": row.organization}
+    response = _page(
+        request,
+        destination,
+        return_to=return_path(request.query_params.get("return_to")),
+        organization=query_text(request, "organization"),
+        current=current,
+        notice=notice,
+    )
+    if verdict is not None and verdict.outcome is not Outcome.VALID:
+        clear_cookie(response.headers, engine.settings, BROWSER)
+    return response
+
+
+@page_errors
+async def check_sign_in(request: Request) -> Response:
+    """POST: check the password, start a session, lead on."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    flow = read_cookie(request, engine.settings, FLOW)
+    check_csrf(request, engine.settings, flow, fields.get("csrf"))
+    destination = await _destination(
+        request, fields.get("application", ""), request.path_params.get("organization")
+    )
+    return_to = return_path(fields.get("return_to"))
+    typed, username = (fields.get(name, "").strip() for name in ("organization", "username"))
+    password = fields.get("password", "")
+    organization = destination.organization.name if destination.organization else typed
+    again = partial(
+        _page,
+        request,
+        destination,
+        return_to=return_to,
+        organization=typed[:127],
+        username=username[:127],
+    )
+    for field, value, words in (
+        ("organization", organization, "Enter the name of your organization."),
+        ("username", username, "Enter your user name."),
+        ("password", password, "Enter your password."),
+    ):
+        if not value:
+            return again(status=422, error=_error("Something is missing", words, field))
+    verdict, _ = await look(engine, request, now)
+    holds = verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+    attempt = PasswordAttempt(
+        organization=organization,
+        application=BUILT_IN_APPLICATION,
+        username=username,
+        password=password,
+        origin=origin_of(request, engine.settings),
+        replaces=holds.id if holds is not None else None,
+    )
+    work = partial(
+        sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
+    )
+    try:
+        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+    except CredentialsInvalid as error:
+        engine.metrics.sign_ins["failed"] += 1
+        words = f"{error.title} Check both and try again."
+        return again(status=401, error=_error("That did not work", words, "password"))
+    except Throttled as error:
+        engine.metrics.sign_ins["throttled"] += 1
+        words = f"For safety, sign-in waits a little. Try again in {_wait(error.retry_after)}."
+        response = again(status=429, error=_error("Too many attempts", words, None))
+        response.headers["retry-after"] = str(error.retry_after)
+        return response
+    engine.metrics.sign_ins["succeeded"] += 1
+    engine.count_started(started)
+    response = see_other(return_to)
+    set_cookie(response.headers, engine.settings, BROWSER, started.token)
+    clear_cookie(response.headers, engine.settings, FLOW)
+    return response
+
+
+async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:
+    database = engine_of(request).database
+    return await in_thread(
+        lambda: database.read(lambda c: find_destination(c, client_id, organization))
+    )
+
+
+def _page(
+    request: Request,
+    destination: Destination,
+    *,
+    return_to: str,
+    organization: str,
+    username: str = "",
+    status: int = 200,
+    error: dict[str, str | None] | None = None,
+    notice: dict[str, str] | None = None,
+    current: dict[str, str] | None = None,
+) -> Response:
+    engine = engine_of(request)
+    # The flow cookie proves nothing but that form and answer are of one browser: so it may stay
+    # while several pages are open, and the session it leads to has nothing of it.
+    flow = read_cookie(request, engine.settings, FLOW) or ""
+    fresh = not _FLOW.fullmatch(flow)
+    if fresh:
+        flow = make_secret(engine.random)
+    home = destination.organization
+    response = render(
+        request,
+        "sign_in.html",
+        status=status,
+        csrf=csrf_token(flow),
+        form_targets=form_targets(destination, engine.settings),
+        action=destination.path,
+        application=destination.client_id,
+        application_name=destination.name,
+        organization=home.name if home else None,
+        organization_name=home.display_name if home else "",
+        organization_value=organization,
+        username_value=username,
+        return_to=return_to,
+        remember_offered=False,
+        remember=False,
+        error=error,
+        notice=notice,
+        current=current,
+    )
+    if fresh:
+        set_cookie(response.headers, engine.settings, FLOW, flow)
+    return response
+
+
+def _error(title: str, text: str, field: str | None) -> dict[str, str | None]:
+    return {"title": title, "text": text, "field": field}
+
+
+def _why_here(verdict: Verdict | None) -> dict[str, str] | None:
+    """Why somebody who was signed in has to sign in again; told only to who held the session."""
+    if verdict is None or verdict.reason is None:
+        return None
+    words = _ENDED.get(verdict.reason, "This session has ended.")
+    return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
+
+
+def _wait(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
+    minutes = -(-seconds // 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"

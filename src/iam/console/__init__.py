@@ -1,0 +1,34 @@
+"""The pages of administrators: who is signed in where, and the power to end it.
+
+Owns: `/console/…`.
+Does not own: who is an administrator (`web.caller`), how sessions end (`sessions`).
+Hands to: `account`, by redirect, whoever has to sign in first.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from iam.console.ending import end_one, end_record
+from iam.console.records_page import show_records
+from iam.console.session_page import show_session
+from iam.web.pages import see_other
+
+
+async def home(_request: Request) -> Response:
+    """The way to the console's first page."""
+    return see_other("/console/sessions")
+
+
+def routes() -> list[BaseRoute]:
+    """The routes of this door."""
+    return [
+        Route("/console", home),
+        Route("/console/sessions", show_records),
+        Route("/console/sessions/end", end_one, methods=["POST"]),
+        Route("/console/sessions/end-record", end_record, methods=["POST"]),
+        Route("/console/sessions/{id}", show_session),
+    ]
+
+
+__all__ = ["routes"]

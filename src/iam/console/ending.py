@@ -1,0 +1,146 @@
+"""Ending from the console: asked once, done at once."""
+
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.console.scope import organization_in_scope, require_console, session_in_scope
+from iam.sessions import lifecycle
+from iam.sessions.lifecycle import Ended
+from iam.sessions.listing import live_record
+from iam.sessions.model import EndReason, RecordKey, Selection
+from iam.web.address import origin_of
+from iam.web.caller import Person
+from iam.web.engine import engine_of, in_thread
+from iam.web.forms import read_form
+from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import return_path
+from iam.web.session_words import device_of
+from iam.web.visitor import Visitor, forget_browser, posting_visitor
+
+_HOME = "/console/sessions"
+
+
+@page_errors
+async def end_one(request: Request) -> Response:
+    """POST: end one session; without `confirmed` the page that asks."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    visitor = await posting_visitor(engine, request, fields, now)
+    person, wanted = require_console(visitor), fields.get("id", "")
+    session = await in_thread(
+        lambda: engine.database.read(lambda c: session_in_scope(c, person, wanted))
+    )
+    if not fields.get("confirmed"):
+        text = (
+            "This is the session you are using now: you will have to sign in again."
+            if visitor.holds(wanted)
+            else f"{session.user} is signed out of {session.application} on "
+            f"“{device_of(session).label}” at once, on every node."
+        )
+        return _ask(request, person, visitor, fields, "End this session?", text, "End session")
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        return lifecycle.end(
+            connection,
+            [wanted],
+            reason=EndReason.SIGNED_OUT if visitor.holds(wanted) else EndReason.ENDED_BY_ADMIN,
+            actor=person.actor,
+            now=now,
+            random=engine.random,
+            origin=origin_of(request, engine.settings),
+        )
+
+    return _done(
+        request, visitor, await in_thread(lambda: engine.database.write(work)), fields, "ended"
+    )
+
+
+@page_errors
+async def end_record(request: Request) -> Response:
+    """POST: end all sessions of one organization, user and application."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    visitor = await posting_visitor(engine, request, fields, now)
+    person = require_console(visitor)
+    organization, user, application = (
+        fields.get(name, "") for name in ("organization", "user", "application")
+    )
+    key = RecordKey(organization, user, application)
+
+    def count(connection: Connection) -> int:
+        organization_in_scope(connection, person, organization)
+        record = live_record(connection, key, now)
+        return len(record.session_ids) if record is not None else 0
+
+    number = await in_thread(lambda: engine.database.read(count))
+    if not fields.get("confirmed"):
+        ends = "1 session ends" if number == 1 else f"{number:,} sessions end"
+        text = f"{user} is signed out of {application}: {ends} at once, on every node."
+        title = "End all sessions of this record?"
+        return _ask(request, person, visitor, fields, title, text, "End all")
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        return lifecycle.end_selected(
+            connection,
+            Selection(organization=organization, user=user, application=application),
+            reason=EndReason.ENDED_BY_ADMIN,
+            actor=person.actor,
+            now=now,
+            random=engine.random,
+            origin=origin_of(request, engine.settings),
+        )
+
+    return _done(
+        request, visitor, await in_thread(lambda: engine.database.write(work)), fields, "record"
+    )
+
+
+def _ask(
+    request: Request,
+    person: Person,
+    visitor: Visitor,
+    fields: dict[str, str],
+    title: str,
+    text: str,
+    label: str,
+) -> Response:
+    kept = ("id", "organization", "user", "application", "back")
+    return render(
+        request,
+        "console_confirm.html",
+        person=person,
+        csrf=visitor.csrf,
+        title=title,
+        text=text,
+        action=request.url.path,
+        fields=[(name, fields[name]) for name in kept if name in fields],
+        danger_label=label,
+        cancel_href=_back(fields),
+    )
+
+
+def _done(
+    request: Request,
+    visitor: Visitor,
+    ended: tuple[Ended, ...],
+    fields: dict[str, str],
+    notice: str,
+) -> Response:
+    engine = engine_of(request)
+    engine.count_ended(ended)
+    if any(visitor.holds(one.session.id) for one in ended):
+        own = sum(one.session.parent == visitor.session.id for one in ended)
+        response = render(request, "signed_out.html", applications=own)
+        forget_browser(response.headers, engine)
+        return response
+    back = _back(fields)
+    query = urlencode({"notice": notice if ended else "over"})
+    return see_other(f"{back}{'&' if '?' in back else '?'}{query}")
+
+
+def _back(fields: dict[str, str]) -> str:
+    back = return_path(fields.get("back"), _HOME)
+    return back if back.startswith(_HOME) else _HOME
