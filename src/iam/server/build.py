@@ -68,5 +68,5 @@ async def close_engine(engine: Engine) -> None:
     await engine.reader.close()
     engine.hash_pool.shutdown(wait=True, cancel_futures=True)
     touches = engine.touches.take()
-    engine.database.write(lambda connection: store.touch(connection, touches))
+    engine.database.write(lambda connection: store.touch(connection, touches, engine.clock()))
     engine.database.close()

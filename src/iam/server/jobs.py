@@ -37,7 +37,7 @@ async def write_touches(engine: Engine) -> None:
         return
     touches = engine.touches.take()
     try:
-        await in_thread(lambda: engine.database.write(lambda c: store.touch(c, touches)))
+        await in_thread(lambda: engine.database.write(lambda c: store.touch(c, touches, now)))
     except IamError:
         engine.touches.put_back(touches, now)
         raise

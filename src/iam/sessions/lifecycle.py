@@ -124,7 +124,7 @@ def start(
         expires_at = min(expires_at, parent.expires_at)
         # Entering an application is activity of the browser session too, and a child must never
         # have been active later than its parent: its own row has to be enough to judge it.
-        store.touch(connection, {parent.id: now})
+        store.touch(connection, {parent.id: now}, now)
     secret = make_secret(random)
     session = Session(
         id=make_id(SESSION, now, random),
@@ -157,7 +157,8 @@ def start(
 
 
 def _live_parent(connection: Connection, parent_id: str, now: Instant) -> Session:
-    locked = store.lock_live(connection, [parent_id], shared=True)
+    # Not a shared lock: it is touched below, and two starts that shared it would wait for each other.
+    locked = store.lock_live(connection, [parent_id])
     if not locked or not locked[0].is_browser_session or end_reason(locked[0], now) is not None:
         raise ParentEnded
     return locked[0]
@@ -174,13 +175,14 @@ def rotate(
 ) -> Started | None:
     """Give a live session a new secret under its old ID; None if it is over.
 
-    From the commit on the former token is that of an unknown session.
+    From the commit on the former token is that of an unknown session. It is no activity by itself: a
+    caller for whom it is touches the session, and the parent with it.
     """
     locked = store.lock_live(connection, [session_id])
     if not locked or end_reason(locked[0], now) is not None:
         return None
     secret = make_secret(random)
-    store.set_secret(connection, session_id, hash_secret(secret), now)
+    store.set_secret(connection, session_id, hash_secret(secret))
     event = _event("session.rotated", locked[0], actor, now, random, origin, None, {})
     audit.append(connection, [event])
     return Started(session=locked[0], token=make_token(session_id, secret))
@@ -231,6 +233,22 @@ def _family(connection: Connection, session_ids: set[str]) -> Sequence[str]:
     return [*session_ids, *store.children_of(connection, sorted(session_ids))]
 
 
+def end_due(
+    connection: Connection,
+    organization: str | None,
+    *,
+    now: Instant,
+    random: Random,
+    limit: int,
+) -> tuple[Ended, ...]:
+    """Note the end of up to `limit` sessions whose deadline has passed (None: of any organization)."""
+    due = store.lock_live(connection, store.select_due(connection, organization, now, limit))
+    # Judged again under the lock: activity that was written meanwhile keeps a session alive.
+    over = [session.id for session in due if end_reason(session, now) is not None]
+    reason = EndReason.EXPIRED
+    return end(connection, over, reason=reason, actor=SYSTEM, now=now, random=random)
+
+
 def end_selected(
     connection: Connection,
     selection: Selection,
@@ -279,6 +297,10 @@ def apply_policy(
     been given less on purpose. From the commit on, what is too old is refused everywhere; the first
     thousand of those are also noted as ended here, with the reason `policy`, the rest by the sweep.
     """
+    # What a deadline had ended before the change keeps its own reason and instant.
+    before: list[Ended] = []
+    while some := end_due(connection, organization, now=now, random=random, limit=_BATCH):
+        before += some
     live = table.c.ended_at.is_(None)
     pairs = select(table.c.organization, table.c.application).where(live).distinct()
     if organization is not None:
@@ -300,15 +322,13 @@ def apply_policy(
             update(table).where(*here, table.c.expires_at > latest).values(expires_at=latest)
         )
     _clamp_children(connection, organization)
-    due = set(store.select_due(connection, now, _BATCH))
+    due = store.select_due(connection, organization, now, _BATCH)
     locked = [s for s in store.lock_live(connection, due) if end_reason(s, now) is not None]
-    if organization is not None:
-        locked = [s for s in locked if s.organization == organization]
     ends = [Ended(session=s, at=now, reason=EndReason.POLICY, actor=actor) for s in locked]
     if ends:
         store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
         audit.append(connection, [_ended_event(e, now, random, NOWHERE, None) for e in ends])
-    return tuple(ends)
+    return (*before, *ends)
 
 
 def _clamp_children(connection: Connection, organization: str | None) -> None:

@@ -95,7 +95,8 @@ class Session:
     @property
     def is_browser_session(self) -> bool:
         """Whether applications can be entered from it."""
-        return self.application == BUILT_IN_APPLICATION
+        # Not from one that was entered itself: an end reaches children, and they have none.
+        return self.application == BUILT_IN_APPLICATION and self.parent is None
 
     @property
     def record_key(self) -> "RecordKey":

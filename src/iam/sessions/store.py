@@ -118,7 +118,9 @@ def _append_to_record(connection: Connection, new: Session) -> None:
 # The statements of a start are built once: putting one together costs more than running it.
 _INSERT_SESSION = insert(session)
 _RECORD_KEY = list(session_record.primary_key)
-_RECORD_VALUES: dict[str, Any] = {column.name: bindparam(column.name) for column in session_record.columns}
+_RECORD_VALUES: dict[str, Any] = {
+    column.name: bindparam(column.name) for column in session_record.columns
+}
 _APPEND_SQLITE = (
     sqlite.insert(session_record)
     .values(_RECORD_VALUES)
@@ -145,14 +147,10 @@ _APPEND_POSTGRESQL = (
 )
 
 
-def lock_live(
-    connection: Connection, session_ids: Iterable[str], *, shared: bool = False
-) -> tuple[Session, ...]:
+def lock_live(connection: Connection, session_ids: Iterable[str]) -> tuple[Session, ...]:
     """Lock the rows of these sessions that have no end noted, in ID order, and read them.
 
-    Args:
-        shared: others may hold the same lock, but nobody can end the session meanwhile. This is how
-            a child is started: its parent cannot end between the check and the commit.
+    Until the commit nobody can end them, touch them or start a child of theirs.
     """
     wanted = sorted(set(session_ids))
     if not wanted:
@@ -161,7 +159,7 @@ def lock_live(
         select(session)
         .where(session.c.id.in_(wanted), _LIVE)
         .order_by(session.c.id)
-        .with_for_update(read=shared)
+        .with_for_update()
     )
     return tuple(_session(row) for row in connection.execute(query))
 
@@ -232,17 +230,19 @@ def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[st
         connection.execute(delete(session_record).where(this), emptied)
 
 
-def set_secret(connection: Connection, session_id: str, secret_hash: bytes, now: Instant) -> None:
+def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> None:
     """Replace the secret of a session; the former one proves nothing from the commit on."""
     connection.execute(
-        update(session)
-        .where(session.c.id == session_id)
-        .values(secret_hash=secret_hash, last_active_at=now)
+        update(session).where(session.c.id == session_id).values(secret_hash=secret_hash)
     )
 
 
-def touch(connection: Connection, touches: Mapping[str, Instant]) -> None:
-    """Move `last_active_at` forward (never back) on those that have no end noted."""
+def touch(connection: Connection, touches: Mapping[str, Instant], now: Instant) -> None:
+    """Move `last_active_at` forward (never back) on those that live at `now`.
+
+    A touch that comes too late (the database was away, a policy became stricter) is dropped: whoever
+    has been refused once is not let in again.
+    """
     if touches:
         connection.execute(
             update(session)
@@ -250,9 +250,10 @@ def touch(connection: Connection, touches: Mapping[str, Instant]) -> None:
                 session.c.id == bindparam("b_id"),
                 _LIVE,
                 session.c.last_active_at < bindparam("b_at"),
+                text(f"{DUE_AT.text} > :b_now"),
             )
             .values(last_active_at=bindparam("b_at")),
-            [{"b_id": one, "b_at": touches[one]} for one in sorted(touches)],
+            [{"b_id": one, "b_at": touches[one], "b_now": now} for one in sorted(touches)],
         )
 
 
@@ -275,9 +276,13 @@ def select_live(
     return tuple(connection.execute(query).scalars())
 
 
-def select_due(connection: Connection, now: Instant, limit: int) -> tuple[str, ...]:
+def select_due(
+    connection: Connection, organization: str | None, now: Instant, limit: int
+) -> tuple[str, ...]:
     """Sessions that a deadline may have ended, by index; `end_reason` has the last word on each."""
     query = select(session.c.id).where(_LIVE, text(f"{DUE_AT.text} <= :now")).limit(limit)
+    if organization is not None:
+        query = query.where(session.c.organization == organization)
     return tuple(connection.execute(query, {"now": now}).scalars())
 
 

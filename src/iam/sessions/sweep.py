@@ -7,11 +7,9 @@ not. It works in small batches, each one transaction, so that it holds no lock f
 from sqlalchemy import Connection
 
 from iam.kernel.clock import Instant, after
-from iam.kernel.events import SYSTEM
 from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended
-from iam.sessions.model import EndReason
 
 BATCH = 100
 
@@ -24,10 +22,7 @@ def expire(
     Fewer than `limit` means that no more are due. Safe to run on several nodes at once: the second
     finds the rows ended and passes them over.
     """
-    due = store.select_due(connection, now, limit)
-    return lifecycle.end(
-        connection, due, reason=EndReason.EXPIRED, actor=SYSTEM, now=now, random=random
-    )
+    return lifecycle.end_due(connection, None, now=now, random=random, limit=limit)
 
 
 def purge(connection: Connection, now: Instant, retention: int, limit: int = BATCH) -> int:

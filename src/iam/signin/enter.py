@@ -71,10 +71,15 @@ def enter_application(
     if browser.organization != organization:
         raise NotAdmitted
     lifecycle.share_rules(connection, organization)
+    # Locked first, and alone: two tabs that enter one application at once get one session, and none
+    # waits for a row of the other's in a ring.
+    locked = store.lock_live(connection, [browser.id])
+    if not locked or end_reason(locked[0], now) is not None:
+        raise ParentEnded
     user, _ = admit(connection, organization, browser.user, application)
     existing = _existing(connection, browser, application, instance, now)
     if existing is not None:
-        store.touch(connection, {existing.id: now, browser.id: now})
+        store.touch(connection, {existing.id: now, browser.id: now}, now)
         return existing, user, None
     started = lifecycle.start(
         connection,
@@ -112,7 +117,7 @@ def _existing(
         )
         .order_by(table.c.id)
     )
-    for session in store.lock_live(connection, connection.execute(query).scalars(), shared=True):
+    for session in store.lock_live(connection, connection.execute(query).scalars()):
         if end_reason(session, now) is None:
             return session
     return None
