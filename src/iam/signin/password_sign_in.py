@@ -1,6 +1,6 @@
 """Signing in with a user name and a password."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -57,6 +57,12 @@ def sign_in_with_password(
             application: one answer for all, after the same work.
         Throttled: too many failures; the password was not looked at.
     """
+    attempt = replace(
+        attempt,
+        organization=_storable(attempt.organization),
+        application=_storable(attempt.application),
+        username=_storable(attempt.username),
+    )
     account = throttle.account_key(attempt.organization, attempt.username)
     keys = [account]
     if attempt.origin.ip is not None:
@@ -86,6 +92,12 @@ def sign_in_with_password(
         database.write(lambda c: _fail(c, attempt, keys, now, random))
         raise CredentialsInvalid
     return started
+
+
+def _storable(name: str) -> str:
+    """A claimed name as both databases can hold it: PostgreSQL refuses NUL, and no UTF-8 has half a
+    surrogate pair. What is put in its place is in no real name, so it names nobody."""
+    return name[:128].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _succeed(

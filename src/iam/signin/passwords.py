@@ -39,7 +39,7 @@ class Passwords:
     def matches(self, password: str, stored: str | None) -> bool:
         """Whether this is the password; with nothing stored False, after the same work."""
         try:
-            self._hasher.verify(stored or self._nobody, password[: LONGEST + 1])
+            self._hasher.verify(stored or self._nobody, _bytes(password[: LONGEST + 1]))
         except (VerificationError, InvalidHashError):
             return False
         return stored is not None
@@ -49,4 +49,9 @@ class Passwords:
         return self._hasher.check_needs_rehash(stored)
 
     def _hash(self, password: str) -> str:
-        return self._hasher.hash(password.encode("utf-8", "surrogatepass"), salt=self._random(16))
+        return self._hasher.hash(_bytes(password), salt=self._random(16))
+
+
+def _bytes(password: str) -> bytes:
+    # JSON can carry half a surrogate pair, which strict UTF-8 cannot.
+    return password.encode("utf-8", "surrogatepass")
