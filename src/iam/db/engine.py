@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from iam.kernel.errors import Unavailable
 
@@ -95,6 +96,8 @@ class Database:
                     result = work(connection)
                     finished = True
                 return result
+            except PoolExhausted as error:
+                raise DatabaseUnavailable("All connections are in use.") from error
             except OperationalError as error:
                 # Once `work` is through, only the commit is left: repeating it might do it twice.
                 broken_off = error.connection_invalidated and not finished
@@ -125,7 +128,11 @@ def open_database(url: str) -> Database:
         engine = create_engine(
             parsed, pool_size=20, max_overflow=20, pool_timeout=10, pool_use_lifo=True
         )
-        return Database(parsed, engine, engine)
+        # The same connections; but all statements of one `read` see the data of one moment.
+        reader: Engine = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return Database(parsed, reader, engine)
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ValueError("expected sqlite:////path/to/file.db or postgresql://user@host/database")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
