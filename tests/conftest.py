@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from iam.db import Database, open_database
+from iam.db.migrate import migrate
 from tests.support.chromium import run_chromium
+from tests.support.heart import Heart
 from tests.support.postgres import Cluster
 from tests.support.run import Run, run_directory
 from tests.support.world import World, make_world
@@ -73,6 +77,44 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = cluster.new_database()
     yield url
     cluster.drop(url)
+
+
+def _migrate(url: str) -> None:
+    database = open_database(url)
+    migrate(database)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the schema, to be copied: cheaper than to migrate for each test."""
+    file = tmp_path_factory.mktemp("migrated") / "iam.db"
+    _migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An open database with the schema and no rows: the test runs once on each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "iam.db")
+        opened = open_database(f"sqlite:///{tmp_path / 'iam.db'}")
+        yield opened
+        opened.close()
+        return
+    cluster: Cluster = request.getfixturevalue("postgres_cluster")
+    cluster.prepare_template(_migrate)
+    url = cluster.new_database(prepared=True)
+    opened = open_database(url)
+    yield opened
+    opened.close()
+    cluster.drop(url)
+
+
+@pytest.fixture
+def heart(database: Database) -> Heart:
+    """The heart on each kind of database, with a clock that the test moves."""
+    return Heart(database)
 
 
 @pytest.fixture(scope="module")
