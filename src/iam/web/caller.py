@@ -1,7 +1,6 @@
 """Who is calling: a user by a session, or an application by its client credentials."""
 
 import base64
-import binascii
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -124,7 +123,7 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
         client_id, separator, secret = (
             base64.b64decode(value.strip(), validate=True).decode().partition(":")
         )
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # not base64, not ASCII, not UTF-8: each is one
         raise ClientInvalid from error
     if not separator:
         raise ClientInvalid
