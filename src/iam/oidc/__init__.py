@@ -1,0 +1,25 @@
+"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS.
+
+Owns: the protocol's parameters, errors and tokens. Authlib judges the requests, joserfc signs.
+Does not own: who is signed in, the sessions that a code leads to and when they end (`signin`,
+`sessions`); one-time codes (`signin.codes`); the keys (`keys`).
+Hands to: `server`, which serves its routes.
+"""
+
+from starlette.routing import BaseRoute, Route
+
+from iam.oidc.authorize import authorize
+from iam.oidc.discovery import configuration, jwks
+from iam.oidc.token import token
+from iam.oidc.userinfo import userinfo
+
+
+def routes() -> list[BaseRoute]:
+    """The door's routes."""
+    return [
+        Route("/.well-known/openid-configuration", configuration),
+        Route("/oauth/jwks", jwks),
+        Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
+        Route("/oauth/token", token, methods=["POST"]),
+        Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
+    ]

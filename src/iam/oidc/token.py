@@ -1,0 +1,88 @@
+"""The token endpoint: a code, once, for tokens."""
+
+from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
+    InvalidClientError,
+    InvalidRequestError,
+    OAuth2Error,
+)
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from iam.oidc.protocol import Answer, ProtocolRequest, Provider
+from iam.sessions.lifecycle import Ended, Started
+from iam.web.address import origin_of
+from iam.web.caller import ClientInvalid, basic_credentials
+from iam.web.engine import engine_of, in_thread
+
+_FORM = "application/x-www-form-urlencoded"
+
+
+async def token(request: Request) -> Response:
+    """`POST /oauth/token` (RFC 6749 §4.1.3, OpenID Connect Core §3.1.3)."""
+    engine = engine_of(request)
+    now, origin = engine.clock(), origin_of(request, engine.settings)
+    try:
+        asked = ProtocolRequest(
+            "POST", await read_pairs(request), request.headers.get("authorization")
+        )
+        _check(request, asked)
+    except OAuth2Error as error:
+        return respond(Answer(*_plain(error)))
+
+    def work(connection: Connection) -> tuple[Answer, list[Started], list[Ended]]:
+        provider = Provider(connection, engine, now, origin)
+        # Refusals are answers, not exceptions: the code they used up is committed with them.
+        answer: Answer = provider.create_token_response(asked)
+        return answer, provider.started, provider.ended
+
+    answer, started, ended = await in_thread(lambda: engine.database.write(work))
+    for one in started:
+        engine.count_started(one)
+    engine.count_ended(ended)
+    return respond(answer)
+
+
+async def read_pairs(request: Request) -> list[tuple[str, str]]:
+    """The parameters of a posted form, repetitions included.
+
+    Raises:
+        InvalidRequestError: the body is no such form.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise InvalidRequestError(f"Send the parameters as {_FORM}.")
+    form = await request.form(max_fields=50)
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+
+
+def respond(answer: Answer) -> Response:
+    """A protocol answer as an HTTP one; never cached."""
+    headers = {
+        name: value for name, value in answer.headers.items() if name.lower() != "content-type"
+    }
+    headers |= {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    if answer.location is not None:
+        # 303, not 302 or 307: what was posted to us is never posted on (RFC 9700 §4.12).
+        return Response(status_code=303, headers=headers)
+    return JSONResponse(answer.body, answer.status, headers=headers)
+
+
+def _check(request: Request, asked: ProtocolRequest) -> None:
+    """What Authlib does not look at, or would trip over."""
+    if asked.repeated:
+        raise InvalidRequestError("A parameter came more than once.")
+    try:
+        credentials = basic_credentials(request)
+    except ClientInvalid as error:
+        raise InvalidClientError(
+            "The client credentials are not right.", status_code=401
+        ) from error
+    if credentials is not None and "client_secret" in asked.parameters:
+        raise InvalidRequestError("Use one method of client authentication, not two.")
+    if not asked.parameters.get("grant_type"):
+        raise InvalidRequestError("grant_type is missing.")
+
+
+def _plain(error: OAuth2Error) -> tuple[int, dict[str, str], dict[str, str]]:
+    status, body, headers = error()
+    return status, body, dict(headers)
