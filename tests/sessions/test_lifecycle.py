@@ -228,8 +228,7 @@ def test_of_many_sessions_the_oldest_can_be_ended(heart: Heart) -> None:
 
 
 def test_more_sessions_than_one_statement_takes_are_ended_together(heart: Heart) -> None:
-    for _ in range(1100):
-        heart.start()
+    heart.start_many(1100)
 
     assert len(heart.end_selected()) == 1100
     assert heart.array() == []
@@ -272,6 +271,7 @@ def test_unknown_sessions_are_passed_over(heart: Heart) -> None:
 
 def test_every_start_and_end_has_its_event_with_actor_reason_and_note(heart: Heart) -> None:
     browser = heart.browser()
+    heart.move(1)
     child = heart.start(parent=browser)
     heart.move(60)
     heart.end(browser, reason=EndReason.SIGNED_OUT, note="left the building")

@@ -73,6 +73,26 @@ class Heart:
 
         return self.database.write(work)
 
+    def start_many(self, number: int) -> list[Started]:
+        """Start as many sessions in one transaction."""
+        new = NewSession(
+            organization="acme",
+            user="ana",
+            application="wiki",
+            identity=Identity(display_name="Ana"),
+        )
+
+        def work(connection: Connection) -> list[Started]:
+            policy = effective_policy(connection, "acme", "wiki")
+            return [
+                lifecycle.start(
+                    connection, new, policy, actor=ANA, now=self.now, random=self.random
+                )
+                for _ in range(number)
+            ]
+
+        return self.database.write(work)
+
     def browser(self, user: str = "ana", organization: str = "acme") -> Started:
         """Start a browser session."""
         return self.start(BUILT_IN_APPLICATION, user=user, organization=organization)
@@ -125,7 +145,7 @@ class Heart:
     ) -> tuple[Ended, ...]:
         """Set what a layer says and have live sessions follow, in one transaction."""
         policy = Policy(idle_timeout=idle_timeout, maximum_lifetime=maximum_lifetime)
-        organization = layer.organization or None
+        organization = layer.reach
 
         def work(connection: Connection) -> tuple[Ended, ...]:
             lifecycle.hold_rules(connection, organization)

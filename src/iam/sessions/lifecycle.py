@@ -292,7 +292,8 @@ def apply_policy(
 ) -> tuple[Ended, ...]:
     """Bring the deadlines of live sessions down to what the policies say now.
 
-    Call it in the transaction that stored the change, after `hold_rules`. Deadlines only move to
+    Call it in the transaction that stored the change, after `hold_rules`, both with the layer's
+    `reach`. Deadlines only move to
     earlier: a looser policy is for sessions that start from now on, because an existing one may have
     been given less on purpose. From the commit on, what is too old is refused everywhere; the first
     thousand of those are also noted as ended here, with the reason `policy`, the rest by the sweep.

@@ -53,6 +53,16 @@ class Layer:
     organization: str = ""
     application: str = ""
 
+    @property
+    def reach(self) -> str | None:
+        """The organization whose sessions it governs, None for all: what `apply_policy` is to go through.
+
+        `app-built-in` is kept in one organization and entered by the users of every one.
+        """
+        if self.name == "application" and self.application == BUILT_IN_APPLICATION:
+            return None
+        return self.organization or None
+
 
 INSTALLATION = Layer("installation")
 
