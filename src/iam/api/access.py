@@ -1,0 +1,190 @@
+"""Who may do what under `/v1`, and the small things every route needs.
+
+Another tenant's objects do not exist for a caller: they are answered exactly like unknown ones.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from iam.directory.names import ApplicationMissing, OrganizationMissing
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Forbidden, Missing
+from iam.kernel.events import Event, Origin
+from iam.kernel.ids import EVENT, make_id
+from iam.sessions.model import Session
+from iam.web.address import origin_of
+from iam.web.caller import Caller, Client, Person, caller_of, person_of
+from iam.web.engine import Engine, engine_of
+
+OWN_SESSION_ENDED = "x-own-session-ended"
+"""Header of an answer without a body: the caller's own session was among what it ended."""
+
+
+class SessionMissing(Missing):
+    """There is no such session, or not for this caller."""
+
+    code = "session_not_found"
+    title = "There is no such session."
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: who makes it, when, from where, and to which engine."""
+
+    engine: Engine
+    now: Instant
+    origin: Origin
+    caller: Caller
+
+    def event(self, type_: str, **members: Any) -> Event:
+        """An event that this call is the cause of."""
+        return Event(
+            id=make_id(EVENT, self.now, self.engine.random),
+            at=self.now,
+            type=type_,
+            actor=self.caller.actor,
+            origin=self.origin,
+            **members,
+        )
+
+    @property
+    def cause(self) -> dict[str, Any]:
+        """The arguments that everything which changes something takes."""
+        return {"actor": self.caller.actor, "now": self.now, "random": self.engine.random}
+
+    @property
+    def own_session(self) -> str | None:
+        """The ID of the session that this call is made with."""
+        return self.caller.session.id if isinstance(self.caller, Person) else None
+
+    @property
+    def home(self) -> str:
+        """The caller's organization."""
+        if isinstance(self.caller, Client):
+            return self.caller.application.organization
+        return self.caller.session.organization
+
+
+def _any_call(request: Request) -> Call:
+    engine = engine_of(request)
+    now = engine.clock()
+    caller = caller_of(engine, request, now)
+    return Call(engine, now, origin_of(request, engine.settings), caller)
+
+
+def _own_call(request: Request) -> "OwnCall":
+    engine = engine_of(request)
+    now = engine.clock()
+    person = person_of(engine, request, now)
+    return OwnCall(engine, now, origin_of(request, engine.settings), person)
+
+
+def _manager_call(request: Request) -> Call:
+    call = _any_call(request)
+    if isinstance(call.caller, Person) and not call.caller.is_administrator:
+        raise Forbidden("This needs an administrator's session or client credentials.")
+    return call
+
+
+def _administrator_call(request: Request) -> "OwnCall":
+    call = _manager_call(request)
+    if isinstance(call.caller, Client):
+        raise Forbidden("This needs an administrator's session.")
+    return OwnCall(call.engine, call.now, call.origin, call.caller)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCall(Call):
+    """A call by a user."""
+
+    caller: Person
+
+
+OwnSession = Annotated[OwnCall, Depends(_own_call)]
+"""Any user, by a session of any application."""
+Manager = Annotated[Call, Depends(_manager_call)]
+"""An administrator, or an application by its client credentials."""
+Administrator = Annotated[OwnCall, Depends(_administrator_call)]
+"""An administrator of the installation or of an organization."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a list or a bulk change may go over. None: no bound."""
+
+    organization: str | None
+    application: str | None
+
+
+def reach(call: Call, organization: str | None, application: str | None) -> Reach:
+    """The part of what is asked for that there is for this caller.
+
+    Raises:
+        OrganizationMissing, ApplicationMissing: what is named is not the caller's.
+    """
+    caller = call.caller
+    if isinstance(caller, Client):
+        if organization not in (None, caller.application.organization):
+            raise OrganizationMissing
+        if application not in (None, caller.application.name):
+            raise ApplicationMissing
+        return Reach(caller.application.organization, caller.application.name)
+    if caller.administers_installation:
+        return Reach(organization, application)
+    if organization not in (None, call.home):
+        raise OrganizationMissing
+    return Reach(call.home, application)
+
+
+def reaches(call: Call, session: Session) -> bool:
+    """Whether this session exists for the caller."""
+    caller = call.caller
+    if isinstance(caller, Client):
+        mine = caller.application
+        return (session.organization, session.application) == (mine.organization, mine.name)
+    return caller.administers_installation or session.organization == call.home
+
+
+def require_organization(call: OwnCall, organization: str) -> None:
+    """Let only those pass for whom this organization exists.
+
+    Raises:
+        OrganizationMissing: it does not.
+    """
+    if not call.caller.administers_installation and organization != call.home:
+        raise OrganizationMissing
+
+
+def require_installation(call: OwnCall) -> None:
+    """Let only an administrator of the installation pass.
+
+    Raises:
+        Forbidden: the caller administers an organization.
+    """
+    if not call.caller.administers_installation:
+        raise Forbidden("This needs an administrator of the installation.")
+
+
+def answer(content: Any, status: int = 200, **headers: str) -> Response:
+    """A JSON answer, kept by no cache."""
+    return JSONResponse(content, status, headers={"cache-control": "no-store", **headers})
+
+
+def nothing(*, own_session_ended: bool = False) -> Response:
+    """204, saying in a header if the caller has just lost their own session."""
+    headers = {"cache-control": "no-store"}
+    if own_session_ended:
+        headers[OWN_SESSION_ENDED] = "true"
+    return Response(status_code=204, headers=headers)
+
+
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+PathName = Annotated[str, Path(min_length=1, max_length=256, pattern=_PLAIN)]
+Text = Annotated[str | None, Query(max_length=512, pattern=_PLAIN)]
+Cursor = Annotated[
+    str | None, Query(max_length=512, pattern=_PLAIN, description="`next` of the page before.")
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page.")]

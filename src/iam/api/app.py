@@ -1,0 +1,119 @@
+"""The FastAPI application: routes, its own error handlers, its OpenAPI document."""
+
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from iam.api import directory_api, events_api, policies_api, session_api, sessions_api, users_api
+from iam.api.documents import complete
+from iam.api.guard import Guard
+from iam.kernel.errors import IamError, Invalid
+from iam.web.engine import Engine
+from iam.web.problems import on_crash, on_http_error, on_iam_error, problem
+
+_TAGS = [
+    {"name": "session", "description": "Signing in, and one's own sessions."},
+    {"name": "sessions", "description": "Sessions and session records of others."},
+    {"name": "directory", "description": "Organizations, applications and users."},
+    {"name": "policies", "description": "How long sessions last."},
+    {"name": "events", "description": "What happened."},
+]
+
+
+def create_api() -> FastAPI:
+    """The application; its `state.engine` is still to be set."""
+    app = FastAPI(
+        title="Hanzo IAM",
+        summary="Sessions, and who may have them.",
+        description=(
+            "Errors are `application/problem+json` (RFC 9457) with a stable `code`. Instants are "
+            "RFC 3339 in UTC, durations are seconds. Lists are paged: pass `next` of one page as "
+            "`cursor` to get the one after it."
+        ),
+        version=version("hanzo-iam"),
+        openapi_url="/v1/openapi.json",
+        # Their pages load scripts from elsewhere, which our Content-Security-Policy forbids.
+        docs_url=None,
+        redoc_url=None,
+        openapi_tags=_TAGS,
+        redirect_slashes=False,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.add_exception_handler(IamError, on_iam_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, on_crash)
+    for module in (
+        session_api,
+        sessions_api,
+        directory_api,
+        users_api,
+        policies_api,
+        events_api,
+    ):
+        app.include_router(module.router)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    return app
+
+
+def routes(engine: Engine) -> list[BaseRoute]:
+    """Everything under `/v1`."""
+    app = create_api()
+    app.state.engine = engine
+    # A route, not a mount: the paths in the document are those that callers write.
+    return [Route("/v1/{path:path}", Guard(app), name="api")]
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document that `/v1/openapi.json` serves."""
+    document: dict[str, Any] = create_api().openapi()
+    return document
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        app.openapi_schema = complete(
+            get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+                license_info=app.license_info,
+            )
+        )
+    return app.openapi_schema
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    """422 that names the fields and never repeats what was sent: it may be a password."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it is registered for
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        return problem(400, "malformed_json", "The body is not JSON.")
+    mistakes = [
+        {"field": _field(one["loc"]), "message": str(one["msg"]).removeprefix("Value error, ")}
+        for one in found[:50]
+    ]
+    return problem(422, Invalid.code, Invalid.title, errors=mistakes)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    # A name can be the caller's own invention: bounded, and whatever no UTF-8 can say replaced.
+    text = ".".join(str(part) for part in location[1:]) or str(location[0])
+    return text[:200].encode("utf-8", "replace").decode()
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 400:
+        return problem(400, "malformed_json", "The body is not JSON.")
+    return on_http_error(request, error)

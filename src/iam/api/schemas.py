@@ -1,0 +1,258 @@
+"""What requests may contain: closed objects, every text and list bounded, no control characters.
+
+Rules of form are patterns wherever they can be, so that the OpenAPI document states them exactly.
+"""
+
+import json
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
+
+from iam.directory.names import NAME_PATTERN, USER_NAME_PATTERN
+from iam.sessions.policy import LONGEST
+from iam.signin import passwords
+
+# PostgreSQL stores no NUL, and a line break in a name would be a forged line in somebody's log.
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+_PORT = r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,10}}"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_LOOPBACK = rf"(?:localhost|127\.{_OCTET}\.{_OCTET}\.{_OCTET}|\[::1\])"
+# Printable ASCII of RFC 3986, without the '#' that would begin a fragment (RFC 6749 §3.1.2).
+_URI = r"[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*"
+REDIRECT_URI_PATTERN = (
+    rf"^(?:https://{_HOST}{_PORT}(?:[/?]{_URI})?"
+    rf"|http://{_LOOPBACK}{_PORT}(?:[/?]{_URI})?"
+    # A private-use scheme is a reversed domain name (RFC 8252 §7.1), so it has a dot; that also
+    # shuts out javascript:, data: and their kind.
+    rf"|[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:{_URI})$"
+)
+_LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
+EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
+# Joined by commas in the gate's header: ASCII, and no comma.
+ROLE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
+MAXIMUM_METADATA = 4096
+MAXIMUM_DEPTH = 32
+
+
+def _text(shortest: int, longest: int, pattern: str = _PLAIN) -> StringConstraints:
+    return StringConstraints(min_length=shortest, max_length=longest, pattern=pattern)
+
+
+def _absent() -> Any:
+    """Stands for a member that was not given, where null is no value."""
+    return None
+
+
+def _unique(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _address_text(value: object) -> object:
+    # As numbers they would be read as addresses too; a zone ("%eth0") means nothing elsewhere.
+    if not isinstance(value, str) or "%" in value:
+        raise ValueError("expected an IPv4 or IPv6 address")
+    return value
+
+
+def _metadata(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        encoded = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("not representable as JSON") from error
+    if len(encoded) > MAXIMUM_METADATA:
+        raise ValueError(f"larger than {MAXIMUM_METADATA} bytes")
+    _check_depth(value, MAXIMUM_DEPTH)
+    # Escaped backslashes go first, so that the six characters themselves are no NUL.
+    if rb"\u0000" in encoded.replace(rb"\\", b""):
+        raise ValueError("a NUL character cannot be stored")
+    return value
+
+
+def _check_depth(value: object, left: int) -> None:
+    if not left:
+        raise ValueError(f"nested deeper than {MAXIMUM_DEPTH}")
+    if isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_depth(one, left - 1)
+
+
+Name = Annotated[str, _text(1, 63, NAME_PATTERN)]
+UserName = Annotated[str, _text(1, 127, USER_NAME_PATTERN)]
+AnyName = Annotated[str, _text(0, 256)]
+DisplayName = Annotated[str, _text(1, 128)]
+Label = Annotated[str, _text(1, 128)]
+UserAgent = Annotated[str, _text(1, 512)]
+Email = Annotated[str, _text(3, 254, EMAIL_PATTERN)]
+Password = Annotated[
+    str, StringConstraints(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
+]
+Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address_text)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
+Roles = Annotated[
+    list[Annotated[str, _text(1, 63, ROLE_PATTERN)]],
+    Field(max_length=32),
+    AfterValidator(_unique),
+]
+RedirectUris = Annotated[
+    list[Annotated[str, _text(1, 2048, REDIRECT_URI_PATTERN)]],
+    Field(max_length=50),
+    AfterValidator(_unique),
+]
+GateHosts = Annotated[
+    list[Annotated[str, _text(1, 255, GATE_HOST_PATTERN)]],
+    Field(max_length=50),
+    AfterValidator(_unique),
+]
+GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantTypes = Annotated[list[GrantType], Field(max_length=8)]
+
+
+class Body(BaseModel):
+    """A member that we do not know is a mistake of the caller's, not something to pass over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PolicyBody(Body):
+    """Seconds; null leaves the knob to the other layers. A member that is absent stays as it is."""
+
+    idle_timeout: Seconds | None = None
+    maximum_lifetime: Seconds | None = None
+
+
+class SignInBody(Body):
+    """A user name and a password."""
+
+    organization: AnyName
+    application: AnyName = "app-built-in"
+    username: AnyName
+    password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+
+
+class StartBody(Body):
+    """A session that an application starts for one of its users or service instances."""
+
+    user: UserName
+    instance: Label | None = Field(None, description="The back end's own name for itself.")
+    metadata: Metadata = Field(
+        default_factory=dict, description="Anything, up to 4096 bytes of JSON."
+    )
+    maximum_lifetime: Seconds | None = Field(
+        None, description="Ends it earlier than its policy says; never later."
+    )
+    ip: Address | None = Field(None, description="The user's address; default: the caller's.")
+    user_agent: UserAgent | None = None
+    device: Label | None = None
+
+
+class EndFilter(Body):
+    """The live sessions that match every member. `organization` is the caller's own by default."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    organization: Name = Field(default_factory=_absent)
+    user: UserName = Field(default_factory=_absent)
+    application: Name = Field(default_factory=_absent)
+    instance: Label = Field(default_factory=_absent)
+    parent: Label = Field(default_factory=_absent)
+    but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "EndFilter":
+        # An empty filter would mean everything: nobody should say that by leaving something out.
+        if not self.model_fields_set:
+            raise ValueError("the filter is empty")
+        return self
+
+
+class EndBody(Body):
+    """Which sessions to end: exactly one of `ids` and `filter`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]},
+    )
+
+    ids: Annotated[list[Label], Field(min_length=1, max_length=1000)] = Field(
+        default_factory=_absent
+    )
+    filter: EndFilter = Field(default_factory=_absent)
+    dry_run: StrictBool = Field(False, description="Only say which sessions would end.")
+
+    @model_validator(mode="after")
+    def _either(self) -> "EndBody":
+        if len(self.model_fields_set & {"ids", "filter"}) != 1:
+            raise ValueError("give exactly one of 'ids' and 'filter'")
+        return self
+
+
+class ValidateBody(Body):
+    """Tokens to judge. Anything may be presented as a token."""
+
+    tokens: Annotated[list[str], Field(min_length=1, max_length=1000)]
+
+
+class OrganizationBody(Body):
+    name: Name
+    display_name: DisplayName | None = None
+    policy: PolicyBody = Field(default_factory=PolicyBody)
+
+
+class OrganizationPatch(Body):
+    display_name: DisplayName = Field(default_factory=_absent)
+    policy: PolicyBody = Field(default_factory=_absent)
+
+
+class ApplicationBody(Body):
+    organization: Name
+    name: Name
+    display_name: DisplayName | None = None
+    redirect_uris: RedirectUris = Field(default_factory=list)
+    post_logout_redirect_uris: RedirectUris = Field(default_factory=list)
+    grant_types: GrantTypes = ["authorization_code"]
+    gate_hosts: GateHosts = Field(
+        default_factory=list, description="Lower case, with the port where it is not the scheme's."
+    )
+    public: StrictBool = Field(False, description="A browser or native app: it gets no secret.")
+    policy: PolicyBody = Field(default_factory=PolicyBody)
+
+
+class ApplicationPatch(Body):
+    display_name: DisplayName = Field(default_factory=_absent)
+    redirect_uris: RedirectUris = Field(default_factory=_absent)
+    post_logout_redirect_uris: RedirectUris = Field(default_factory=_absent)
+    grant_types: GrantTypes = Field(default_factory=_absent)
+    gate_hosts: GateHosts = Field(default_factory=_absent)
+    enabled: StrictBool = Field(default_factory=_absent)
+    policy: PolicyBody = Field(default_factory=_absent)
+
+
+class UserBody(Body):
+    organization: Name
+    name: UserName
+    password: Password | None = Field(None, repr=False)
+    email: Email | None = None
+    display_name: DisplayName | None = None
+    roles: Roles = Field(default_factory=list)
+
+
+class UserPatch(Body):
+    password: Password = Field(default_factory=_absent, repr=False)
+    email: Email | None = Field(default_factory=_absent, description="null removes it.")
+    display_name: DisplayName = Field(default_factory=_absent)
+    roles: Roles = Field(default_factory=_absent)
+    enabled: StrictBool = Field(default_factory=_absent)

@@ -1,0 +1,396 @@
+"""Sessions and session records, for administrators and for applications (their own sessions only)."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from iam.api.access import (
+    Call,
+    Cursor,
+    Limit,
+    Manager,
+    PathName,
+    SessionMissing,
+    Text,
+    answer,
+    nothing,
+    reach,
+    reaches,
+)
+from iam.api.documents import BY_CLIENT, BY_MANAGER, errors, secured
+from iam.api.schemas import EndBody, EndFilter, StartBody, ValidateBody
+from iam.api.views import (
+    EndedView,
+    RecordsView,
+    RecordView,
+    RefusedView,
+    SessionsView,
+    SessionView,
+    StartedView,
+    empty_record_view,
+    record_view,
+    session_view,
+)
+from iam.directory.organizations import find_organization
+from iam.kernel.errors import Forbidden
+from iam.kernel.events import SYSTEM, Origin
+from iam.kernel.ids import SESSION, is_id
+from iam.kernel.secrets import parse_token
+from iam.sessions import lifecycle, store
+from iam.sessions.lifecycle import Ended
+from iam.sessions.listing import SessionFilter, State, list_records, list_sessions, live_record
+from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, RecordKey, Selection, Session
+from iam.sessions.policy import end_reason
+from iam.sessions.validate import Outcome, SessionEnded, SessionUnknown, Verdict, judge
+from iam.signin.devices import device_label
+from iam.signin.enter import start_for_user
+from iam.web.caller import Client
+from iam.web.engine import in_thread
+
+router = APIRouter(tags=["sessions"])
+
+
+@router.get(
+    "/v1/sessions",
+    operation_id="listSessions",
+    summary="Sessions, newest first",
+    response_model=SessionsView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_MANAGER),
+)
+def list_all(
+    call: Manager,
+    organization: Text = None,
+    user: Text = None,
+    application: Text = None,
+    parent: Text = None,
+    instance: Text = None,
+    ip: Text = None,
+    state: State | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Live ones and those that ended within the retention time. Without `organization`: all that the
+    caller administers."""
+    scope = reach(call, organization, application)
+    wanted = SessionFilter(
+        organization=scope.organization,
+        user=user,
+        application=scope.application,
+        parent=parent,
+        instance=instance,
+        ip=ip,
+        state=state,
+    )
+    page = call.engine.database.read(
+        lambda c: list_sessions(c, wanted, call.now, before=cursor, limit=limit)
+    )
+    return answer({"items": [session_view(s, call.now) for s in page.items], "next": page.next})
+
+
+@router.post(
+    "/v1/sessions",
+    operation_id="startSession",
+    summary="Start a session for a user of the calling application",
+    status_code=201,
+    response_model=StartedView,
+    responses=errors(401, 403, body=True),
+    openapi_extra=secured(BY_CLIENT),
+)
+def start(call: Manager, body: StartBody) -> Response:
+    """For back ends that authenticate their users themselves, and for service instances: each start
+    is a session of its own in the same record. No person has authenticated, so `amr` is empty."""
+    if not isinstance(call.caller, Client):
+        # An administrator who could start others' sessions could act in their name.
+        raise Forbidden("Only an application starts sessions, with its client credentials.")
+    application = call.caller.application
+    if application.name == BUILT_IN_APPLICATION:
+        raise Forbidden("Browser sessions are started by signing in only.")
+    origin = Origin(
+        ip=str(body.ip) if body.ip is not None else call.origin.ip,
+        user_agent=body.user_agent or call.origin.user_agent,
+    )
+    started = call.engine.database.write(
+        lambda c: start_for_user(
+            c,
+            organization=application.organization,
+            user=body.user,
+            application=application.name,
+            instance=body.instance,
+            metadata=body.metadata,
+            maximum_lifetime=body.maximum_lifetime,
+            origin=origin,
+            device=body.device or device_label(origin.user_agent),
+            **call.cause,
+        )
+    )
+    call.engine.count_started(started)
+    return answer(
+        {"session": session_view(started.session, call.now), "token": started.token},
+        201,
+        location=f"/v1/sessions/{started.session.id}",
+    )
+
+
+@router.post(
+    "/v1/sessions/end",
+    operation_id="endSessions",
+    summary="End many sessions",
+    response_model=EndedView,
+    responses=errors(401, 403, 404, body=True),
+    openapi_extra=secured(BY_MANAGER),
+)
+def end_many(call: Manager, body: EndBody) -> Response:
+    """By IDs (unknown ones are passed over) or by a filter. The answer comes after the commit: from
+    then on no node accepts any of them."""
+    database, by_filter = call.engine.database, "filter" in body.model_fields_set
+    selection = _selection(call, body.filter) if by_filter else None
+    if selection is not None and selection.organization is not None:
+        owner = selection.organization
+        database.read(lambda c: find_organization(c, owner))
+    if body.dry_run:
+        ids = database.read(
+            lambda c: _would_end(
+                c,
+                call,
+                store.select_live(c, selection) if selection else _reachable(c, call, body.ids),
+            )
+        )
+    else:
+        ended = (
+            _end_selection(call, selection)
+            if selection is not None
+            else database.write(lambda c: end_these(c, call, _reachable(c, call, body.ids)))
+        )
+        call.engine.count_ended(ended)
+        ids = [one.session.id for one in ended if one.actor != SYSTEM]
+    own = call.own_session in ids
+    return answer({"ended": len(ids), "ids": ids, "own_session_ended": own})
+
+
+@router.post(
+    "/v1/sessions/validate",
+    operation_id="validateSessions",
+    summary="Judge up to a thousand tokens",
+    response_model=list[SessionView | RefusedView],
+    responses=errors(401, 403, body=True),
+    openapi_extra=secured(BY_MANAGER),
+)
+async def validate_many(call: Manager, body: ValidateBody) -> Response:
+    """In the order of the tokens: the session, or the `code` of why there is none. An application's
+    asking counts as activity of the session; an administrator's does not."""
+    tokens = [parse_token(text) for text in body.tokens]
+    reader, now = call.engine.reader, call.now
+    rows = await asyncio.gather(*(reader.read(token.session_id) for token in tokens))
+    verdicts = [judge(token, row, now) for token, row in zip(tokens, rows, strict=True)]
+    ids = sorted({v.row.id for v in verdicts if v.row is not None})
+    sessions = await in_thread(
+        lambda: call.engine.database.read(lambda c: store.read_sessions(c, ids))
+    )
+    return answer([_judged(call, verdict, sessions) for verdict in verdicts])
+
+
+def _judged(call: Call, verdict: Verdict, sessions: dict[str, Session]) -> dict[str, Any]:
+    session = sessions.get(verdict.row.id) if verdict.row is not None else None
+    counts = call.engine.metrics.validations
+    if session is None or verdict.row is None or not reaches(call, session):
+        counts[str(Outcome.UNKNOWN)] += 1
+        return {"code": SessionUnknown.code, "end_reason": None}
+    # The whole row was read after the verdict: if the session ended in between, that is what counts.
+    reason = verdict.reason or end_reason(session, call.now)
+    if reason is not None:
+        counts[str(Outcome.ENDED)] += 1
+        return {"code": SessionEnded.code, "end_reason": reason}
+    counts[str(Outcome.VALID)] += 1
+    if isinstance(call.caller, Client):
+        call.engine.touches.note(verdict.row, call.now)
+    return session_view(session, call.now)
+
+
+@router.get(
+    "/v1/sessions/{id}",
+    operation_id="getSession",
+    summary="One session",
+    response_model=SessionView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_MANAGER),
+)
+def get_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
+    """Also an ended one, with its reason, until the retention time is over."""
+    session = call.engine.database.read(lambda c: _find(c, call, id))
+    return answer(session_view(session, call.now))
+
+
+@router.delete(
+    "/v1/sessions/{id}",
+    operation_id="endSession",
+    summary="End one session",
+    status_code=204,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_MANAGER),
+)
+def end_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
+    """With its children. 204 also when it was over already."""
+    ended = call.engine.database.write(lambda c: end_these(c, call, [_find(c, call, id).id]))
+    call.engine.count_ended(ended)
+    return nothing(own_session_ended=_own_among(call, ended))
+
+
+@router.get(
+    "/v1/session-records",
+    operation_id="listSessionRecords",
+    summary="Session records that have a live session",
+    response_model=RecordsView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_MANAGER),
+)
+def list_all_records(
+    call: Manager,
+    organization: Text = None,
+    user: Text = None,
+    application: Text = None,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """By organization, user and application. A page may be shorter than `limit` before the last."""
+    scope = reach(call, organization, application)
+    parts = cursor.split("/") if cursor is not None else []
+    page = call.engine.database.read(
+        lambda c: list_records(
+            c,
+            organization=scope.organization,
+            user=user,
+            application=scope.application,
+            now=call.now,
+            # A cursor that we never gave is a place in the list like any other.
+            after=RecordKey(*[*parts, "", ""][:3]) if parts else None,
+            limit=limit,
+        )
+    )
+    following = "/".join(page.next) if page.next is not None else None
+    return answer({"items": [record_view(one) for one in page.items], "next": following})
+
+
+@router.get(
+    "/v1/session-records/{organization}/{user}/{application}",
+    operation_id="getSessionRecord",
+    summary="One session record",
+    response_model=RecordView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_MANAGER),
+)
+def get_record(
+    call: Manager, organization: PathName, user: PathName, application: PathName
+) -> Response:
+    """`session_ids` is empty when no session is live."""
+    key = _record_key(call, organization, user, application)
+    record = call.engine.database.read(lambda c: live_record(c, key, call.now))
+    return answer(record_view(record) if record is not None else empty_record_view(key))
+
+
+@router.delete(
+    "/v1/session-records/{organization}/{user}/{application}",
+    operation_id="endSessionRecord",
+    summary="End all sessions of a record",
+    status_code=204,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_MANAGER),
+)
+def end_record(
+    call: Manager, organization: PathName, user: PathName, application: PathName
+) -> Response:
+    """With their children. 204 also when none was live."""
+    key = _record_key(call, organization, user, application)
+    selection = Selection(organization=key.organization, user=key.user, application=key.application)
+    ended = _end_selection(call, selection)
+    call.engine.count_ended(ended)
+    return nothing(own_session_ended=_own_among(call, ended))
+
+
+def end_these(connection: Connection, call: Call, session_ids: Sequence[str]) -> tuple[Ended, ...]:
+    """End these sessions; for the caller's own that is signing out."""
+    own = [one for one in session_ids if one == call.own_session]
+    others = [one for one in session_ids if one != call.own_session]
+    return lifecycle.end(
+        connection, own, reason=EndReason.SIGNED_OUT, origin=call.origin, **call.cause
+    ) + lifecycle.end(connection, others, reason=_reason(call), origin=call.origin, **call.cause)
+
+
+# Sessions that one transaction ends: so that everybody else's writes come in between.
+_AT_ONCE = 2000
+
+
+def _end_selection(call: Call, selection: Selection) -> tuple[Ended, ...]:
+    """End all that a selection means, in transactions of bounded size."""
+    all_ended: list[Ended] = []
+    while True:
+        ended = call.engine.database.write(
+            lambda c: lifecycle.end_selected(
+                c,
+                selection,
+                reason=_reason(call),
+                origin=call.origin,
+                limit=_AT_ONCE,
+                **call.cause,
+            )
+        )
+        all_ended += ended
+        if len(ended) < _AT_ONCE:
+            return tuple(all_ended)
+
+
+def _reason(call: Call) -> EndReason:
+    """An application ending its users' sessions is how they sign out there."""
+    return EndReason.SIGNED_OUT if isinstance(call.caller, Client) else EndReason.ENDED_BY_ADMIN
+
+
+def _selection(call: Call, wanted: EndFilter) -> Selection:
+    # Without an organization it is the caller's own, also for who administers all of them: the
+    # whole installation is never ended by what somebody forgot to write.
+    scope = reach(call, wanted.organization or call.home, wanted.application)
+    return Selection(
+        organization=scope.organization,
+        user=wanted.user,
+        application=scope.application,
+        instance=wanted.instance,
+        parent=wanted.parent,
+        but=call.own_session if wanted.but_current else None,
+    )
+
+
+def _would_end(connection: Connection, call: Call, session_ids: Sequence[str]) -> list[str]:
+    live: list[str] = []
+    for first in range(0, len(session_ids), _AT_ONCE):
+        some = list(session_ids[first : first + _AT_ONCE])
+        family = {*some, *store.children_of(connection, some)}
+        found = store.read_sessions(connection, sorted(family))
+        live += [s.id for s in found.values() if end_reason(s, call.now) is None]
+    return sorted(set(live))
+
+
+def _reachable(connection: Connection, call: Call, session_ids: Sequence[str]) -> list[str]:
+    """Those of these IDs that name sessions which exist for the caller."""
+    named = [one for one in session_ids if is_id(SESSION, one)]
+    found = store.read_sessions(connection, named)
+    return sorted(session.id for session in found.values() if reaches(call, session))
+
+
+def _find(connection: Connection, call: Call, session_id: str) -> Session:
+    session = store.read_session(connection, session_id) if is_id(SESSION, session_id) else None
+    if session is None or not reaches(call, session):
+        raise SessionMissing
+    return session
+
+
+def _record_key(call: Call, organization: str, user: str, application: str) -> RecordKey:
+    reach(call, organization, application)
+    call.engine.database.read(lambda c: find_organization(c, organization))
+    return RecordKey(organization, user, application)
+
+
+def _own_among(call: Call, ended: Sequence[Ended]) -> bool:
+    return any(one.session.id == call.own_session for one in ended)

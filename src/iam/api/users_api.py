@@ -1,0 +1,170 @@
+"""Users."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from iam import audit
+from iam.api.access import (
+    Administrator,
+    Cursor,
+    Limit,
+    OwnCall,
+    PathName,
+    Text,
+    answer,
+    nothing,
+    require_organization,
+)
+from iam.api.documents import BY_SESSION, errors, secured
+from iam.api.schemas import UserBody, UserPatch
+from iam.api.views import UsersView, UserView, user_view
+from iam.directory import users
+from iam.directory.organizations import find_organization
+from iam.directory.users import UserChange, find_user
+from iam.sessions import lifecycle
+
+router = APIRouter(tags=["directory"])
+
+
+@router.get(
+    "/v1/users",
+    operation_id="listUsers",
+    summary="Users of one organization by name",
+    response_model=UsersView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_SESSION),
+)
+def list_users(
+    call: Administrator, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
+) -> Response:
+    """By default of the caller's own organization."""
+    owner = organization or call.home
+    require_organization(call, owner)
+
+    def work(connection: Connection) -> tuple[users.User, ...]:
+        find_organization(connection, owner)
+        return users.list_users(connection, owner, after=cursor, limit=limit + 1)
+
+    found = call.engine.database.read(work)
+    following = found[limit - 1].name if len(found) > limit else None
+    return answer({"items": [user_view(one) for one in found[:limit]], "next": following})
+
+
+@router.post(
+    "/v1/users",
+    operation_id="createUser",
+    summary="Add a user",
+    status_code=201,
+    response_model=UserView,
+    responses=errors(401, 403, 404, 409, body=True),
+    openapi_extra=secured(BY_SESSION),
+)
+def create_user(call: Administrator, body: UserBody) -> Response:
+    """Without `password` nobody can sign in as this user: an application may start its sessions."""
+    owner = body.organization
+    require_organization(call, owner)
+    password_hash = _hashed(call, body.password)
+
+    def work(connection: Connection) -> dict[str, Any]:
+        lifecycle.share_rules(connection, owner)
+        find_organization(connection, owner)
+        made = users.create_user(
+            connection,
+            organization=owner,
+            name=body.name,
+            password_hash=password_hash,
+            display_name=body.display_name,
+            email=body.email,
+            roles=body.roles,
+            now=call.now,
+            random=call.engine.random,
+        )
+        event = call.event(
+            "user.created", organization=owner, user=body.name, data={"roles": body.roles}
+        )
+        audit.append(connection, [event])
+        return user_view(made)
+
+    made = call.engine.database.write(work)
+    return answer(made, 201, location=f"/v1/users/{owner}/{body.name}")
+
+
+@router.get(
+    "/v1/users/{organization}/{name}",
+    operation_id="getUser",
+    summary="One user",
+    response_model=UserView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_SESSION),
+)
+def get_user(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """Whether there is a password, but nothing of it."""
+    require_organization(call, organization)
+    return answer(user_view(call.engine.database.read(lambda c: find_user(c, organization, name))))
+
+
+@router.patch(
+    "/v1/users/{organization}/{name}",
+    operation_id="updateUser",
+    summary="Change a user",
+    response_model=UserView,
+    responses=errors(401, 403, 404, 409, body=True),
+    openapi_extra=secured(BY_SESSION),
+)
+def update_user(
+    call: Administrator, organization: PathName, name: PathName, body: UserPatch
+) -> Response:
+    """Disabling them or setting a new password ends all their sessions. New roles, names and addresses
+    hold for their live sessions at once."""
+    require_organization(call, organization)
+    given = body.model_fields_set
+    change = UserChange(
+        display_name=body.display_name,
+        email=(body.email or "") if "email" in given else None,
+        roles=body.roles,
+        enabled=body.enabled,
+        password_hash=_hashed(call, body.password),
+    )
+
+    def work(connection: Connection) -> dict[str, Any]:
+        changed = users.update_user(connection, organization, name, change, **call.cause)
+        if given:
+            data: dict[str, Any] = {"changed": sorted(given)}
+            if body.roles is not None:
+                data["roles"] = body.roles
+            event = call.event("user.updated", organization=organization, user=name, data=data)
+            audit.append(connection, [event])
+        return user_view(changed)
+
+    return answer(call.engine.database.write(work))
+
+
+@router.delete(
+    "/v1/users/{organization}/{name}",
+    operation_id="deleteUser",
+    summary="Delete a user and end all their sessions",
+    status_code=204,
+    responses=errors(401, 403, 404, 409),
+    openapi_extra=secured(BY_SESSION),
+)
+def delete_user(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """Their ID is never given to anyone else."""
+    require_organization(call, organization)
+
+    def work(connection: Connection) -> None:
+        users.delete_user(connection, organization, name, **call.cause)
+        event = call.event("user.deleted", organization=organization, user=name)
+        audit.append(connection, [event])
+
+    call.engine.database.write(work)
+    return nothing()
+
+
+def _hashed(call: OwnCall, password: str | None) -> str | None:
+    """The hash to store, made in the pool that bounds how many are made at once."""
+    if password is None:
+        return None
+    return call.engine.hash_pool.submit(call.engine.passwords.hash, password).result()
