@@ -137,15 +137,16 @@ class Hosts:
 
     async def _read(self, host: str, now: Instant) -> None:
         work = partial(application_at, host=host)
-        home, error = None, None
+        home: Home | None = None
+        error: IamError | None = None
         try:
             home = await in_thread(lambda: self._database.read(work))
             if len(self._known) >= self._MOST:
                 self._known.clear()
             self._known[host] = _Known(home, now)
-        except Unavailable as unavailable:
-            error = unavailable
-        finally:
-            waiting = self._waiting.pop(host)
-        for found in waiting:
+        except Exception as unexpected:  # noqa: BLE001 - who waits has to be answered, whatever it was
+            error = (
+                unexpected if isinstance(unexpected, IamError) else Unavailable(repr(unexpected))
+            )
+        for found in self._waiting.pop(host):
             found(home, error)

@@ -161,6 +161,16 @@ class Gate:
         if error is not None:
             self._fail(answer, error)
             return
+        try:
+            self._judge(asked, host, home, answer, row)
+        except Exception as bug:  # noqa: BLE001 - see below
+            # Nobody may be left without an answer, nor the others whose rows came along.
+            _log.exception("crash", exc_info=bug)
+            _send(answer, problem(500, "internal_error", "Something went wrong on our side."))
+
+    def _judge(
+        self, asked: _Asked, host: str, home: Home, answer: Answer, row: LiveRow | None
+    ) -> None:
         now = self._clock()
         _, row, reason = judge(asked.token, row, now)
         if row is None:

@@ -171,7 +171,7 @@ class PostgresReader(_Waiting):
     async def close(self) -> None:
         """See `Reader.close`."""
         for line in self._lines:
-            line.shut()
+            await line.shut()
         waiting, self._pending = self._pending, []
         _refuse(waiting, DatabaseUnavailable("the reader is closed"))
 
@@ -243,10 +243,11 @@ class _Line:
         asyncio.get_running_loop().add_reader(self._socket, self._on_readable)
         self._reader.came_home(self)
 
-    def shut(self) -> None:
+    async def shut(self) -> None:
         """Close for good; the batch in flight gets an error."""
         self._is_shut = True
         self._mending.cancel()
+        await asyncio.gather(self._mending, return_exceptions=True)
         self._break(OperationalError("the reader is closed"))
 
     def send(self, batch: list[tuple[str, Done]]) -> None:
