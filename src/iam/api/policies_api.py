@@ -44,10 +44,7 @@ def set_policy(
 
     What the body does not mention stays; null leaves the knob to the other layers.
     """
-    # The policy of app-built-in is about the users of every organization.
-    everybody = layer == INSTALLATION or layer.application == BUILT_IN_APPLICATION
-    touched = None if everybody else layer.organization
-    lifecycle.hold_rules(connection, touched)
+    lifecycle.hold_rules(connection, layer.reach)
     before = read_policy(connection, layer)
     after = Policy(**{**policy_view(before), **body.model_dump(include=body.model_fields_set)})
     if after == before:
@@ -60,7 +57,7 @@ def set_policy(
         data={"layer": layer.name, "before": policy_view(before), "after": policy_view(after)},
     )
     audit.append(connection, [event])
-    return lifecycle.apply_policy(connection, touched, **call.cause)
+    return lifecycle.apply_policy(connection, layer.reach, **call.cause)
 
 
 @router.get(

@@ -317,7 +317,9 @@ def end_these(connection: Connection, call: Call, session_ids: Sequence[str]) ->
     others = [one for one in session_ids if one != call.own_session]
     return lifecycle.end(
         connection, own, reason=EndReason.SIGNED_OUT, origin=call.origin, **call.cause
-    ) + lifecycle.end(connection, others, reason=_reason(call), origin=call.origin, **call.cause)
+    ) + lifecycle.end(
+        connection, others, reason=EndReason.ENDED_BY_ADMIN, origin=call.origin, **call.cause
+    )
 
 
 # Sessions that one transaction ends: so that everybody else's writes come in between.
@@ -332,7 +334,7 @@ def _end_selection(call: Call, selection: Selection) -> tuple[Ended, ...]:
             lambda c: lifecycle.end_selected(
                 c,
                 selection,
-                reason=_reason(call),
+                reason=EndReason.ENDED_BY_ADMIN,
                 origin=call.origin,
                 limit=_AT_ONCE,
                 **call.cause,
@@ -341,11 +343,6 @@ def _end_selection(call: Call, selection: Selection) -> tuple[Ended, ...]:
         all_ended += ended
         if len(ended) < _AT_ONCE:
             return tuple(all_ended)
-
-
-def _reason(call: Call) -> EndReason:
-    """An application ending its users' sessions is how they sign out there."""
-    return EndReason.SIGNED_OUT if isinstance(call.caller, Client) else EndReason.ENDED_BY_ADMIN
 
 
 def _selection(call: Call, wanted: EndFilter) -> Selection:
