@@ -38,6 +38,7 @@ missing() {
     has_postgres || echo postgresql
     has_program chromium chromium-browser google-chrome || echo chromium
     has_program nginx || echo nginx
+    has_program curl || echo curl
     has_font || echo fonts-dejavu-core
     has_library libatomic.so.1 || echo libatomic1 # the Node that Playwright brings along needs it
 }
