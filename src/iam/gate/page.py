@@ -66,7 +66,7 @@ def gate_page(
                 "frame-ancestors 'none'; base-uri 'none'"
             ),
             "cache-control": "no-store",
-            "referrer-policy": "no-referrer",
+            "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
             "x-frame-options": "DENY",
         },
