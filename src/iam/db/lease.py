@@ -23,4 +23,5 @@ def take_lease(connection: Connection, name: str, holder: str, now: Instant, sec
         },
         where=or_(lease.c.holder == holder, lease.c.expires_at <= now),
     )
-    return connection.execute(statement).rowcount == 1
+    # The row that comes back, not the count of rows: of an INSERT the driver does not keep it.
+    return connection.execute(statement.returning(lease.c.holder)).one_or_none() is not None
