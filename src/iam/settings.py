@@ -70,6 +70,10 @@ class Settings(BaseSettings):
             raise ValueError("it must look like https://id.example.com")
         if parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
             raise ValueError("it must be scheme, host and port alone, with no path after them")
+        try:
+            parts.port  # noqa: B018 - reading it is what checks it
+        except ValueError:
+            raise ValueError("its port must be a number from 1 to 65535") from None
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("http is accepted on a loopback address only; use https")
         return value.rstrip("/")
