@@ -10,7 +10,7 @@ from starlette.responses import Response
 from iam.account.destination import Destination, find_destination, form_targets
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
-from iam.sessions.model import BUILT_IN_APPLICATION, EndReason
+from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
@@ -63,7 +63,7 @@ async def show_sign_in(request: Request) -> Response:
         request,
         destination,
         return_to=return_path(request.query_params.get("return_to")),
-        organization=query_text(request, "organization"),
+        organization=query_text(request, "organization") or _likely_organization(verdict),
         current=current,
         notice=notice,
     )
@@ -188,6 +188,13 @@ def _page(
 
 def _error(title: str, text: str, field: str | None) -> dict[str, str | None]:
     return {"title": title, "text": text, "field": field}
+
+
+def _likely_organization(verdict: Verdict | None) -> str:
+    """What the form suggests: where this browser was signed in last, else the one that always is."""
+    if verdict is None or verdict.row is None:
+        return BUILT_IN_ORGANIZATION
+    return verdict.row.organization
 
 
 def _why_here(verdict: Verdict | None) -> dict[str, str] | None:
