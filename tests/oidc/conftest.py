@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -20,7 +21,7 @@ from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
 from iam.sessions.policy import effective_policy
-from tests.support.world import ISSUER, World
+from tests.support.world import ISSUER, World, make_world
 
 CALLBACK = "https://wiki.acme.test/callback"
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
@@ -200,8 +201,21 @@ def header_of(text: str) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
+    """One server for a module's tests: each signs in anew, and time only goes on."""
+    path = tmp_path_factory.mktemp("party") / "iam.db"
+    with make_world(f"sqlite:///{path}") as world:
+        yield _populated(world)
+
+
 @pytest.fixture
-def party(world: World) -> Party:
+def own_party(both_worlds: World) -> Party:
+    """A test's own, on each kind of database."""
+    return _populated(both_worlds)
+
+
+def _populated(world: World) -> Party:
     made = Party(world)
     made.populate()
     return made

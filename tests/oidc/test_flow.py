@@ -200,3 +200,12 @@ def test_a_posted_request_becomes_a_get_so_that_the_cookie_comes_along(party: Pa
     assert answer.status_code == 303
     again = party.visit(answer.headers["location"], party.browser().token)
     assert "code" in query_of(again.headers["location"])
+
+
+def test_it_is_the_same_on_each_database_whatever_a_client_sends_along(own_party: Party) -> None:
+    nonce = "n" * 2000 + '\x00"é'
+
+    tokens = own_party.tokens(own_party.browser().token, nonce=nonce, scope="openid \x00 email")
+
+    assert own_party.claims(tokens["id_token"])["nonce"] == nonce
+    assert own_party.userinfo(tokens["access_token"]).json()["email"] == "ada@acme.test"

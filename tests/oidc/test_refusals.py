@@ -80,9 +80,13 @@ def test_an_unknown_client_gets_a_page_and_no_redirect(party: Party, client_id: 
     assert "location" not in answer.headers
 
 
-def test_a_disabled_application_gets_a_page_and_no_redirect(party: Party) -> None:
-    browser, now, random = party.browser(), party.world.clock(), party.world.engine.random
-    party.world.engine.database.write(
+def test_a_disabled_application_gets_a_page_and_no_redirect(own_party: Party) -> None:
+    browser, now, random = (
+        own_party.browser(),
+        own_party.world.clock(),
+        own_party.world.engine.random,
+    )
+    own_party.world.engine.database.write(
         lambda c: update_application(
             c,
             "acme",
@@ -94,7 +98,7 @@ def test_a_disabled_application_gets_a_page_and_no_redirect(party: Party) -> Non
         )
     )
 
-    assert party.authorize(browser.token).status_code == 400
+    assert own_party.authorize(browser.token).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -336,19 +340,19 @@ def test_a_code_is_for_the_client_that_asked(party: Party) -> None:
     assert party.redeem(code, "shop", redirect_uri=CALLBACK).json()["error"] == "invalid_grant"
 
 
-def test_a_code_that_is_used_twice_ends_what_it_led_to(party: Party) -> None:
-    browser = party.browser()
-    code = party.code(browser.token)
-    first = party.redeem(code).json()
-    sid = party.claims(first["id_token"])["sid"]
+def test_a_code_that_is_used_twice_ends_what_it_led_to(own_party: Party) -> None:
+    browser = own_party.browser()
+    code = own_party.code(browser.token)
+    first = own_party.redeem(code).json()
+    sid = own_party.claims(first["id_token"])["sid"]
 
-    again = party.redeem(code)
+    again = own_party.redeem(code)
 
     assert again.json()["error"] == "invalid_grant"
-    assert party.session(sid).end_reason is EndReason.POLICY
-    assert party.userinfo(first["access_token"]).status_code == 401
-    assert party.session(browser.session.id).end_reason is None
-    events = party.world.engine.database.read(
+    assert own_party.session(sid).end_reason is EndReason.POLICY
+    assert own_party.userinfo(first["access_token"]).status_code == 401
+    assert own_party.session(browser.session.id).end_reason is None
+    events = own_party.world.engine.database.read(
         lambda c: list_events(c, organization="acme", type_="session.ended", session=sid)
     )
     assert [one.data["note"] for one in events] == ["authorization code used twice"]
@@ -373,16 +377,16 @@ def test_a_session_that_ended_between_authorize_and_token_gives_no_tokens(party:
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def test_a_user_disabled_between_authorize_and_token_gets_no_tokens(party: Party) -> None:
-    code = party.code(party.browser().token)
-    now, random = party.world.clock(), party.world.engine.random
-    party.world.engine.database.write(
+def test_a_user_disabled_between_authorize_and_token_gets_no_tokens(own_party: Party) -> None:
+    code = own_party.code(own_party.browser().token)
+    now, random = own_party.world.clock(), own_party.world.engine.random
+    own_party.world.engine.database.write(
         lambda c: update_user(
             c, "acme", "ada", UserChange(enabled=False), actor=SYSTEM, now=now, random=random
         )
     )
 
-    assert party.redeem(code).json()["error"] == "invalid_grant"
+    assert own_party.redeem(code).json()["error"] == "invalid_grant"
 
 
 # --------------------------------------------------------------------------------------------------
