@@ -129,7 +129,7 @@ def _by_device(
 ) -> list[dict[str, Any]]:
     """Sessions by device: one browser session and all that was entered from it is one device."""
     groups: dict[str, list[Session]] = {}
-    for session in sorted(sessions, key=lambda one: one.id):
+    for session in sorted(sessions, key=lambda one: (one.parent is not None, one.id)):
         belongs = session.parent is not None or session.is_browser_session
         key = _family(session) if belongs else f"device {device_of(session).label}"
         groups.setdefault(key, []).append(session)

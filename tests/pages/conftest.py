@@ -1,0 +1,36 @@
+"""What the tests of pages share."""
+
+import pytest
+
+from iam.directory.applications import Application
+from tests.support.people import populate
+from tests.support.surfer import Surfer
+from tests.support.world import World
+
+
+@pytest.fixture
+def applications(world: World) -> dict[str, Application]:
+    """Applications of two tenants, by name; the tenants and their people are there as well."""
+    return populate(world)
+
+
+@pytest.fixture
+def surfer(world: World, applications: dict[str, Application]) -> Surfer:
+    """Somebody's browser, not signed in."""
+    return Surfer(world)
+
+
+@pytest.fixture
+def bob(world: World, applications: dict[str, Application]) -> Surfer:
+    """The browser of bob of acme, signed in."""
+    surfer = Surfer(world)
+    assert surfer.sign_in("acme", "bob").status_code == 303
+    return surfer
+
+
+@pytest.fixture
+def alice(world: World, applications: dict[str, Application]) -> Surfer:
+    """The browser of alice, who administers acme, signed in."""
+    surfer = Surfer(world)
+    assert surfer.sign_in("acme", "alice").status_code == 303
+    return surfer
