@@ -1,66 +1,35 @@
-"""Two tenants with everything in them, for tests of who may reach what."""
+"""Two tenants with everything in them, and what is stored of them."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from sqlalchemy import Connection
 
-from tests.support.basic import basic
+from iam.db.tables import metadata
+from tests.support.tenants import Tenant, make_tenant
 from tests.support.world import World
 
-
-@dataclass
-class Tenant:
-    """An organization, its people and their headers."""
-
-    name: str
-    administrator: dict[str, str]
-    user: dict[str, str]
-    client: dict[str, str]
-    session: str
-    """A session of the plain user at the application `shop`."""
-    token: str
-
-
-def _tenant(world: World, name: str) -> Tenant:
-    world.make_organization(name)
-    world.make_user(name, "boss", roles=["administrator"])
-    world.make_user(name, "ann")
-    shop = world.make_application(name, "shop", redirect_uris=[f"https://{name}.example/cb"])
-    token = world.sign_in(name, "ann", application="shop")
-    return Tenant(
-        name=name,
-        administrator=world.bearer(world.sign_in(name, "boss")),
-        user=world.bearer(world.sign_in(name, "ann")),
-        client=basic(shop),
-        session=token.split(".")[0],
-        token=token,
-    )
+Rows = dict[str, list[tuple[str, ...]]]
 
 
 @pytest.fixture
 def acme(world: World) -> Tenant:
-    return _tenant(world, "acme")
+    return make_tenant(world, "acme")
 
 
 @pytest.fixture
 def rival(world: World) -> Tenant:
-    return _tenant(world, "rival")
+    return make_tenant(world, "rival")
 
 
 @pytest.fixture
-def rows(world: World) -> Any:
-    """All that is stored, but the activity and counters that any request may leave."""
+def rows(world: World) -> Callable[[], Rows]:
+    """Reads all that is stored, to be compared."""
 
-    def read() -> dict[str, list[tuple[Any, ...]]]:
-        from iam.db.tables import metadata
+    def work(connection: Connection) -> Rows:
+        return {
+            table.name: sorted(tuple(map(repr, row)) for row in connection.execute(table.select()))
+            for table in metadata.sorted_tables
+        }
 
-        def work(connection: Any) -> dict[str, list[tuple[Any, ...]]]:
-            return {
-                table.name: sorted((tuple(map(repr, row)) for row in connection.execute(table.select())))
-                for table in metadata.sorted_tables
-            }
-
-        return world.engine.database.read(work)
-
-    return read
+    return lambda: world.engine.database.read(work)

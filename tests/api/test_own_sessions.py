@@ -154,5 +154,3 @@ def test_ending_all_others_leaves_the_one_in_use(world: World) -> None:
     assert world.get("/v1/session", headers=world.bearer(mine)).status_code == 200
     for one in others:
         assert world.get("/v1/session", headers=world.bearer(one)).status_code == 401
-
-
