@@ -104,7 +104,8 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     url = f"sqlite:///{tmp_path_factory.mktemp('gate') / 'iam.db'}"
     port = free_port()
     with ExitStack() as stack:
-        iam = stack.enter_context(Server(database_url=url))
+        cheap = {"IAM_PASSWORD_MEMORY_KIB": "64", "IAM_PASSWORD_PASSES": "1"}
+        iam = stack.enter_context(Server(database_url=url, env=cheap))
         token = iam.command("token").stdout.splitlines()[-1]
         admin = stack.enter_context(
             httpx2.Client(base_url=iam.url, headers={"authorization": f"Bearer {token}"})

@@ -8,6 +8,7 @@ Hands to: nobody; it is a door.
 """
 
 from iam.gate.enter import routes
-from iam.gate.hot import HOT_PATHS, hot_path
+from iam.gate.hot import HOT_PATHS, Gate, hot_path
+from iam.gate.protocol import STATE_KEY, GateProtocol
 
-__all__ = ["HOT_PATHS", "hot_path", "routes"]
+__all__ = ["HOT_PATHS", "STATE_KEY", "Gate", "GateProtocol", "hot_path", "routes"]

@@ -6,7 +6,7 @@ everything else as "do not".
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -30,9 +30,9 @@ NGINX = "/gate/nginx"
 CHECK = "/gate/check"
 HOT_PATHS = frozenset({NGINX, CHECK})
 
-Headers = list[tuple[bytes, bytes]]
-Answer = Callable[[int, Headers, bytes], None]
-"""Called once, with status, headers and body."""
+Headers = Iterable[tuple[bytes, bytes]]
+Answer = Callable[[int, bytes, bytes], None]
+"""Called once, with status, header lines (each with its line break) and body."""
 
 _log = structlog.get_logger("iam.gate")
 
@@ -86,39 +86,40 @@ class Gate:
         self._cookies = re.compile(rb"(?:^|;)[ \t]*" + name + rb"[ \t]*=([^;]*)").findall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered: asyncio.Future[tuple[int, Headers, bytes]] = (
+        answered: asyncio.Future[tuple[int, bytes, bytes]] = (
             asyncio.get_running_loop().create_future()
         )
 
-        def answer(status: int, headers: Headers, body: bytes) -> None:
+        def answer(status: int, head: bytes, body: bytes) -> None:
             if not answered.done():  # the client may have gone meanwhile
-                answered.set_result((status, headers, body))
+                answered.set_result((status, head, body))
 
-        self.submit(scope, answer)
-        status, headers, body = await answered
+        self.submit(scope["method"], scope["path"] == CHECK, scope["headers"], answer)
+        status, head, body = await answered
+        headers = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[:-1]]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send(
             {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
         )
 
-    def submit(self, scope: Scope, answer: Answer) -> None:
-        """Answer the request of this scope, now or when its session and host have been read."""
-        if scope["method"] not in ("GET", "HEAD"):
+    def submit(self, method: str, as_json: bool, headers: Headers, answer: Answer) -> None:
+        """Answer a request, now or when its host and its session have been read."""
+        if method not in ("GET", "HEAD"):
             refusal = problem(405, "method_not_allowed", "The gate is asked with GET or HEAD.")
             refusal.headers["allow"] = "GET, HEAD"
             _send(answer, refusal)
             return
-        asked = self._read(scope)
+        asked = self._read(as_json, headers)
         host = _host(asked)
         if host is None:
             _send(answer, problem_of(HostRequired()))
             return
         self._hosts.find(host, self._clock(), partial(self._at_home, asked, host, answer))
 
-    def _read(self, scope: Scope) -> _Asked:
+    def _read(self, as_json: bool, headers: Headers) -> _Asked:
         forwarded: dict[bytes, str] = {}
         cookie, authorization = b"", None
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"cookie":
                 cookie = cookie + b";" + value if cookie else value
             elif name == b"authorization":
@@ -136,7 +137,7 @@ class Gate:
             found = self._cookies(cookie)
             token = parse_token(found[0].strip().decode("latin-1")) if len(found) == 1 else NOBODY
         scheme = scheme_of(self._settings, forwarded.get(b"x-forwarded-proto"))
-        return _Asked(scope["path"] == CHECK, token, forwarded, scheme)
+        return _Asked(as_json, token, forwarded, scheme)
 
     def _at_home(
         self, asked: _Asked, host: str, answer: Answer, home: Home | None, error: IamError | None
@@ -187,12 +188,12 @@ class Gate:
         else:
             self._validations["valid"] += 1
             self._touches.note(row, now)
-            body = _session_json(row) if asked.as_json else b""
-            headers = _identity(row)
             if asked.as_json:
-                headers.append((b"content-type", b"application/json"))
-            headers.append((b"content-length", b"%d" % len(body)))
-            answer(200, headers, body)
+                body = _session_json(row)
+                more = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+                answer(200, _identity(row) + more, body)
+            else:
+                answer(200, _identity(row) + b"content-length: 0\r\n", b"")
 
     def _refuse(self, asked: _Asked, host: str, answer: Answer, refusal: Response) -> None:
         target = self._page(asked, host)
@@ -239,35 +240,32 @@ def _host(asked: _Asked) -> str | None:
 
 
 def _send(answer: Answer, response: Response) -> None:
-    answer(response.status_code, response.raw_headers, bytes(response.body))
+    lines = [name + b": " + value + b"\r\n" for name, value in response.raw_headers]
+    answer(response.status_code, b"".join(lines), bytes(response.body))
 
 
-def _identity(row: LiveRow) -> Headers:
-    values = (row.user, row.email or "", row.display_name, row.roles, row.organization)
-    together = "".join(values)
-    if together.isascii() and together.isprintable() and "%" not in together:
-        user, email, name, roles, organization = (value.encode() for value in values)
-    else:
-        user, email, name, roles, organization = (_encoded(value) for value in values)
-    return [
-        (b"remote-user", user),
-        (b"remote-email", email),
-        (b"remote-name", name),
-        (b"remote-groups", roles),
-        (b"x-iam-session", row.id.encode()),
-        (b"x-iam-organization", organization),
-        (b"x-iam-application", row.application.encode()),
-        (b"cache-control", b"no-store"),
-    ]
+def _identity(row: LiveRow) -> bytes:
+    user, email, name, roles = row.user, row.email or "", row.display_name, row.roles
+    organization, application = row.organization, row.application
+    together = user + email + name + roles + organization + application
+    if not together.isascii() or not together.isprintable() or "%" in together:
+        user, email, name, roles = _encoded(user), _encoded(email), _encoded(name), _encoded(roles)
+        organization, application = _encoded(organization), _encoded(application)
+    return (
+        f"remote-user: {user}\r\nremote-email: {email}\r\nremote-name: {name}\r\n"
+        f"remote-groups: {roles}\r\nx-iam-session: {row.id}\r\n"
+        f"x-iam-organization: {organization}\r\nx-iam-application: {application}\r\n"
+        "cache-control: no-store\r\n"
+    ).encode("ascii")
 
 
 _HARMLESS = "".join(chr(one) for one in range(0x20, 0x7F) if chr(one) != "%")
 
 
-def _encoded(value: str) -> bytes:
+def _encoded(value: str) -> str:
     """Percent-encoded UTF-8 where it is not printable ASCII: a line break in a name would be a
     header of its owner's making."""
-    return quote(value, safe=_HARMLESS, errors="replace").encode("ascii")
+    return quote(value, safe=_HARMLESS, errors="replace")
 
 
 def _session_json(row: LiveRow) -> bytes:

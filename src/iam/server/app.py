@@ -57,7 +57,7 @@ async def metrics(request: Request) -> Response:
     return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def create_app(engine: Engine) -> ASGIApp:
+def create_app(engine: Engine) -> "Root":
     """The application for an engine, without start-up and jobs: what tests drive."""
     routes: list[BaseRoute] = [
         Route("/healthz", healthz),
@@ -85,8 +85,8 @@ def create_app(engine: Engine) -> ASGIApp:
 class Root:
     """What uvicorn calls: bounds every request, and takes the gate's before any framework."""
 
-    def __init__(self, app: ASGIApp, hot: ASGIApp, engine: Engine) -> None:
-        self._app, self._hot, self._engine = app, hot, engine
+    def __init__(self, app: ASGIApp, hot: gate.Gate, engine: Engine) -> None:
+        self._app, self.hot, self._engine = app, hot, engine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -94,7 +94,7 @@ class Root:
             return
         path = scope["path"]
         if path in gate.HOT_PATHS:
-            await self._hot(scope, receive, send)
+            await self.hot(scope, receive, send)
             return
         if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
             answer = problem(431, "headers_too_large", "The request's headers are too large.")
@@ -128,12 +128,14 @@ def create_server_app(build: Callable[[], Engine]) -> ASGIApp:
     inner: list[ASGIApp] = []
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         engine = build()
-        inner.append(create_app(engine))
+        root = create_app(engine)
+        inner.append(root)
         jobs = asyncio.create_task(run_jobs(engine))
         try:
-            yield
+            # For `gate.GateProtocol`, which asks the gate without the way through ASGI.
+            yield {gate.STATE_KEY: root.hot}
         finally:
             jobs.cancel()
             await asyncio.gather(jobs, return_exceptions=True)

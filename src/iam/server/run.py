@@ -7,6 +7,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from iam.gate import GateProtocol
 from iam.kernel.clock import system_clock
 from iam.kernel.secrets import system_random
 from iam.logs import configure_logs
@@ -35,6 +36,7 @@ def run(settings: Settings) -> None:
     uvicorn.run(
         "iam.server.run:worker_app",
         factory=True,
+        http=GateProtocol,
         host=settings.host,
         port=settings.port,
         workers=settings.workers if settings.workers > 1 else None,
