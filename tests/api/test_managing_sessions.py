@@ -231,7 +231,7 @@ def test_tokens_are_judged_in_order_and_each_says_why(both_worlds: World) -> Non
     results = answer.json()
     assert [one.get("id") for one in results] == [
         _id(tokens[0]), None, None, None, None, None, _id(tokens[2]), _id(tokens[0]),
-    ]  # fmt: skip
+    ]  # fmt: skip  # reads as the list it is
     assert results[1] == {"code": "session_ended", "end_reason": "ended_by_admin"}
     assert all(one == {"code": "session_unknown", "end_reason": None} for one in results[2:6])
     assert results[0] == world.get(f"/v1/sessions/{_id(tokens[0])}", headers=client).json()

@@ -60,7 +60,7 @@ def create_api() -> FastAPI:
         events_api,
     ):
         app.include_router(module.router)
-    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI documents replacing it so
     return app
 
 

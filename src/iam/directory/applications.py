@@ -17,7 +17,6 @@ from iam.kernel.secrets import Random, hash_secret, make_secret, proves
 from iam.sessions import lifecycle
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
 
-
 _FIND = select(application).where(
     application.c.organization == bindparam("organization"), application.c.name == bindparam("name")
 )

@@ -36,7 +36,7 @@ class GateProtocol(HttpToolsProtocol):
             return
         gate: Gate = self.app_state[STATE_KEY]
         exchange = _Exchange(self, self.parser.should_keep_alive())
-        self.cycle = exchange  # type: ignore[assignment]
+        self.cycle = exchange  # type: ignore[assignment]  # it asks a cycle for what ours has
         gate.submit("GET", as_json, self.headers, exchange.answer)
 
     def _is_ordinary(self) -> bool:

@@ -91,7 +91,7 @@ def _in_state(state: State, now: Instant) -> ColumnElement[bool]:
         if state == "active"
         else f"(ended_at IS NOT NULL OR {DUE_AT.text} <= :now)"
     )
-    return text(condition).bindparams(now=now)  # type: ignore[return-value]
+    return text(condition).bindparams(now=now)  # type: ignore[return-value]  # a condition, whatever text() is typed as
 
 
 def list_records(
