@@ -42,7 +42,7 @@ class Passwords:
             self._hasher.verify(stored or self._nobody, _bytes(password[: LONGEST + 1]))
         except (VerificationError, InvalidHashError):
             return False
-        return stored is not None
+        return bool(stored)
 
     def outdated(self, stored: str) -> bool:
         """Whether a hash was made with other parameters than today's and should be made anew."""

@@ -1,0 +1,99 @@
+"""Migrations: they make exactly the tables that the program uses, once, and never go back."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from iam.db import Database, open_database
+from iam.db.migrate import SchemaTooNew, current_revision, head_revision, migrate
+from iam.db.tables import metadata
+from tests.support.race import race
+
+
+@pytest.fixture
+def empty(database_url: str) -> Database:
+    """An open database without any table."""
+    return open_database(database_url)
+
+
+# SQLAlchemy cannot read an index on an expression; that it is there is looked at below.
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings(
+    "ignore:autogenerate skipping metadata-specified expression-based index"
+)
+def test_migrations_make_exactly_the_tables_of_the_program(database: Database) -> None:
+    def compare(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "include_object": lambda _object, name, *_: name != "ix_session_due",
+            },
+        )
+        return list(compare_metadata(context, metadata))
+
+    assert database.read(compare) == []
+
+
+def test_every_index_of_the_program_is_there(database: Database) -> None:
+    wanted = {index.name for table in metadata.tables.values() for index in table.indexes}
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'index'"
+        if database.is_sqlite
+        else "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
+    )
+
+    there = set(database.read(lambda c: c.execute(text(query)).scalars().all()))
+
+    assert wanted - there == set()
+
+
+def test_the_first_migration_goes_from_nothing_to_the_head(empty: Database) -> None:
+    assert empty.read(current_revision) is None
+
+    assert migrate(empty) == (None, head_revision())
+
+    assert empty.read(current_revision) == head_revision()
+    empty.close()
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    assert migrate(database) == (head_revision(), head_revision())
+
+
+def test_nodes_that_start_together_migrate_once(empty: Database) -> None:
+    results = race(*[lambda: migrate(empty)] * 4)
+
+    assert sorted(before or "" for before, _ in results) == ["", *[head_revision()] * 3]
+    empty.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(database: Database) -> None:
+    database.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+
+    with pytest.raises(SchemaTooNew, match="9999"):
+        migrate(database)
+
+    assert database.read(current_revision) == "9999"
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty: Database) -> None:
+    empty.write(lambda c: c.execute(text("CREATE TABLE lease (other TEXT)")))
+
+    with pytest.raises(Exception, match="lease"):
+        migrate(empty)
+
+    assert empty.read(lambda c: inspect(c).get_table_names()) == ["lease"]
+    empty.close()
+
+
+def test_a_copied_sqlite_file_is_a_whole_database(migrated_file: Path, tmp_path: Path) -> None:
+    shutil.copy(migrated_file, tmp_path / "copy.db")
+    database = open_database(f"sqlite:///{tmp_path / 'copy.db'}")
+
+    assert database.read(current_revision) == head_revision()
+    database.close()
