@@ -1,10 +1,15 @@
 """A whole server in the test's own process, with a clock that the test moves."""
 
+import functools
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio.from_thread
 import httpx2
+from sqlalchemy.engine import make_url
 
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import system_random
@@ -13,10 +18,16 @@ from iam.server.build import build_engine, close_engine, prepare_database
 from iam.server.jobs import sweep_once, write_touches
 from iam.settings import Settings
 from iam.web.engine import Engine
+from tests.support.run import run_directory
 
 ISSUER = "http://127.0.0.1:8000"
 ADMIN_PASSWORD = "correct horse battery"
 PASSWORD = "open sesame 1"
+_CHEAP: dict[str, Any] = {
+    "password_memory_kib": 64,
+    "password_passes": 1,
+    "password_workers": 4,
+}
 _START = Instant(1_795_000_000_000)
 
 
@@ -128,6 +139,22 @@ def make_world(database_url: str, **settings: Any) -> Any:
     return _Open(database_url, settings)
 
 
+@functools.cache
+def _first_start(admin_password: str) -> Path:
+    """A SQLite file as a first start leaves it, made once a process: an RSA key takes its time."""
+    file = Path(tempfile.mkdtemp(prefix="first-start-", dir=run_directory())) / "iam.db"
+    settings = Settings(**_CHEAP, database_url=f"sqlite:///{file}", admin_password=admin_password)
+    prepare_database(settings, MovableClock(), system_random)
+    return file
+
+
+def _prepare(settings: Settings, clock: MovableClock) -> None:
+    file = Path(str(make_url(settings.database).database))
+    if settings.is_sqlite and not file.exists():
+        shutil.copy(_first_start(settings.admin_password), file)
+    prepare_database(settings, clock, system_random)
+
+
 class _Open:
     def __init__(self, database_url: str, settings: dict[str, Any]) -> None:
         self._settings = Settings(
@@ -135,16 +162,14 @@ class _Open:
                 "database_url": database_url,
                 "issuer": ISSUER,
                 "admin_password": ADMIN_PASSWORD,
-                "password_memory_kib": 64,
-                "password_passes": 1,
-                "password_workers": 4,
+                **_CHEAP,
                 **settings,
             }
         )
 
     def __enter__(self) -> World:
         clock = MovableClock()
-        prepare_database(self._settings, clock, system_random)
+        _prepare(self._settings, clock)
         self._context = anyio.from_thread.start_blocking_portal("asyncio")
         portal = self._context.__enter__()
 
