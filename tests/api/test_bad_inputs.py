@@ -231,7 +231,15 @@ def test_a_password_that_is_refused_is_not_repeated(world: World) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "limit=x", "limit=1e9", "cursor=%00", "cursor=" + "x" * 600],
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=1e9",
+        "cursor=%00",
+        "cursor=" + "x" * 600,
+        "limit=5&limit=6",
+    ],
 )
 def test_a_page_that_cannot_be_is_422(world: World, query: str) -> None:
     admin = world.admin

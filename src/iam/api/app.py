@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, compile_path
 
 from iam.api import directory_api, events_api, policies_api, session_api, sessions_api, users_api
 from iam.api.documents import complete
@@ -114,6 +115,20 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException) and error.status_code == 400:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
+    if error.status_code == 400:
         return problem(400, "malformed_json", "The body is not JSON.")
-    return on_http_error(request, error)
+    answer = on_http_error(request, error)
+    if error.status_code == 405:
+        answer.headers["allow"] = ", ".join(sorted(_methods_at(request.app, request.url.path)))
+    return answer
+
+
+def _methods_at(app: FastAPI, path: str) -> set[str]:
+    """All methods of a resource (the framework names those of the first route it meets)."""
+    found: dict[str, set[str]] = {}
+    for route in iter_route_contexts(app.routes):
+        if route.path and route.methods and compile_path(route.path)[0].match(path):
+            found.setdefault(route.path, set()).update(route.methods)
+    # `/v1/sessions/end` is a resource of its own, not the session "end".
+    return found[min(found, key=lambda one: one.count("{"))] if found else set()

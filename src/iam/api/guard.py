@@ -1,10 +1,14 @@
-"""What every request meets before any parsing: bounds on the body and its type.
+"""What every request meets before any parsing: bounds on the body, its type, a query said once.
 
-The framework would read a body of any length and take one of another type for an empty one.
+The framework would read a body of any length, take one of another type for an empty one, and of a
+parameter that comes twice choose the last.
 """
+
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from iam.kernel.errors import Invalid
 from iam.web.problems import problem
 
 LARGEST_BODY = 64 * 1024
@@ -13,12 +17,17 @@ LARGER_BODIES = {"/v1/sessions/validate": 1024 * 1024}
 
 
 class Guard:
-    """Answers 413 and 415; hands everything else on with its body read whole."""
+    """Answers 413, 415 and 422; hands everything else on with its body read whole."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _ambiguous(scope["query_string"]):
+            mistakes = [{"field": "query", "message": "A parameter is given more than once."}]
+            refusal = problem(422, Invalid.code, Invalid.title, errors=mistakes)
+            await refusal(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
@@ -35,6 +44,12 @@ class Guard:
             await problem(415, "unsupported_media_type", title)(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
+
+
+def _ambiguous(query: bytes) -> bool:
+    """Whether a parameter comes twice: which of the two is meant, others may judge otherwise."""
+    names = [pair.split(b"=", 1)[0] for pair in query.split(b"&") if pair]
+    return len(names) != len({unquote_to_bytes(name.replace(b"+", b" ")) for name in names})
 
 
 def _declared(headers: dict[bytes, bytes]) -> int:

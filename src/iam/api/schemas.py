@@ -60,6 +60,11 @@ def _unique(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
+def _whole(value: object) -> object:
+    # To JSON Schema 60.0 is an integer as well.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _address_text(value: object) -> object:
     # As numbers they would be read as addresses too; a zone ("%eth0") means nothing elsewhere.
     if not isinstance(value, str) or "%" in value:
@@ -100,7 +105,7 @@ Password = Annotated[
     str, StringConstraints(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
 ]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address_text)]
-Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(_whole)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 Roles = Annotated[
     list[Annotated[str, _text(1, 63, ROLE_PATTERN)]],
