@@ -89,10 +89,13 @@ def _is_plain(text: str) -> bool:
 
 Home = tuple[str, str]
 """(organization, application)."""
-Found = Callable[[Home | None, IamError | None], None]
+Found = Callable[[str | None, Home | None, IamError | None], None]
+"""Takes the host as the directory writes it, None if it is not one; its application, None if it is no
+application's; or the error that hid it."""
 
 
 class _Known(NamedTuple):
+    host: str
     home: Home | None
     at: Instant
 
@@ -110,32 +113,41 @@ class Hosts:
     _RENEW = 500
     _MOST = 4096  # whoever asks for invented hosts must not fill the memory
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
-        self._known: dict[str, _Known] = {}
-        self._waiting: dict[str, list[Found]] = {}
+        self._scheme = "https" if settings.secure else "http"
+        # By what was sent, so that a host which is asked for again need not be read once more.
+        self._known: dict[bytes, _Known] = {}
+        self._waiting: dict[bytes, list[Found]] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
-    def find(self, host: str, now: Instant, found: Found) -> None:
+    def find(self, sent: bytes | None, now: Instant, found: Found) -> None:
         """Hand the application of this host to `found`: at once where it is known."""
-        known = self._known.get(host)
+        if sent is None:
+            found(None, None, None)
+            return
+        known = self._known.get(sent)
         if known is not None and 0 <= now - known.at < self._FRESH:
             # Renewed beside the answers before it is too old, so that nobody has to wait for it.
-            if now - known.at >= self._RENEW and host not in self._waiting:
-                self._ask(host, now, [])
-            found(known.home, None)
-        elif host in self._waiting:
-            self._waiting[host].append(found)
+            if now - known.at >= self._RENEW and sent not in self._waiting:
+                self._ask(sent, known.host, now, [])
+            found(known.host, known.home, None)
+        elif sent in self._waiting:
+            self._waiting[sent].append(found)
         else:
-            self._ask(host, now, [found])
+            host = host_name(sent.decode("latin-1"), self._scheme)
+            if host is None:
+                found(None, None, None)
+            else:
+                self._ask(sent, host, now, [found])
 
-    def _ask(self, host: str, now: Instant, waiting: list[Found]) -> None:
-        self._waiting[host] = waiting
-        task = asyncio.get_running_loop().create_task(self._read(host, now))
+    def _ask(self, sent: bytes, host: str, now: Instant, waiting: list[Found]) -> None:
+        self._waiting[sent] = waiting
+        task = asyncio.get_running_loop().create_task(self._read(sent, host, now))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _read(self, host: str, now: Instant) -> None:
+    async def _read(self, sent: bytes, host: str, now: Instant) -> None:
         work = partial(application_at, host=host)
         home: Home | None = None
         error: IamError | None = None
@@ -143,10 +155,10 @@ class Hosts:
             home = await in_thread(lambda: self._database.read(work))
             if len(self._known) >= self._MOST:
                 self._known.clear()
-            self._known[host] = _Known(home, now)
+            self._known[sent] = _Known(host, home, now)
         except Exception as unexpected:  # noqa: BLE001 - who waits has to be answered, whatever it was
             error = (
                 unexpected if isinstance(unexpected, IamError) else Unavailable(repr(unexpected))
             )
-        for found in self._waiting.pop(host):
-            found(home, error)
+        for found in self._waiting.pop(sent):
+            found(host, home, error)

@@ -7,8 +7,7 @@ everything else as "do not".
 import asyncio
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -16,12 +15,13 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from iam.gate.hosts import Home, Hosts, Target, host_name, parse_target, path_of, scheme_of
+from iam.gate.hosts import Home, Hosts, Target, parse_target, path_of, scheme_of
 from iam.kernel.clock import after, to_iso
 from iam.kernel.errors import Forbidden, IamError
 from iam.kernel.secrets import NOBODY, Token, parse_token
 from iam.sessions.model import LiveRow
 from iam.sessions.validate import SessionEnded, SessionUnknown, judge
+from iam.settings import Settings
 from iam.web.cookies import APP, cookie_name
 from iam.web.engine import Engine
 from iam.web.problems import problem, problem_of
@@ -58,19 +58,6 @@ class ApplicationWrong(Forbidden):
     title = "This session is of another application."
 
 
-class _Asked(NamedTuple):
-    """A request as far as the gate reads it; a header that came twice is joined by commas."""
-
-    as_json: bool
-    token: Token
-    forwarded: dict[bytes, str]
-    scheme: str
-
-
-_FORWARDED = frozenset(
-    {b"x-forwarded-host", b"x-original-url", b"x-forwarded-proto", b"x-forwarded-uri"}
-    | {b"x-original-uri"}
-)
 _BEARER = re.compile(rb"(?i:bearer)(?:[ \t]+(.*))?", re.DOTALL)
 
 
@@ -78,10 +65,10 @@ class Gate:
     """The ASGI callable, and the same without ASGI for the server's short way (`submit`)."""
 
     def __init__(self, engine: Engine) -> None:
-        self._settings, self._clock = engine.settings, engine.clock
-        self._reader, self._touches = engine.reader, engine.touches
-        self._validations = engine.metrics.validations
-        self._hosts = Hosts(engine.database)
+        self.settings, self.clock = engine.settings, engine.clock
+        self.touch, self.validations = engine.touches.note, engine.metrics.validations
+        self.read = engine.reader.submit
+        self._hosts = Hosts(engine.database, engine.settings)
         name = re.escape(cookie_name(engine.settings, APP).encode())
         self._cookies = re.compile(rb"(?:^|;)[ \t]*" + name + rb"[ \t]*=([^;]*)").findall
 
@@ -109,118 +96,101 @@ class Gate:
             refusal.headers["allow"] = "GET, HEAD"
             _send(answer, refusal)
             return
-        asked = self._read(as_json, headers)
-        host = _host(asked)
-        if host is None:
-            _send(answer, problem_of(HostRequired()))
-            return
-        self._hosts.find(host, self._clock(), partial(self._at_home, asked, host, answer))
-
-    def _read(self, as_json: bool, headers: Headers) -> _Asked:
-        forwarded: dict[bytes, str] = {}
-        cookie, authorization = b"", None
+        cookie = authorization = host = None
         for name, value in headers:
             if name == b"cookie":
-                cookie = cookie + b";" + value if cookie else value
+                cookie = value if cookie is None else cookie + b";" + value
+            elif name == b"x-forwarded-host":
+                host = value if host is None else host + b"," + value
             elif name == b"authorization":
-                authorization = value if authorization is None else authorization + b", " + value
-            elif name in _FORWARDED:
-                text = value.decode("latin-1")
-                before = forwarded.get(name)
-                forwarded[name] = text if before is None else f"{before}, {text}"
+                authorization = value if authorization is None else authorization + b"," + value
+        token = self._token(cookie, authorization)
+        if host is None:
+            host = _original_host(headers)
+        question = _Question(self, token, as_json, headers, answer)
+        self._hosts.find(host, self.clock(), question.at_home)
+
+    def _token(self, cookie: bytes | None, authorization: bytes | None) -> Token:
         bearer = _BEARER.fullmatch(authorization) if authorization is not None else None
         if bearer is not None:
             # A bearer token decides alone. Other schemes are the application's own business.
-            token = parse_token((bearer[1] or b"").strip().decode("latin-1"))
-        else:
-            # A cookie that came twice is worth nothing: one of them may have been planted.
-            found = self._cookies(cookie)
-            token = parse_token(found[0].strip().decode("latin-1")) if len(found) == 1 else NOBODY
-        scheme = scheme_of(self._settings, forwarded.get(b"x-forwarded-proto"))
-        return _Asked(as_json, token, forwarded, scheme)
+            return parse_token((bearer[1] or b"").strip().decode("latin-1"))
+        # A cookie that came twice is worth nothing: one of them may have been planted.
+        found = self._cookies(cookie) if cookie is not None else ()
+        return parse_token(found[0].strip().decode("latin-1")) if len(found) == 1 else NOBODY
 
-    def _at_home(
-        self, asked: _Asked, host: str, answer: Answer, home: Home | None, error: IamError | None
+
+class _Question:
+    """One request on its way through: first its host is found, then its session is read."""
+
+    __slots__ = ("_answer", "_as_json", "_gate", "_headers", "_home", "_host", "_token")
+
+    def __init__(
+        self, gate: Gate, token: Token, as_json: bool, headers: Headers, answer: Answer
     ) -> None:
+        self._gate, self._token, self._as_json = gate, token, as_json
+        self._headers, self._answer = headers, answer
+
+    def at_home(self, host: str | None, home: Home | None, error: IamError | None) -> None:
+        """The host and its application are found: read the session."""
         if error is not None:
-            self._fail(answer, error)
+            self._fail(error)
+        elif host is None:
+            _send(self._answer, problem_of(HostRequired()))
         elif home is None:
-            _send(answer, problem_of(HostUnknown()))
+            _send(self._answer, problem_of(HostUnknown()))
         else:
-            done = partial(self._decide, asked, host, home, answer)
-            self._reader.submit(asked.token.session_id, done)
+            self._host, self._home = host, home
+            self._gate.read(self._token.session_id, self.decide)
 
-    def _decide(
-        self,
-        asked: _Asked,
-        host: str,
-        home: Home,
-        answer: Answer,
-        row: LiveRow | None,
-        error: IamError | None,
-    ) -> None:
+    def decide(self, row: LiveRow | None, error: IamError | None) -> None:
+        """The session's row is read: answer."""
         if error is not None:
-            self._fail(answer, error)
+            self._fail(error)
             return
         try:
-            self._judge(asked, host, home, answer, row)
-        except Exception as bug:  # noqa: BLE001 - see below
-            # Nobody may be left without an answer, nor the others whose rows came along.
+            self._judge(row)
+        except Exception as bug:  # noqa: BLE001 - nobody may be left without an answer
             _log.exception("crash", exc_info=bug)
-            _send(answer, problem(500, "internal_error", "Something went wrong on our side."))
+            _send(self._answer, problem(500, "internal_error", "Something went wrong on our side."))
 
-    def _judge(
-        self, asked: _Asked, host: str, home: Home, answer: Answer, row: LiveRow | None
-    ) -> None:
-        now = self._clock()
-        _, row, reason = judge(asked.token, row, now)
+    def _judge(self, row: LiveRow | None) -> None:
+        gate = self._gate
+        now = gate.clock()
+        _, row, reason = judge(self._token, row, now)
         if row is None:
-            self._validations["unknown"] += 1
-            self._refuse(asked, host, answer, problem_of(SessionUnknown()))
+            gate.validations["unknown"] += 1
+            self._refuse(problem_of(SessionUnknown()))
         elif reason is not None:
-            self._validations["ended"] += 1
-            self._refuse(asked, host, answer, problem_of(SessionEnded(reason)))
-        elif (row.organization, row.application) != home:
+            gate.validations["ended"] += 1
+            self._refuse(problem_of(SessionEnded(reason)))
+        elif (row.organization, row.application) != self._home:
             # Not by the session's `instance`: a back end may give its sessions any label, also the
             # name of somebody else's host.
-            self._validations["wrong_application"] += 1
-            _send(answer, problem_of(ApplicationWrong()))
+            gate.validations["wrong_application"] += 1
+            _send(self._answer, problem_of(ApplicationWrong()))
         else:
-            self._validations["valid"] += 1
-            self._touches.note(row, now)
-            if asked.as_json:
+            gate.validations["valid"] += 1
+            gate.touch(row, now)
+            if self._as_json:
                 body = _session_json(row)
                 more = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-                answer(200, _identity(row) + more, body)
+                self._answer(200, _identity(row) + more, body)
             else:
-                answer(200, _identity(row) + b"content-length: 0\r\n", b"")
+                self._answer(200, _identity(row) + b"content-length: 0\r\n", b"")
 
-    def _refuse(self, asked: _Asked, host: str, answer: Answer, refusal: Response) -> None:
-        target = self._page(asked, host)
-        address = f"{self._settings.issuer}/gate/enter?rd={quote(target.url, safe='')}"
+    def _refuse(self, refusal: Response) -> None:
+        gate = self._gate
+        target = _page(self._headers, self._host, gate.settings)
+        address = f"{gate.settings.issuer}/gate/enter?rd={quote(target.url, safe='')}"
         refusal.headers["location"] = address
         refusal.headers["x-iam-sign-in"] = address
-        _send(answer, refusal)
+        _send(self._answer, refusal)
 
-    def _page(self, asked: _Asked, host: str) -> Target:
-        """The page that somebody who has to sign in first wanted to see."""
-        forwarded = asked.forwarded
-        original = forwarded.get(b"x-original-url")
-        if original is not None:
-            try:
-                target = parse_target(original, self._settings)
-            except IamError:
-                pass
-            else:
-                if target.host == host:
-                    return target
-        path = forwarded.get(b"x-forwarded-uri") or forwarded.get(b"x-original-uri")
-        return Target(asked.scheme, host, path_of(path))
-
-    def _fail(self, answer: Answer, error: IamError) -> None:
+    def _fail(self, error: IamError) -> None:
         _log.warning("unavailable", code=error.code, detail=error.detail)
-        self._validations["failed"] += 1
-        _send(answer, problem(503, error.code, error.title))
+        self._gate.validations["failed"] += 1
+        _send(self._answer, problem(503, error.code, error.title))
 
 
 def hot_path(engine: Engine) -> Gate:
@@ -228,15 +198,34 @@ def hot_path(engine: Engine) -> Gate:
     return Gate(engine)
 
 
-def _host(asked: _Asked) -> str | None:
-    host = asked.forwarded.get(b"x-forwarded-host")
-    if host is None:
-        url = asked.forwarded.get(b"x-original-url", "")
-        scheme, separator, rest = url.partition("://")
-        if not separator or scheme.lower() not in ("http", "https"):
-            return None
-        host = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    return host_name(host, asked.scheme)
+def _header(headers: Headers, wanted: bytes) -> str | None:
+    """A header's value; one that came twice is joined by a comma, which no host or path survives."""
+    found = [value.decode("latin-1") for name, value in headers if name == wanted]
+    return ",".join(found) if found else None
+
+
+def _original_host(headers: Headers) -> bytes | None:
+    """The host in X-Original-URL, for proxies that do not send X-Forwarded-Host."""
+    scheme, separator, rest = (_header(headers, b"x-original-url") or "").partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        return None
+    return re.split(r"[/?#]", rest, maxsplit=1)[0].encode("latin-1")
+
+
+def _page(headers: Headers, host: str, settings: Settings) -> Target:
+    """The page that somebody who has to sign in first wanted to see."""
+    original = _header(headers, b"x-original-url")
+    if original is not None:
+        try:
+            target = parse_target(original, settings)
+        except IamError:
+            pass
+        else:
+            if target.host == host:
+                return target
+    path = _header(headers, b"x-forwarded-uri") or _header(headers, b"x-original-uri")
+    scheme = scheme_of(settings, _header(headers, b"x-forwarded-proto"))
+    return Target(scheme, host, path_of(path))
 
 
 def _send(answer: Answer, response: Response) -> None:
@@ -245,15 +234,17 @@ def _send(answer: Answer, response: Response) -> None:
 
 
 def _identity(row: LiveRow) -> bytes:
-    user, email, name, roles = row.user, row.email or "", row.display_name, row.roles
-    organization, application = row.organization, row.application
-    together = user + email + name + roles + organization + application
+    # By position: this is one of the few lines that run forty thousand times a second.
+    session_id, _, organization, user, application, _, _, _, _, _, _, _, name, email, roles = row
+    if email is None:
+        email = ""
+    together = f"{user}{email}{name}{roles}{organization}{application}"
     if not together.isascii() or not together.isprintable() or "%" in together:
         user, email, name, roles = _encoded(user), _encoded(email), _encoded(name), _encoded(roles)
         organization, application = _encoded(organization), _encoded(application)
     return (
         f"remote-user: {user}\r\nremote-email: {email}\r\nremote-name: {name}\r\n"
-        f"remote-groups: {roles}\r\nx-iam-session: {row.id}\r\n"
+        f"remote-groups: {roles}\r\nx-iam-session: {session_id}\r\n"
         f"x-iam-organization: {organization}\r\nx-iam-application: {application}\r\n"
         "cache-control: no-store\r\n"
     ).encode("ascii")

@@ -40,6 +40,9 @@ class GateProtocol(HttpToolsProtocol):
         gate.submit("GET", as_json, self.headers, exchange.answer)
 
     def _is_ordinary(self) -> bool:
+        for name, _ in self.headers:
+            if name in _OUT_OF_THE_ORDINARY:
+                return False
         cycle: Any = self.cycle
         return (
             self.parser.get_method() == b"GET"
@@ -48,7 +51,6 @@ class GateProtocol(HttpToolsProtocol):
             and not self.flow.write_paused
             and self.limit_concurrency is None
             and self.parser.get_http_version() == "1.1"
-            and not any(name in _OUT_OF_THE_ORDINARY for name, _ in self.headers)
         )
 
 

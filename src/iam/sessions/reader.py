@@ -85,12 +85,24 @@ class _Waiting:
 def _deliver(batch: list[tuple[str, Done]], rows: dict[str, LiveRow]) -> None:
     find = rows.get
     for session_id, done in batch:
-        done(find(session_id), None)
+        try:
+            done(find(session_id), None)
+        except Exception as bug:  # noqa: BLE001 - one's bug must not leave the rest of the batch waiting
+            _report(bug)
 
 
 def _refuse(batch: list[tuple[str, Done]], error: DatabaseUnavailable) -> None:
     for _, done in batch:
-        done(None, error)
+        try:
+            done(None, error)
+        except Exception as bug:  # noqa: BLE001 - as above
+            _report(bug)
+
+
+def _report(bug: Exception) -> None:
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "a validation could not be answered", "exception": bug}
+    )
 
 
 class SqliteReader(_Waiting):
@@ -111,7 +123,7 @@ class SqliteReader(_Waiting):
             Path(str(database.url.database)).absolute().as_uri() + "?mode=ro",
             uri=True,
             isolation_level=None,
-            timeout=1,
+            timeout=0.25,
             cached_statements=_BATCH * 2,
             check_same_thread=False,
         )
