@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 
 from sqlalchemy import text
@@ -132,6 +133,9 @@ def create_server_app(build: Callable[[], Engine]) -> ASGIApp:
         engine = build()
         root = create_app(engine)
         inner.append(root)
+        # What is loaded now stays for good: the collector need not look through it while it serves.
+        gc.collect()
+        gc.freeze()
         jobs = asyncio.create_task(run_jobs(engine))
         try:
             # For `gate.GateProtocol`, which asks the gate without the way through ASGI.
