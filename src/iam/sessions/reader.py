@@ -237,7 +237,7 @@ class _Line:
     @property
     def is_promising(self) -> bool:
         """Whether a batch should wait for it: it carries one, or has just begun to connect."""
-        return self._connection is not None or self._is_new
+        return not self._is_shut and (self._connection is not None or self._is_new)
 
     @property
     def _link(self) -> pq.abc.PGconn:
