@@ -246,8 +246,9 @@ def sweep(results: Results, seed: Seed, url: str, label: str, rate: float) -> No
     """The gate's p99 while a hundred thousand sessions that have just expired are swept."""
     number = min(100_000, seed.sessions // 3)
     validate = Requests.make("live", _HEAD, "", seed.without_first(number + 2000))
+    over = system_clock() + 40_000
     expire = (
-        f"UPDATE session SET expires_at = {system_clock() + 40_000} WHERE id IN "
+        f"UPDATE session SET expires_at = {over}, check_at = {over} WHERE id IN "
         f"(SELECT id FROM session WHERE ended_at IS NULL AND application = '{APPLICATION}' "
         f"AND organization = '{ORGANIZATION}' ORDER BY id LIMIT {number})"
     )

@@ -38,6 +38,7 @@ _SESSION = (
     "last_active_at",
     "idle_timeout",
     "expires_at",
+    "check_at",
     "display_name",
     "email",
     "roles",
@@ -128,6 +129,7 @@ class Seed:
                 now,
                 4 * 3600,  # so that nothing ends while a slow machine is measured
                 after(created, 12 * 3600),
+                Instant(min(after(created, 12 * 3600), after(now, 4 * 3600))),
                 f"Some {user}",
                 f"{user}@bench.example",
                 "editor,reader",

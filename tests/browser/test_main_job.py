@@ -1,5 +1,6 @@
 """The main job, in a real browser: sign in once, enter applications, be signed out of one at once."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -8,9 +9,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.nginx import run_nginx
 from tests.support.node import CLIENTS, node
 from tests.support.ports import free_port
 from tests.support.processes import Process, Server
+from tests.support.site import documented, run_page
 
 PASSWORD = "open sesame 1"
 
@@ -35,6 +38,20 @@ def openid_application(server: Server, admin: httpx2.Client, name: str) -> Itera
         yield address
 
 
+@contextmanager
+def page_behind_nginx(server: Server, admin: httpx2.Client) -> Iterator[str]:
+    """A page without a thought of signing in, behind nginx, registered and running; its address."""
+    port = free_port()
+    host = f"wiki.test:{port}"
+    body = {"organization": "acme", "name": "handbook", "gate_hosts": [host]}
+    made = admin.post("/v1/applications", json=body)
+    assert made.status_code == 201, made.text
+    with run_page() as behind:
+        config = documented(iam=server.port, page=behind, port=port)
+        with run_nginx(config, f"http://127.0.0.1:{port}/.iam/sign-out"):
+            yield f"http://{host}"
+
+
 @pytest.fixture
 def world(database_url: str) -> Iterator[dict[str, Any]]:
     with ExitStack() as stack:
@@ -51,10 +68,11 @@ def world(database_url: str) -> Iterator[dict[str, Any]]:
             "admin": admin,
             "shop": stack.enter_context(openid_application(server, admin, "shop")),
             "wiki": stack.enter_context(openid_application(server, admin, "wiki")),
+            "handbook": stack.enter_context(page_behind_nginx(server, admin)),
         }
 
 
-def test_one_password_enters_two_applications_and_ending_one_session_leaves_the_other(
+def test_one_password_enters_every_application_and_ending_one_session_leaves_the_others(
     world: dict[str, Any], page: Page
 ) -> None:
     page.goto(f"{world['shop']}/login")
@@ -63,22 +81,43 @@ def test_one_password_enters_two_applications_and_ending_one_session_leaves_the_
     page.click("#sign-in")
     expect(page.locator("body")).to_contain_text("signed in as")
 
-    # The second application asks for no password.
+    # The second application and the page behind nginx ask for no password.
     page.goto(f"{world['wiki']}/login")
     expect(page.locator("body")).to_contain_text("signed in as")
+    page.goto(f"{world['handbook']}/chapter/1")
+    behind_nginx = told(page)
+    assert (behind_nginx["page"], behind_nginx["remote-user"]) == ("/chapter/1", "alice")
 
-    # All three sessions are listed, and one is ended on the page.
+    # All of them are listed, and one is ended on the page.
     page.goto(f"{world['server'].url}/account/sessions")
-    expect(page.locator("body")).to_contain_text("shop")
-    expect(page.locator("body")).to_contain_text("wiki")
+    for name in ("shop", "wiki", "handbook"):
+        expect(page.get_by_role("button", name=f"Sign out of {name}")).to_have_count(1)
     page.get_by_role("button", name="Sign out of shop").click()
     expect(page.get_by_role("button", name="Sign out of shop")).to_have_count(0)
 
-    # The very next request with it is refused; the other application goes on.
+    # The very next request with it is refused; the others go on.
     page.goto(world["shop"])
     expect(page.locator("body")).to_contain_text("signed out")
     page.goto(world["wiki"])
     expect(page.locator("body")).to_contain_text("signed in as")
+    page.goto(f"{world['handbook']}/chapter/2")
+    assert told(page)["x-iam-session"] == behind_nginx["x-iam-session"]
+
+    # So it is with the page behind nginx: the old session is refused, a new one takes its place
+    # only because the browser itself is still signed in.
+    page.goto(f"{world['server'].url}/account/sessions")
+    page.get_by_role("button", name="Sign out of handbook").click()
+    expect(page.get_by_role("button", name="Sign out of handbook")).to_have_count(0)
+    page.goto(f"{world['handbook']}/chapter/3")
+    assert told(page)["x-iam-session"] != behind_nginx["x-iam-session"]
+    page.goto(world["wiki"])
+    expect(page.locator("body")).to_contain_text("signed in as")
+
+
+def told(page: Page) -> dict[str, str]:
+    """What the page behind nginx was told of its visitor."""
+    heard: dict[str, str] = json.loads(page.locator("body").inner_text())
+    return heard
 
 
 def test_ending_the_browser_session_by_the_api_signs_out_of_every_application(

@@ -1,13 +1,9 @@
 """A page behind a real nginx, with the configuration that docs/how-to/nginx.md gives."""
 
 import json
-import re
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -16,55 +12,9 @@ from playwright.sync_api import Page, expect
 from tests.support.nginx import run_nginx
 from tests.support.ports import free_port
 from tests.support.processes import Server
+from tests.support.site import documented, run_page
 
 PASSWORD = "open sesame 1"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "nginx.md"
-
-
-class _Wiki(BaseHTTPRequestHandler):
-    """The page to protect: it shows what it was told."""
-
-    def do_GET(self) -> None:
-        told = {name.lower(): value for name, value in self.headers.items()}
-        body = json.dumps({"page": self.path, **told}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def run_wiki() -> Iterator[int]:
-    """The page's server; its port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Wiki)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def documented(*, iam: int, page: int, port: int) -> str:
-    """The document's configuration, on the ports of this test and without its certificate."""
-    [config] = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    for before, after in (
-        ("server 127.0.0.1:8000;", f"server 127.0.0.1:{iam};"),
-        ("server 127.0.0.1:3000;", f"server 127.0.0.1:{page};"),
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
-        ("server_name wiki.example.com;", "server_name wiki.test 127.0.0.1;"),
-        ("ssl_certificate     /etc/ssl/wiki.example.com.pem;", ""),
-        ("ssl_certificate_key /etc/ssl/wiki.example.com.key;", ""),
-    ):
-        assert config.count(before) == 1, before
-        config = config.replace(before, after)
-    return str(config)
 
 
 @dataclass
@@ -110,7 +60,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         admin = stack.enter_context(
             httpx2.Client(base_url=iam.url, headers={"authorization": f"Bearer {token}"})
         )
-        page = stack.enter_context(run_wiki())
+        page = stack.enter_context(run_page())
         config = documented(iam=iam.port, page=page, port=port)
         nginx = f"http://127.0.0.1:{port}"
         stack.enter_context(run_nginx(config, f"{nginx}/.iam/sign-out"))
@@ -233,7 +183,7 @@ def test_the_question_itself_is_not_open_to_browsers(behind: Behind) -> None:
 
 def test_a_server_that_is_away_lets_nobody_in(behind: Behind) -> None:
     port, nobody = free_port(), free_port()
-    with run_wiki() as wiki:
+    with run_page() as wiki:
         config = documented(iam=nobody, page=wiki, port=port)
         with run_nginx(config, f"http://127.0.0.1:{port}/.iam/sign-out", status=502):
             answer = httpx2.get(

@@ -127,6 +127,7 @@ def test_requests_sent_in_one_piece_are_answered_in_their_order(wire: Wire, toke
 def test_a_connection_is_closed_when_the_client_asks_for_it(server: Server, token: str) -> None:
     for one in (
         request(token, "Connection: close"),
+        request(token, "connection:CLOSE"),
         request(token, version="1.0"),
     ):
         wire = Wire(server)

@@ -34,6 +34,7 @@ def fill(database: Database, count: int) -> None:
             "last_active_at": NOW,
             "idle_timeout": 1800,
             "expires_at": NOW + 1000,
+            "check_at": NOW + 1000,
             "display_name": "Somebody",
             "roles": "",
             "amr": [],

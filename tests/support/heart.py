@@ -13,7 +13,7 @@ from iam.db.tables import session_record
 from iam.kernel.clock import Instant, after
 from iam.kernel.events import Actor, Event
 from iam.kernel.secrets import Random, system_random
-from iam.sessions import lifecycle, store, sweep
+from iam.sessions import lifecycle, rules, store, sweep, touch
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.model import (
     BUILT_IN_APPLICATION,
@@ -65,7 +65,7 @@ class Heart:
         )
 
         def work(connection: Connection) -> Started:
-            lifecycle.share_rules(connection, organization)
+            rules.share_rules(connection, organization)
             policy = effective_policy(connection, organization, application)
             return lifecycle.start(
                 connection, new, policy, actor=ANA, now=self.now, random=self.random
@@ -148,9 +148,9 @@ class Heart:
         organization = layer.reach
 
         def work(connection: Connection) -> tuple[Ended, ...]:
-            lifecycle.hold_rules(connection, organization)
+            rules.hold_rules(connection, organization)
             store_policy(connection, layer, policy)
-            return lifecycle.apply_policy(
+            return rules.apply_policy(
                 connection, organization, actor=ADMIN, now=self.now, random=self.random
             )
 
@@ -175,11 +175,11 @@ class Heart:
 
     def write(self, touches: dict[str, Instant]) -> None:
         """Write touches."""
-        self.database.write(lambda c: store.touch(c, touches, self.now))
+        self.database.write(lambda c: touch.write_touches(c, touches, self.now))
 
     def sweep(self, limit: int = sweep.BATCH) -> tuple[Ended, ...]:
         """Note the ends that deadlines brought about: one batch."""
-        return self.database.write(lambda c: sweep.expire(c, self.now, self.random, limit))
+        return self.database.write(lambda c: sweep.expire(c, self.now, self.random, limit)).ended
 
     def stored(self, started: Started) -> Session:
         """The session's row."""

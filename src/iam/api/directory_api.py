@@ -38,7 +38,7 @@ from iam.directory.applications import ApplicationChange, find_application
 from iam.directory.names import Reserved
 from iam.directory.organizations import find_organization
 from iam.kernel.errors import Conflict, Invalid
-from iam.sessions import lifecycle
+from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.sessions.policy import Layer, Policy, read_policies, read_policy
@@ -112,7 +112,7 @@ def create_organization(call: Administrator, body: OrganizationBody) -> Response
     require_installation(call)
 
     def work(connection: Connection) -> dict[str, Any]:
-        lifecycle.hold_rules(connection, body.name)
+        rules.hold_rules(connection, body.name)
         organizations.create_organization(connection, body.name, body.display_name, call.now)
         audit.append(connection, [call.event("organization.created", organization=body.name)])
         set_policy(connection, call, Layer("organization", body.name), body.policy)
@@ -149,7 +149,7 @@ def update_organization(call: Administrator, name: PathName, body: OrganizationP
     require_organization(call, name)
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
-        lifecycle.hold_rules(connection, name)
+        rules.hold_rules(connection, name)
         find_organization(connection, name)
         ended: tuple[Ended, ...] = ()
         if body.policy is not None:
@@ -229,7 +229,7 @@ def create_application(call: Administrator, body: ApplicationBody) -> Response:
     _check_hosts(call, body.gate_hosts)
 
     def work(connection: Connection) -> dict[str, Any]:
-        lifecycle.hold_rules(connection, owner)
+        rules.hold_rules(connection, owner)
         find_organization(connection, owner)
         made, secret = applications.create_application(
             connection,

@@ -20,7 +20,7 @@ from iam.api.schemas import PolicyBody
 from iam.api.views import ExplainedView, PoliciesView, PolicyView, policy_view
 from iam.directory.applications import find_application
 from iam.directory.organizations import find_organization
-from iam.sessions import lifecycle
+from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.sessions.policy import (
@@ -44,7 +44,7 @@ def set_policy(
 
     What the body does not mention stays; null leaves the knob to the other layers.
     """
-    lifecycle.hold_rules(connection, layer.reach)
+    rules.hold_rules(connection, layer.reach)
     before = read_policy(connection, layer)
     after = Policy(**{**policy_view(before), **body.model_dump(include=body.model_fields_set)})
     if after == before:
@@ -57,7 +57,7 @@ def set_policy(
         data={"layer": layer.name, "before": policy_view(before), "after": policy_view(after)},
     )
     audit.append(connection, [event])
-    return lifecycle.apply_policy(connection, layer.reach, **call.cause)
+    return rules.apply_policy(connection, layer.reach, **call.cause)
 
 
 @router.get(

@@ -24,7 +24,7 @@ from iam.api.views import UsersView, UserView, user_view
 from iam.directory import users
 from iam.directory.organizations import find_organization
 from iam.directory.users import UserChange, find_user
-from iam.sessions import lifecycle
+from iam.sessions import rules
 
 router = APIRouter(tags=["directory"])
 
@@ -69,7 +69,7 @@ def create_user(call: Administrator, body: UserBody) -> Response:
     password_hash = _hashed(call, body.password)
 
     def work(connection: Connection) -> dict[str, Any]:
-        lifecycle.share_rules(connection, owner)
+        rules.share_rules(connection, owner)
         find_organization(connection, owner)
         made = users.create_user(
             connection,

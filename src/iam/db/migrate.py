@@ -38,8 +38,10 @@ def head_revision() -> str:
     return str(head)  # the package ships at least one migration
 
 
-def migrate(database: Database) -> tuple[str | None, str]:
+def migrate(database: Database, to: str = "head") -> tuple[str | None, str]:
     """Bring the schema to this version in one transaction; answer (revision before, revision now).
+
+    `to` is an earlier revision only where the way from there is tested.
 
     Raises:
         SchemaTooNew: the database is at a revision this version does not know.
@@ -59,7 +61,7 @@ def migrate(database: Database) -> tuple[str | None, str]:
             raise SchemaTooNew(f"It is at revision {before}.")
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        return before, head
+        command.upgrade(config, to)
+        return before, current_revision(connection) or head
 
     return database.write(work)

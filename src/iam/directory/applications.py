@@ -14,7 +14,7 @@ from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
-from iam.sessions import lifecycle
+from iam.sessions import lifecycle, rules
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
 
 _FIND = select(application).where(
@@ -184,7 +184,7 @@ def update_application(
         HostTaken: a gate host is another application's.
         Reserved: it would disable `app-built-in`.
     """
-    lifecycle.hold_rules(connection, organization)
+    rules.hold_rules(connection, organization)
     before = find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION and change.enabled is False:
         raise Reserved("The application app-built-in cannot be disabled: nobody could sign in.")
@@ -254,7 +254,7 @@ def delete_application(
         ApplicationMissing: there is none.
         Reserved: it is `app-built-in`.
     """
-    lifecycle.hold_rules(connection, organization)
+    rules.hold_rules(connection, organization)
     find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION:
         raise Reserved("The application app-built-in cannot be deleted.")

@@ -11,7 +11,7 @@ from iam.directory.names import NameTaken, OrganizationMissing, Reserved, check_
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle
+from iam.sessions import lifecycle, rules
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Selection
 
 
@@ -89,7 +89,7 @@ def delete_organization(
     """
     if name == BUILT_IN_ORGANIZATION:
         raise Reserved("The organization built-in cannot be deleted.")
-    lifecycle.hold_rules(connection, name)
+    rules.hold_rules(connection, name)
     find_organization(connection, name)
     lifecycle.end_selected(
         connection,

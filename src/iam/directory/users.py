@@ -13,7 +13,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.ids import USER, make_id
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, store
+from iam.sessions import lifecycle, rules, store
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Identity, Selection
 
 ADMINISTRATOR = "administrator"
@@ -162,7 +162,7 @@ def update_user(
         UserMissing: there is none.
         Reserved: it would disable the first administrator or take their role away.
     """
-    lifecycle.hold_rules(connection, organization)
+    rules.hold_rules(connection, organization)
     before = find_user(connection, organization, name)
     values: dict[str, object] = {}
     if change.display_name is not None:
@@ -214,7 +214,7 @@ def delete_user(
         UserMissing: there is none.
         Reserved: it is the first administrator.
     """
-    lifecycle.hold_rules(connection, organization)
+    rules.hold_rules(connection, organization)
     if _is_first(find_user(connection, organization, name)):
         raise Reserved("The user admin of built-in cannot be deleted.")
     lifecycle.end_selected(

@@ -28,7 +28,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError, Invalid
 from iam.kernel.events import user_actor
 from iam.kernel.secrets import make_secret
-from iam.sessions import lifecycle
+from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, LiveRow
 from iam.sessions.validate import validate
@@ -97,7 +97,7 @@ def enter(request: Request) -> Response:
     engine.touches.note(browser, now)
 
     def work(connection: Connection) -> str:
-        lifecycle.share_rules(connection, organization)
+        rules.share_rules(connection, organization)
         admit(connection, organization, browser.user, application)
         return issue_code(
             connection,

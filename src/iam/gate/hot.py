@@ -70,7 +70,10 @@ class Gate:
         self.read = engine.reader.submit
         self._hosts = Hosts(engine.database, engine.settings)
         name = re.escape(cookie_name(engine.settings, APP).encode())
-        self._cookies = re.compile(rb"(?:^|;)[ \t]*" + name + rb"[ \t]*=([^;]*)").findall
+        # The name first, so that the search runs at a memory's pace; one `; ` or `;` stands before it
+        # (RFC 6265 §4.2.1), not the middle of another cookie's value.
+        before = rb"(?:(?<=;" + name + rb")|(?<=; " + name + rb"))"
+        self._cookies = re.compile(name + before + rb"[ \t]*=([^;]*)").findall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answered: asyncio.Future[tuple[int, bytes, bytes]] = (
@@ -81,32 +84,45 @@ class Gate:
             if not answered.done():  # the client may have gone meanwhile
                 answered.set_result((status, head, body))
 
-        self.submit(scope["method"], scope["path"] == CHECK, scope["headers"], answer)
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if scope["method"] in ("GET", "HEAD"):
+            cookie = _joined(headers, b"cookie", b";")
+            authorization = _joined(headers, b"authorization", b",")
+            host = _joined(headers, b"x-forwarded-host", b",")
+            as_json = scope["path"] == CHECK
+            self.submit(as_json, cookie, authorization, host, lambda: headers, answer)
+        else:
+            refusal = problem(405, "method_not_allowed", "The gate is asked with GET or HEAD.")
+            refusal.headers["allow"] = "GET, HEAD"
+            _send(answer, refusal)
         status, head, body = await answered
-        headers = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[:-1]]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        lines = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[:-1]]
+        await send({"type": "http.response.start", "status": status, "headers": lines})
         await send(
             {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
         )
 
-    def submit(self, method: str, as_json: bool, headers: Headers, answer: Answer) -> None:
-        """Answer a request, now or when its host and its session have been read."""
-        if method not in ("GET", "HEAD"):
-            refusal = problem(405, "method_not_allowed", "The gate is asked with GET or HEAD.")
-            refusal.headers["allow"] = "GET, HEAD"
-            _send(answer, refusal)
-            return
-        cookie = authorization = host = None
-        for name, value in headers:
-            if name == b"cookie":
-                cookie = value if cookie is None else cookie + b";" + value
-            elif name == b"x-forwarded-host":
-                host = value if host is None else host + b"," + value
-            elif name == b"authorization":
-                authorization = value if authorization is None else authorization + b"," + value
+    def submit(
+        self,
+        as_json: bool,
+        cookie: bytes | None,
+        authorization: bytes | None,
+        host: bytes | None,
+        headers: Callable[[], Headers],
+        answer: Answer,
+    ) -> None:
+        """Answer a question, now or when its host and its session have been read.
+
+        Args:
+            as_json: whether the answer has the session as its body.
+            cookie, authorization, host: those headers' values (the host is X-Forwarded-Host's),
+                joined where they came twice.
+            headers: gives all of them, names in lower case, if they should be needed.
+            answer: where the answer goes.
+        """
         token = self._token(cookie, authorization)
         if host is None:
-            host = _original_host(headers)
+            host = _original_host(headers())
         question = _Question(self, token, as_json, headers, answer)
         self._hosts.find(host, self.clock(), question.at_home)
 
@@ -116,7 +132,7 @@ class Gate:
             # A bearer token decides alone. Other schemes are the application's own business.
             return parse_token((bearer[1] or b"").strip().decode("latin-1"))
         # A cookie that came twice is worth nothing: one of them may have been planted.
-        found = self._cookies(cookie) if cookie is not None else ()
+        found = self._cookies(b";" + cookie) if cookie is not None else ()
         return parse_token(found[0].strip().decode("latin-1")) if len(found) == 1 else NOBODY
 
 
@@ -126,7 +142,12 @@ class _Question:
     __slots__ = ("_answer", "_as_json", "_gate", "_headers", "_home", "_host", "_token")
 
     def __init__(
-        self, gate: Gate, token: Token, as_json: bool, headers: Headers, answer: Answer
+        self,
+        gate: Gate,
+        token: Token,
+        as_json: bool,
+        headers: Callable[[], Headers],
+        answer: Answer,
     ) -> None:
         self._gate, self._token, self._as_json = gate, token, as_json
         self._headers, self._answer = headers, answer
@@ -181,7 +202,7 @@ class _Question:
 
     def _refuse(self, refusal: Response) -> None:
         gate = self._gate
-        target = _page(self._headers, self._host, gate.settings)
+        target = _page(self._headers(), self._host, gate.settings)
         address = f"{gate.settings.issuer}/gate/enter?rd={quote(target.url, safe='')}"
         refusal.headers["location"] = address
         refusal.headers["x-iam-sign-in"] = address
@@ -198,10 +219,16 @@ def hot_path(engine: Engine) -> Gate:
     return Gate(engine)
 
 
+def _joined(headers: Headers, wanted: bytes, between: bytes) -> bytes | None:
+    """A header's value, joined where it came twice; None where it did not come."""
+    found = [value for name, value in headers if name == wanted]
+    return between.join(found) if found else None
+
+
 def _header(headers: Headers, wanted: bytes) -> str | None:
     """A header's value; one that came twice is joined by a comma, which no host or path survives."""
-    found = [value.decode("latin-1") for name, value in headers if name == wanted]
-    return ",".join(found) if found else None
+    value = _joined(headers, wanted, b",")
+    return value.decode("latin-1") if value is not None else None
 
 
 def _original_host(headers: Headers) -> bytes | None:

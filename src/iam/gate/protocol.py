@@ -1,57 +1,120 @@
 """The short way through the server for the gate's question.
 
-uvicorn runs every request as a task that talks ASGI; for a validation that costs more than the
-validation. Here the parsed request goes to the gate directly, and its answer is written in one piece
-when the reader's batch comes home. A request that is out of the ordinary in any way (another method,
-a body, an upgrade, a client that does not read, a pipeline) takes the way of all others: the gate's
-ASGI callable gives the same answer, only slower.
+uvicorn takes a request apart header by header and runs it as a task that talks ASGI; for a validation
+that costs several times the validation. Here the head of an ordinary question is recognised in one
+piece, the gate is asked directly, and its answer is written when the reader's batch comes home. A
+request that is out of the ordinary in any way (another method, a body, a header twice, a pipeline, a
+client that does not read) takes the way of all others: the gate's ASGI callable gives the same answer,
+only slower.
 
-It rests on four names inside uvicorn's `HttpToolsProtocol`: `on_headers_complete`, `cycle`,
-`on_response_complete` and `server_state.default_headers`. tests/gate/test_protocol.py holds both ways
-to the same answers and fails when the names move.
+It rests on six names inside uvicorn's `HttpToolsProtocol`: `data_received`, `cycle`, `flow`,
+`on_response_complete`, `timeout_keep_alive_handler` and `server_state.default_headers`.
+tests/gate/test_protocol.py holds both ways to the same answers and fails when the names move.
 """
 
+import re
+from asyncio import AbstractEventLoop
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from iam.gate.hot import CHECK, NGINX, Gate
+from iam.gate.hot import CHECK, NGINX, Gate, Headers
 
 STATE_KEY = "gate"
 """Under this name the server puts the `Gate` into the state of its lifespan."""
 
-# As they are sent, so that nothing has to be parsed: the address is a validation and nothing else.
-_PATHS = {NGINX.encode(): False, CHECK.encode(): True}
-_OUT_OF_THE_ORDINARY = frozenset((b"content-length", b"transfer-encoding", b"expect", b"upgrade"))
+# A whole head and nothing behind it (RFC 9112 §2.1, §5). Stricter than uvicorn's parser: what this one
+# refuses is not refused but read by that one.
+_HEAD = re.compile(
+    rb"GET (%s|%s) HTTP/1\.1\r\n"
+    rb"(?:[!#-'*+.0-9A-Z^-z|~-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n"
+    % (NGINX.encode(), CHECK.encode())
+).fullmatch
+# Headers that decide where a request ends (smuggling) or what becomes of the connection.
+_SPECIAL = re.compile(
+    rb"\r\n(?:content-length|t(?:e|railer|ransfer-encoding)|expect|upgrade"
+    rb"|connection(?!:\x20keep-alive\r)):"
+).search
+_LONGEST = 65536
+_CHECK = CHECK.encode()
 
 
 class GateProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with the gate in front of its task."""
+    """uvicorn's HTTP/1.1 protocol with the gate in front of its parser."""
 
-    def on_headers_complete(self) -> None:
-        """The head of a request is there: a validation starts, anything else is uvicorn's."""
-        as_json = _PATHS.get(self.url)
-        if as_json is None or not self._is_ordinary():
-            super().on_headers_complete()
-            return
-        gate: Gate = self.app_state[STATE_KEY]
-        exchange = _Exchange(self, self.parser.should_keep_alive())
-        self.cycle = exchange  # type: ignore[assignment]  # it asks a cycle for what ours has
-        gate.submit("GET", as_json, self.headers, exchange.answer)
+    loop: AbstractEventLoop
+    _parsing = False
+    """Whether uvicorn's parser is in the middle of a request: what comes then is its rest."""
+    _heard_at = 0.0
+    _exchange: "_Exchange | None" = None
 
-    def _is_ordinary(self) -> bool:
-        for name, _ in self.headers:
-            if name in _OUT_OF_THE_ORDINARY:
-                return False
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come: a validation starts, anything else is uvicorn's."""
+        if not self._parsing and (ordinary := _HEAD(data)) is not None and self._is_free(data):
+            lower = data.lower()
+            cookie, cookies = _values(b"\r\ncookie:", data, lower)
+            authorization, authorizations = _values(b"\r\nauthorization:", data, lower)
+            host, hosts = _values(b"\r\nx-forwarded-host:", data, lower)
+            if (cookies | authorizations | hosts) < 2 and _SPECIAL(lower) is None:
+                self._heard_at = self.loop.time()
+                exchange = self._exchange
+                if exchange is None:
+                    exchange = self._exchange = _Exchange(self, self.app_state[STATE_KEY])
+                exchange.begin(data, ordinary[1] == _CHECK, cookie, authorization, host)
+                return
+        super().data_received(data)
+
+    def _is_free(self, data: bytes) -> bool:
         cycle: Any = self.cycle
         return (
-            self.parser.get_method() == b"GET"
-            and STATE_KEY in self.app_state
-            and (cycle is None or cycle.response_complete)
+            (cycle is None or cycle.response_complete)
             and not self.flow.write_paused
+            and len(data) <= _LONGEST
+            and not self.transport.is_closing()
+            and STATE_KEY in self.app_state
             and self.limit_concurrency is None
-            and self.parser.get_http_version() == "1.1"
         )
+
+    def on_message_begin(self) -> None:
+        """uvicorn's parser has seen the first byte of a request."""
+        self._parsing = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """It has seen the last byte of it."""
+        super().on_message_complete()
+        self._parsing = False
+
+    def keep_alive(self) -> None:
+        """The short way's answer is written: close the connection when nothing more comes.
+
+        One timer for many answers: to set and to cancel one for each costs as much as half of it.
+        """
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The timer has run out: look whether anything came meanwhile."""
+        left = self._heard_at + self.timeout_keep_alive - self.loop.time()
+        cycle: Any = self.cycle
+        if left > 0 or not cycle.response_complete:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                left if left > 0 else self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            super().timeout_keep_alive_handler()
+
+
+def _values(name: bytes, data: bytes, lower: bytes) -> tuple[bytes | None, int]:
+    """The value of a header, and how many lines have that name (two stand for more)."""
+    at = lower.find(name)
+    if at < 0:
+        return None, 0
+    begin = at + len(name)
+    end = data.find(b"\r", begin)
+    return data[begin:end].strip(b" \t"), 1 if lower.find(name, end) < 0 else 2
 
 
 class _Deaf:
@@ -62,30 +125,53 @@ class _Deaf:
 
 
 class _Exchange:
-    """One validation on a connection: what uvicorn asks of its `cycle`, and no more."""
+    """The validation under way on a connection: what uvicorn asks of its `cycle`, and no more."""
 
-    __slots__ = ("disconnected", "keep_alive", "more_body", "protocol", "response_complete")
+    __slots__ = ("_gate", "_head", "_protocol", "disconnected", "keep_alive", "response_complete")
     message_event = _Deaf()
 
-    def __init__(self, protocol: GateProtocol, keep_alive: bool) -> None:
-        self.protocol = protocol
-        self.keep_alive = keep_alive
+    def __init__(self, protocol: GateProtocol, gate: Gate) -> None:
+        self._protocol, self._gate = protocol, gate
+        self._head = b""
         self.disconnected = False
-        self.more_body = True
-        self.response_complete = False
+        self.keep_alive = True
+        self.response_complete = True
 
-    def answer(self, status: int, head: bytes, body: bytes) -> None:
+    def begin(
+        self,
+        head: bytes,
+        as_json: bool,
+        cookie: bytes | None,
+        authorization: bytes | None,
+        host: bytes | None,
+    ) -> None:
+        """Ask the gate. One question at a time: the next one begins after the answer."""
+        self._head = head
+        self.response_complete = False
+        self._protocol.cycle = self  # type: ignore[assignment]  # it asks a cycle for what ours has
+        self._gate.submit(as_json, cookie, authorization, host, self._headers, self._answer)
+
+    def _headers(self) -> Headers:
+        lines = self._head.split(b"\r\n")[1:-2]
+        parts = [line.split(b":", 1) for line in lines]
+        return [(name.lower(), value.strip(b" \t")) for name, value in parts]
+
+    def _answer(self, status: int, head: bytes, body: bytes) -> None:
         """Write the response and leave the connection as uvicorn leaves it."""
-        protocol = self.protocol
+        self.response_complete = True
+        protocol = self._protocol
         if self.disconnected or protocol.transport.is_closing():
             return  # nobody is there to hear it
-        self.response_complete = True
         ours = _default_head(protocol.server_state.default_headers)
         close = b"" if self.keep_alive else b"connection: close\r\n"
         protocol.transport.write(STATUS_LINE[status] + ours + close + head + b"\r\n" + body)
         if not self.keep_alive:
             protocol.transport.close()
-        protocol.on_response_complete()
+        if protocol.pipeline:
+            protocol.on_response_complete()
+        else:
+            protocol.server_state.total_requests += 1
+            protocol.keep_alive()
 
 
 class _DefaultHead:

@@ -27,7 +27,7 @@ from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.token import read_pairs, respond
 from iam.oidc.tokens import TokenInvalid, read_hint
-from iam.sessions import lifecycle, store
+from iam.sessions import rules, store
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, admit
@@ -268,7 +268,7 @@ def _enter(
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
-    lifecycle.share_rules(provider.connection, application.organization)
+    rules.share_rules(provider.connection, application.organization)
     try:
         admit(provider.connection, application.organization, browser.user, application.name)
     except NotAdmitted as error:

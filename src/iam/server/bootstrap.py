@@ -15,8 +15,8 @@ from iam.kernel.events import SYSTEM, Event
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
 from iam.keys import ensure_key
-from iam.sessions.lifecycle import hold_rules
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
+from iam.sessions.rules import hold_rules
 from iam.signin.passwords import Passwords
 
 

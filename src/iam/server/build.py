@@ -12,7 +12,7 @@ from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys import load_keys
 from iam.server.bootstrap import FirstStart, bootstrap
-from iam.sessions import store
+from iam.sessions import store, touch
 from iam.sessions.reader import open_reader
 from iam.sessions.touch import Touches
 from iam.settings import Settings
@@ -84,5 +84,7 @@ async def close_engine(engine: Engine) -> None:
     await engine.reader.close()
     engine.hash_pool.shutdown(wait=True, cancel_futures=True)
     touches = engine.touches.take()
-    engine.database.write(lambda connection: store.touch(connection, touches, engine.clock()))
+    engine.database.write(
+        lambda connection: touch.write_touches(connection, touches, engine.clock())
+    )
     engine.database.close()

@@ -5,5 +5,5 @@ predicate, `policy.end_reason`, that says whether a session is over.
 Does not own: who may ask (the doors), who a person is (`directory`), how they prove it (`signin`).
 Hands to: everybody above. Every write takes a connection and `now`, and writes its event along.
 
-Read in this order: `model`, `policy`, `validate`, `store`, `lifecycle`, `touch`, `sweep`, `reader`.
+Read in this order: `model`, `policy`, `validate`, `store`, `lifecycle`, `rules`, `touch`, `sweep`, `reader`.
 """

@@ -6,21 +6,19 @@ what it did along with it. When the transaction is committed, it is true on ever
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection
 
 from iam import audit
-from iam.db.tables import session as table
 from iam.kernel.authn import acr_of
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Unauthenticated
 from iam.kernel.events import NOWHERE, SYSTEM, Actor, Event, Origin
 from iam.kernel.ids import EVENT, SESSION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, make_token
-from iam.sessions import store
+from iam.sessions import store, touch
 from iam.sessions.model import EndReason, Identity, Selection, Session
-from iam.sessions.policy import EffectivePolicy, effective_policy, end_reason, outlives
+from iam.sessions.policy import EffectivePolicy, end_reason, outlives
 
 
 class ParentEnded(Unauthenticated):
@@ -68,33 +66,13 @@ class Ended:
     actor: Actor
 
 
-def share_rules(connection: Connection, organization: str) -> None:
-    """Hold still what starts depend on (policies, users, applications) until the commit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What a look at the sessions whose time may have come brought: who was over, and whether there
+    may be more to look at."""
 
-    Starts share this lock; whoever tightens a policy or disables somebody takes it alone with
-    `hold_rules`. Without it a start could read the old rule, be overtaken by the change that goes
-    through all live sessions, and then add one that the change never saw.
-    """
-    if connection.dialect.name != "sqlite":  # SQLite has one writer at a time anyway
-        connection.execute(_SHARE_RULES, {"all": _ALL_RULES, "one": organization})
-
-
-def hold_rules(connection: Connection, organization: str | None) -> None:
-    """Take alone what `share_rules` shares; None stands for the whole installation."""
-    if connection.dialect.name != "sqlite":
-        if organization is None:
-            connection.execute(_HOLD_ALL, {"all": _ALL_RULES})
-        else:
-            connection.execute(_HOLD_ONE, {"one": organization})
-
-
-_ALL_RULES = 0x69616D_0002
-_SHARE_RULES = text(
-    "SELECT pg_advisory_xact_lock_shared(:all),"
-    " pg_advisory_xact_lock_shared(hashtextextended(:one, 0))"
-)
-_HOLD_ALL = text("SELECT pg_advisory_xact_lock(:all)")
-_HOLD_ONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:one, 0))")
+    ended: tuple[Ended, ...]
+    more: bool
 
 
 def start(
@@ -124,7 +102,7 @@ def start(
         expires_at = min(expires_at, parent.expires_at)
         # Entering an application is activity of the browser session too, and a child must never
         # have been active later than its parent: its own row has to be enough to judge it.
-        store.touch(connection, {parent.id: now}, now)
+        touch.write_touches(connection, {parent.id: now}, now)
     secret = make_secret(random)
     session = Session(
         id=make_id(SESSION, now, random),
@@ -225,7 +203,7 @@ def end(
         ends.append(ended)
     if ends:
         store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
-        audit.append(connection, [_ended_event(e, now, random, origin, note) for e in ends])
+        audit.append(connection, [ended_event(e, now, random, origin, note) for e in ends])
     return tuple(ends)
 
 
@@ -240,13 +218,19 @@ def end_due(
     now: Instant,
     random: Random,
     limit: int,
-) -> tuple[Ended, ...]:
-    """Note the end of up to `limit` sessions whose deadline has passed (None: of any organization)."""
-    due = store.lock_live(connection, store.select_due(connection, organization, now, limit))
-    # Judged again under the lock: activity that was written meanwhile keeps a session alive.
-    over = [session.id for session in due if end_reason(session, now) is not None]
-    reason = EndReason.EXPIRED
-    return end(connection, over, reason=reason, actor=SYSTEM, now=now, random=random)
+) -> Due:
+    """Look at up to `limit` sessions that may be over (None: of any organization) and note the end
+    of those whose deadline has passed."""
+    ids = store.select_due(connection, organization, now, limit)
+    alive: list[Session] = []
+    over: list[Session] = []
+    for session in store.lock_live(connection, ids):
+        (alive if end_reason(session, now) is None else over).append(session)
+    # The others have been active since they started, or since they were last looked at.
+    store.check_later(connection, alive)
+    reason, gone = EndReason.EXPIRED, [session.id for session in over]
+    ended = end(connection, gone, reason=reason, actor=SYSTEM, now=now, random=random)
+    return Due(ended=ended, more=len(ids) == limit)
 
 
 def end_selected(
@@ -264,10 +248,10 @@ def end_selected(
     """End all live sessions that a selection means (or its `limit` oldest), with their children."""
     ids = store.select_live(connection, selection, limit=limit)
     ended: list[Ended] = []
-    for first in range(0, len(ids), _BATCH):
+    for first in range(0, len(ids), BATCH):
         ended += end(
             connection,
-            ids[first : first + _BATCH],
+            ids[first : first + BATCH],
             reason=reason,
             actor=actor,
             now=now,
@@ -279,77 +263,13 @@ def end_selected(
 
 
 # Bound on the IDs in one statement: databases limit their number.
-_BATCH = 1000
+BATCH = 1000
 
 
-def apply_policy(
-    connection: Connection,
-    organization: str | None,
-    *,
-    actor: Actor,
-    now: Instant,
-    random: Random,
-) -> tuple[Ended, ...]:
-    """Bring the deadlines of live sessions down to what the policies say now.
-
-    Call it in the transaction that stored the change, after `hold_rules`, both with the layer's
-    `reach`. Deadlines only move to
-    earlier: a looser policy is for sessions that start from now on, because an existing one may have
-    been given less on purpose. From the commit on, what is too old is refused everywhere; the first
-    thousand of those are also noted as ended here, with the reason `policy`, the rest by the sweep.
-    """
-    # What a deadline had ended before the change keeps its own reason and instant.
-    before: list[Ended] = []
-    while some := end_due(connection, organization, now=now, random=random, limit=_BATCH):
-        before += some
-    live = table.c.ended_at.is_(None)
-    pairs = select(table.c.organization, table.c.application).where(live).distinct()
-    if organization is not None:
-        pairs = pairs.where(table.c.organization == organization)
-    for pair in connection.execute(pairs).all():
-        policy = effective_policy(connection, pair.organization, pair.application)
-        latest = table.c.created_at + policy.maximum_lifetime * 1000
-        here = (
-            live,
-            table.c.organization == pair.organization,
-            table.c.application == pair.application,
-        )
-        connection.execute(
-            update(table)
-            .where(*here, table.c.idle_timeout > policy.idle_timeout)
-            .values(idle_timeout=policy.idle_timeout)
-        )
-        connection.execute(
-            update(table).where(*here, table.c.expires_at > latest).values(expires_at=latest)
-        )
-    _clamp_children(connection, organization)
-    due = store.select_due(connection, organization, now, _BATCH)
-    locked = [s for s in store.lock_live(connection, due) if end_reason(s, now) is not None]
-    ends = [Ended(session=s, at=now, reason=EndReason.POLICY, actor=actor) for s in locked]
-    if ends:
-        store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
-        audit.append(connection, [_ended_event(e, now, random, NOWHERE, None) for e in ends])
-    return (*before, *ends)
-
-
-def _clamp_children(connection: Connection, organization: str | None) -> None:
-    """A child's deadlines are never later than its parent's."""
-    parent = table.alias("parent_session")
-    for column in ("idle_timeout", "expires_at"):
-        limit: Any = select(parent.c[column]).where(parent.c.id == table.c.parent).scalar_subquery()
-        statement = update(table).where(
-            table.c.ended_at.is_(None),
-            table.c.parent.is_not(None),
-            table.c[column] > func.coalesce(limit, table.c[column]),
-        )
-        if organization is not None:
-            statement = statement.where(table.c.organization == organization)
-        connection.execute(statement.values({column: limit}))
-
-
-def _ended_event(
+def ended_event(
     ended: Ended, now: Instant, random: Random, origin: Origin, note: str | None
 ) -> Event:
+    """What the log says of an end, to be appended in the transaction that notes it."""
     data: dict[str, object] = {"ended_at": ended.at}
     if ended.reason is EndReason.PARENT_ENDED:
         data["parent"] = ended.session.parent

@@ -161,7 +161,7 @@ def read_policies(connection: Connection, name: LayerName) -> dict[tuple[str, st
 
 
 def store_policy(connection: Connection, layer: Layer, policy: Policy) -> None:
-    """Set what this layer says. Live sessions follow by `lifecycle.apply_policy`."""
+    """Set what this layer says. Live sessions follow by `rules.apply_policy`."""
     if policy == Policy():
         connection.execute(delete(table).where(_is(layer)))
         return

@@ -4,7 +4,6 @@ Locks are always taken in one order, so that no two pieces of work wait for each
 session rows by ID (a parent is older than its children, so it comes first), then records by key.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -88,6 +87,7 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
             "last_active_at": new.last_active_at,
             "idle_timeout": new.idle_timeout,
             "expires_at": new.expires_at,
+            "check_at": new.idle_expires_at,
             "display_name": new.identity.display_name,
             "email": new.identity.email,
             "roles": ",".join(new.identity.roles),
@@ -238,42 +238,6 @@ def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> N
     )
 
 
-def touch(connection: Connection, touches: Mapping[str, Instant], now: Instant) -> None:
-    """Move `last_active_at` forward (never back) on those that live at `now`.
-
-    A touch that comes too late (the database was away, a policy became stricter) is dropped: whoever
-    has been refused once is not let in again.
-    """
-    if not touches:
-        return
-    if connection.dialect.name == "sqlite":
-        pairs = {"touches": json.dumps(dict(touches)), "now": now}
-        connection.execute(_TOUCH_SQLITE, pairs)
-    else:
-        ids = sorted(touches)
-        lists = {"ids": ids, "ats": [touches[one] for one in ids], "now": now}
-        connection.execute(_TOUCH_POSTGRESQL, lists)
-
-
-# One statement for all: thousands of them one by one would keep the interpreter from the validations
-# that go on beside it.
-_TOUCH = (
-    "UPDATE session SET last_active_at = touched.at FROM ({touched}) AS touched "  # noqa: S608 - constants
-    "WHERE session.id = touched.id AND ended_at IS NULL AND last_active_at < touched.at "
-    f"AND {DUE_AT.text} > :now"
-)
-_TOUCH_SQLITE = text(
-    _TOUCH.format(touched="SELECT key AS id, value AS at FROM json_each(:touches)")
-)
-# Locked in the order in which everybody locks, so that no two wait for each other in a ring.
-_TOUCH_POSTGRESQL = text(
-    _TOUCH.format(
-        touched="SELECT s.id, t.at FROM unnest(CAST(:ids AS text[]), CAST(:ats AS bigint[])) "
-        "AS t (id, at) JOIN session AS s ON s.id = t.id ORDER BY s.id FOR NO KEY UPDATE OF s"
-    )
-)
-
-
 def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
     """Rewrite who the gate says these live sessions' user is."""
     connection.execute(
@@ -297,10 +261,27 @@ def select_due(
     connection: Connection, organization: str | None, now: Instant, limit: int
 ) -> tuple[str, ...]:
     """Sessions that a deadline may have ended, by index; `end_reason` has the last word on each."""
-    query = select(session.c.id).where(_LIVE, text(f"{DUE_AT.text} <= :now")).limit(limit)
+    query = select(session.c.id).where(_LIVE, session.c.check_at <= now).limit(limit)
     if organization is not None:
         query = query.where(session.c.organization == organization)
-    return tuple(connection.execute(query, {"now": now}).scalars())
+    return tuple(connection.execute(query).scalars())
+
+
+def check_later(connection: Connection, alive: Iterable[Session]) -> None:
+    """Have these (which the caller has locked) looked at again when they may be over."""
+    later = [{"b_id": one.id, "b_at": one.idle_expires_at} for one in alive]
+    if later:
+        statement = update(session).where(session.c.id == bindparam("b_id"))
+        connection.execute(statement.values(check_at=bindparam("b_at")), later)
+
+
+def check_in_time(connection: Connection, organization: str | None) -> None:
+    """After deadlines have moved to earlier: have the sweep look no later than they say."""
+    sooner = text(f"check_at > {DUE_AT.text}")
+    statement = update(session).where(_LIVE, sooner).values(check_at=DUE_AT)
+    if organization is not None:
+        statement = statement.where(session.c.organization == organization)
+    connection.execute(statement)
 
 
 def purge_ended(connection: Connection, before: Instant, limit: int) -> int:

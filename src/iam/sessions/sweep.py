@@ -9,18 +9,16 @@ from sqlalchemy import Connection
 from iam.kernel.clock import Instant, after
 from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, store
-from iam.sessions.lifecycle import Ended
+from iam.sessions.lifecycle import Due
 
-BATCH = 100
+BATCH = 25
 
 
-def expire(
-    connection: Connection, now: Instant, random: Random, limit: int = BATCH
-) -> tuple[Ended, ...]:
-    """Note the end of up to `limit` sessions (and their children) whose deadline has passed.
+def expire(connection: Connection, now: Instant, random: Random, limit: int = BATCH) -> Due:
+    """Look at up to `limit` sessions whose deadline may have passed, and note the end of those (and
+    their children) for which it has.
 
-    Fewer than `limit` means that no more are due. Safe to run on several nodes at once: the second
-    finds the rows ended and passes them over.
+    Safe to run on several nodes at once: the second finds the rows ended and passes them over.
     """
     return lifecycle.end_due(connection, None, now=now, random=random, limit=limit)
 

@@ -5,6 +5,12 @@ it moves `last_active_at` by more than 1/20 of the idle timeout (60 s at the mos
 more than that second: a session can end that much early, never late.
 """
 
+import json
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, text
+
+from iam.db.tables import DUE_AT
 from iam.kernel.clock import Instant
 from iam.sessions.model import LiveRow
 
@@ -38,7 +44,7 @@ class Touches:
             self.due_at = due
 
     def take(self) -> dict[str, Instant]:
-        """All that wait, for `store.touch`; what is noted meanwhile waits for the next time."""
+        """All that wait, for `write_touches`; what is noted meanwhile waits for the next time."""
         self.due_at = None
         taken: dict[str, Instant] = {}
         while self._pending:
@@ -51,3 +57,39 @@ class Touches:
         for session_id, at in touches.items():
             self._pending.setdefault(session_id, at)
         self.due_at = Instant(now + _FLUSH_EVERY)
+
+
+def write_touches(connection: Connection, touches: Mapping[str, Instant], now: Instant) -> None:
+    """Move `last_active_at` forward (never back) on those that live at `now`.
+
+    A touch that comes too late (the database was away, a policy became stricter) is dropped: whoever
+    has been refused once is not let in again.
+    """
+    if not touches:
+        return
+    if connection.dialect.name == "sqlite":
+        pairs = {"touches": json.dumps(dict(touches)), "now": now}
+        connection.execute(_TOUCH_SQLITE, pairs)
+    else:
+        ids = sorted(touches)
+        lists = {"ids": ids, "ats": [touches[one] for one in ids], "now": now}
+        connection.execute(_TOUCH_POSTGRESQL, lists)
+
+
+# One statement for all: thousands of them one by one would keep the interpreter from the validations
+# that go on beside it.
+_TOUCH = (
+    "UPDATE session SET last_active_at = touched.at FROM ({touched}) AS touched "  # noqa: S608 - constants
+    "WHERE session.id = touched.id AND ended_at IS NULL AND last_active_at < touched.at "
+    f"AND {DUE_AT.text} > :now"
+)
+_TOUCH_SQLITE = text(
+    _TOUCH.format(touched="SELECT key AS id, value AS at FROM json_each(:touches)")
+)
+# Locked in the order in which everybody locks, so that no two wait for each other in a ring.
+_TOUCH_POSTGRESQL = text(
+    _TOUCH.format(
+        touched="SELECT s.id, t.at FROM unnest(CAST(:ids AS text[]), CAST(:ats AS bigint[])) "
+        "AS t (id, at) JOIN session AS s ON s.id = t.id ORDER BY s.id FOR NO KEY UPDATE OF s"
+    )
+)

@@ -1,8 +1,10 @@
 """What a person calls the thing they signed in with: "Firefox on Windows"."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from ua_parser import parse
+from ua_parser import Parser
+from ua_parser.loaders import load_lazy_builtins
+from ua_parser.regex import Resolver
 
 UNKNOWN_DEVICE = "Unknown device"
 
@@ -12,12 +14,20 @@ def device_label(user_agent: str | None) -> str:
     """A short label for a User-Agent header. It is a hint for people, never a proof of anything."""
     if not user_agent:
         return UNKNOWN_DEVICE
-    found = parse(user_agent[:512])
-    browser = found.user_agent.family if found.user_agent is not None else None
-    system = found.os.family if found.os is not None else None
+    parser, text = _parser(), user_agent[:512]
+    found, runs_on = parser.parse_user_agent(text), parser.parse_os(text)
+    browser = found.family if found is not None else None
+    system = runs_on.family if runs_on is not None else None
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or user_agent.split("/", 1)[0].split(" ", 1)[0][:40] or UNKNOWN_DEVICE
+
+
+@cache
+def _parser() -> Parser:
+    # Without the models of telephones: nobody reads them, and they are half of its memory.
+    browsers, systems, _ = load_lazy_builtins()
+    return Parser(Resolver((browsers, systems, [])))
 
 
 def device_kind(label: str | None, user_agent: str | None) -> str:

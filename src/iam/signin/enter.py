@@ -10,7 +10,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden
 from iam.kernel.events import Actor, Origin, user_actor
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, store
+from iam.sessions import lifecycle, rules, store, touch
 from iam.sessions.lifecycle import NewSession, ParentEnded, Started
 from iam.sessions.model import Session
 from iam.sessions.policy import effective_policy, end_reason, home_of
@@ -70,7 +70,7 @@ def enter_application(
         raise ParentEnded
     if browser.organization != organization:
         raise NotAdmitted
-    lifecycle.share_rules(connection, organization)
+    rules.share_rules(connection, organization)
     # Locked first, and alone: two tabs that enter one application at once get one session, and none
     # waits for a row of the other's in a ring.
     locked = store.lock_live(connection, [browser.id])
@@ -79,7 +79,7 @@ def enter_application(
     user, _ = admit(connection, organization, browser.user, application)
     existing = _existing(connection, browser, application, instance, now)
     if existing is not None:
-        store.touch(connection, {existing.id: now, browser.id: now}, now)
+        touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
         return existing, user, None
     started = lifecycle.start(
         connection,
@@ -145,7 +145,7 @@ def start_for_user(
     Raises:
         NotAdmitted: no such user or application, or one is disabled.
     """
-    lifecycle.share_rules(connection, organization)
+    rules.share_rules(connection, organization)
     person, _ = admit(connection, organization, user, application)
     return lifecycle.start(
         connection,

@@ -15,7 +15,7 @@ from iam.kernel.errors import Throttled, Unauthenticated
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle
+from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import EndReason
 from iam.sessions.policy import effective_policy, home_of
@@ -109,7 +109,7 @@ def _succeed(
     now: Instant,
     random: Random,
 ) -> Started | None:
-    lifecycle.share_rules(connection, attempt.organization)
+    rules.share_rules(connection, attempt.organization)
     # Under the lock, the user once more: a password changed or a user disabled meanwhile must not
     # let in who had the old one.
     if read_password_hash(connection, attempt.organization, attempt.username) != stored:
