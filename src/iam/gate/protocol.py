@@ -30,11 +30,12 @@ _HEAD = re.compile(
     rb"(?:[!#-'*+.0-9A-Z^-z|~-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n"
     % (NGINX.encode(), CHECK.encode())
 ).fullmatch
-# Headers that decide where a request ends (smuggling) or what becomes of the connection.
-_SPECIAL = re.compile(
-    rb"\r\n(?:content-length|t(?:e|railer|ransfer-encoding)|expect|upgrade"
-    rb"|connection(?!:\x20keep-alive\r)):"
-).search
+# What the gate reads in most requests, and what decides where a request ends (smuggling) or what
+# becomes of the connection. In lower case.
+_NOTED = re.compile(
+    rb"\r\n(cookie|authorization|x-forwarded-host|content-length|t(?:e|railer|ransfer-encoding)"
+    rb"|expect|upgrade|connection(?!:\x20keep-alive\r)):"
+).finditer
 _LONGEST = 65536
 _CHECK = CHECK.encode()
 
@@ -50,19 +51,30 @@ class GateProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: a validation starts, anything else is uvicorn's."""
-        if not self._parsing and (ordinary := _HEAD(data)) is not None and self._is_free(data):
-            lower = data.lower()
-            cookie, cookies = _values(b"\r\ncookie:", data, lower)
-            authorization, authorizations = _values(b"\r\nauthorization:", data, lower)
-            host, hosts = _values(b"\r\nx-forwarded-host:", data, lower)
-            if (cookies | authorizations | hosts) < 2 and _SPECIAL(lower) is None:
-                self._heard_at = self.loop.time()
-                exchange = self._exchange
-                if exchange is None:
-                    exchange = self._exchange = _Exchange(self, self.app_state[STATE_KEY])
-                exchange.begin(data, ordinary[1] == _CHECK, cookie, authorization, host)
-                return
-        super().data_received(data)
+        head = None if self._parsing else _HEAD(data)
+        if head is None or not self._is_free(data) or not self._ask(data, head[1] == _CHECK):
+            super().data_received(data)
+
+    def _ask(self, data: bytes, as_json: bool) -> bool:
+        """Put the question to the gate; False if there is a header that makes it out of the ordinary."""
+        cookie = authorization = host = None
+        for noted in _NOTED(data.lower()):
+            name, begin = noted[1], noted.end()
+            value = data[begin : data.find(b"\r", begin)].strip(b" \t")
+            if name == b"cookie" and cookie is None:
+                cookie = value
+            elif name == b"x-forwarded-host" and host is None:
+                host = value
+            elif name == b"authorization" and authorization is None:
+                authorization = value
+            else:
+                return False
+        self._heard_at = self.loop.time()
+        exchange = self._exchange
+        if exchange is None:
+            exchange = self._exchange = _Exchange(self, self.app_state[STATE_KEY])
+        exchange.begin(data, as_json, cookie, authorization, host)
+        return True
 
     def _is_free(self, data: bytes) -> bool:
         cycle: Any = self.cycle
@@ -105,16 +117,6 @@ class GateProtocol(HttpToolsProtocol):
             )
         else:
             super().timeout_keep_alive_handler()
-
-
-def _values(name: bytes, data: bytes, lower: bytes) -> tuple[bytes | None, int]:
-    """The value of a header, and how many lines have that name (two stand for more)."""
-    at = lower.find(name)
-    if at < 0:
-        return None, 0
-    begin = at + len(name)
-    end = data.find(b"\r", begin)
-    return data[begin:end].strip(b" \t"), 1 if lower.find(name, end) < 0 else 2
 
 
 class _Deaf:
