@@ -4,12 +4,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, literal_column, select, text
 from sqlalchemy.exc import IntegrityError
 
 from iam.db import Database, DatabaseUnavailable, open_database
 from iam.db.engine import SAFE_SQLITE, sqlite_module
 from iam.db.lease import take_lease
+from iam.db.prepared import Prepared
+from iam.db.tables import throttle
 from tests.support.heart import START, after
 from tests.support.postgres import Cluster
 from tests.support.race import race
@@ -172,3 +174,29 @@ def test_of_many_nodes_one_gets_the_lease(database: Database) -> None:
     ]
 
     assert sorted(race(*takes)) == [False] * 5 + [True]
+
+
+def test_a_prepared_statement_says_what_went_wrong_as_any_other_does(database: Database) -> None:
+    row = {"key": "a", "failures": 0, "last_failed_at": 0, "blocked_until": 0}
+    add = Prepared(throttle.insert())
+    database.write(lambda c: add.run(c, row, row | {"key": "b"}))
+
+    with pytest.raises(IntegrityError):
+        database.write(lambda c: add.run(c, row | {"key": "c"}, row))
+
+    keys = Prepared(select(throttle.c.key, throttle.c.failures).order_by(throttle.c.key))
+    assert [one.key for one in database.read(lambda c: keys.rows(c, {}))] == ["a", "b"]
+
+
+def test_a_prepared_statement_gets_over_a_restart(durable_cluster: Cluster) -> None:
+    database = open_database(durable_cluster.new_database())
+    one = Prepared(select(literal_column("1").label("one")))
+    assert database.read(lambda c: one.rows(c, {})) == [(1,)]
+
+    durable_cluster.crash()
+    with pytest.raises(DatabaseUnavailable):
+        database.read(lambda c: one.rows(c, {}))
+    durable_cluster.start()
+
+    assert database.read(lambda c: one.rows(c, {})) == [(1,)]
+    database.close()

@@ -2,9 +2,9 @@
 
 Owns: paths, shapes and status codes of `/v1`; who may do what there (`access`).
 Does not own: what a session, a user or a policy is (`sessions`, `directory`), who is calling (`web`).
-Hands to: `server`, which puts `routes` last.
+Hands to: `server`, which sends every path under `/v1` to `door`.
 """
 
-from iam.api.app import create_api, openapi_document, routes
+from iam.api.app import create_api, door, openapi_document
 
-__all__ = ["create_api", "openapi_document", "routes"]
+__all__ = ["create_api", "door", "openapi_document"]

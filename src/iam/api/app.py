@@ -11,7 +11,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, compile_path
+from starlette.routing import compile_path
+from starlette.types import ASGIApp
 
 from iam.api import directory_api, events_api, policies_api, session_api, sessions_api, users_api
 from iam.api.documents import complete
@@ -52,25 +53,25 @@ def create_api() -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, on_crash)
-    for module in (
-        session_api,
-        sessions_api,
-        directory_api,
-        users_api,
-        policies_api,
-        events_api,
+    for router in (
+        session_api.router,
+        sessions_api.router,
+        sessions_api.hot,
+        directory_api.router,
+        users_api.router,
+        policies_api.router,
+        events_api.router,
     ):
-        app.include_router(module.router)
+        app.include_router(router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI documents replacing it so
     return app
 
 
-def routes(engine: Engine) -> list[BaseRoute]:
-    """Everything under `/v1`."""
+def door(engine: Engine) -> ASGIApp:
+    """What answers every path under `/v1`."""
     app = create_api()
     app.state.engine = engine
-    # A route, not a mount: the paths in the document are those that callers write.
-    return [Route("/v1/{path:path}", Guard(app), name="api")]
+    return Guard(app)
 
 
 def openapi_document() -> dict[str, Any]:

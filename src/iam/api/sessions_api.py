@@ -13,6 +13,7 @@ from iam.api.access import (
     Cursor,
     Limit,
     Manager,
+    OneHop,
     PathName,
     SessionMissing,
     Text,
@@ -52,6 +53,7 @@ from iam.web.caller import Client
 from iam.web.engine import in_thread
 
 router = APIRouter(tags=["sessions"])
+hot = APIRouter(tags=["sessions"], route_class=OneHop)
 
 
 @router.get(
@@ -92,7 +94,7 @@ def list_all(
     return answer({"items": [session_view(s, call.now) for s in page.items], "next": page.next})
 
 
-@router.post(
+@hot.post(
     "/v1/sessions",
     operation_id="startSession",
     summary="Start a session for a user of the calling application",

@@ -5,12 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
+from iam.db.prepared import Prepared
 from iam.db.tables import event as table
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, Event, Origin
 
 MAXIMUM_PAGE = 200
-_INSERT = insert(table)
+_INSERT = Prepared(insert(table))
 
 
 def append(connection: Connection, events: Iterable[Event]) -> None:
@@ -33,7 +34,7 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        connection.execute(_INSERT, rows)
+        _INSERT.run(connection, *rows)
 
 
 def list_events(

@@ -162,7 +162,7 @@ def _sqlite_engine(url: URL, begin: str, *, connections: int) -> Engine:
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
         # The driver's own implicit BEGIN is deferred and upgrades half-way, which can fail; we say it.
-        connection.exec_driver_sql(begin)
+        connection.connection.cursor().execute(begin)
 
     return engine
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host, policy
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.kernel.clock import Instant
@@ -17,11 +18,16 @@ from iam.kernel.secrets import Random, hash_secret, make_secret, proves
 from iam.sessions import lifecycle, rules
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
 
-_FIND = select(application).where(
-    application.c.organization == bindparam("organization"), application.c.name == bindparam("name")
+_FIND = Prepared(
+    select(application).where(
+        application.c.organization == bindparam("organization"),
+        application.c.name == bindparam("name"),
+    )
 )
-_FIND_CLIENT = select(application).where(application.c.client_id == bindparam("client_id"))
-_HOSTS = (
+_FIND_CLIENT = Prepared(
+    select(application).where(application.c.client_id == bindparam("client_id"))
+)
+_HOSTS = Prepared(
     select(gate_host.c.host)
     .where(
         gate_host.c.organization == bindparam("organization"),
@@ -130,7 +136,7 @@ def find_application(connection: Connection, organization: str, name: str) -> Ap
     Raises:
         ApplicationMissing: there is none.
     """
-    row = connection.execute(_FIND, {"organization": organization, "name": name}).one_or_none()
+    row = _FIND.one_or_none(connection, {"organization": organization, "name": name})
     if row is None:
         raise ApplicationMissing
     return _one(connection, row)
@@ -138,7 +144,7 @@ def find_application(connection: Connection, organization: str, name: str) -> Ap
 
 def find_client(connection: Connection, client_id: str) -> Application | None:
     """The application with this OAuth client ID, None if there is none."""
-    row = connection.execute(_FIND_CLIENT, {"client_id": client_id}).one_or_none()
+    row = _FIND_CLIENT.one_or_none(connection, {"client_id": client_id})
     return _one(connection, row) if row is not None else None
 
 
@@ -308,7 +314,7 @@ def _select(
 
 def _one(connection: Connection, row: Row[Any]) -> Application:
     names = {"organization": row.organization, "name": row.name}
-    return _application(row, tuple(connection.execute(_HOSTS, names).scalars()))
+    return _application(row, tuple(one.host for one in _HOSTS.rows(connection, names)))
 
 
 def _application(row: Row[Any], gate_hosts: tuple[str, ...]) -> Application:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from iam.db.prepared import Prepared
 from iam.db.tables import user_account
 from iam.directory.names import NameTaken, Reserved, UserMissing, check_user_name
 from iam.kernel.clock import Instant
@@ -22,9 +23,11 @@ ADMINISTRATOR = "administrator"
 FIRST_USER = "admin"
 
 
-_FIND = select(user_account).where(
-    user_account.c.organization == bindparam("organization"),
-    user_account.c.name == bindparam("name"),
+_FIND = Prepared(
+    select(user_account).where(
+        user_account.c.organization == bindparam("organization"),
+        user_account.c.name == bindparam("name"),
+    )
 )
 
 
@@ -102,7 +105,7 @@ def find_user(connection: Connection, organization: str, name: str) -> User:
     Raises:
         UserMissing: there is none.
     """
-    row = connection.execute(_FIND, {"organization": organization, "name": name}).one_or_none()
+    row = _FIND.one_or_none(connection, {"organization": organization, "name": name})
     if row is None:
         raise UserMissing
     return _user(row)

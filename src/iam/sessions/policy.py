@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from iam.db.prepared import Prepared
 from iam.db.tables import policy as table
 from iam.kernel.clock import Instant
 from iam.sessions.model import (
@@ -130,19 +131,23 @@ def effective_policy(
         "home": home_of(application, organization),
         "application": application,
     }
-    return strictest([_policy(row) for row in connection.execute(_LAYERS, names)])
+    return strictest([_policy(row) for row in _LAYERS.rows(connection, names)])
 
 
 # Built once: putting a statement together costs more than running it.
-_LAYERS = select(table.c.idle_timeout, table.c.maximum_lifetime).where(
-    or_(
-        table.c.layer == "installation",
-        and_(table.c.layer == "organization", table.c.organization == bindparam("organization")),
-        and_(
-            table.c.layer == "application",
-            table.c.organization == bindparam("home"),
-            table.c.name == bindparam("application"),
-        ),
+_LAYERS = Prepared(
+    select(table.c.idle_timeout, table.c.maximum_lifetime).where(
+        or_(
+            table.c.layer == "installation",
+            and_(
+                table.c.layer == "organization", table.c.organization == bindparam("organization")
+            ),
+            and_(
+                table.c.layer == "application",
+                table.c.organization == bindparam("home"),
+                table.c.name == bindparam("application"),
+            ),
+        )
     )
 )
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text, update
 
 from iam import audit
+from iam.db.prepared import Prepared
 from iam.db.tables import session as table
 from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Actor
@@ -27,7 +28,7 @@ def share_rules(connection: Connection, organization: str) -> None:
     through all live sessions, and then add one that the change never saw.
     """
     if connection.dialect.name != "sqlite":  # SQLite has one writer at a time anyway
-        connection.execute(_SHARE_RULES, {"all": _ALL_RULES, "one": organization})
+        _SHARE_RULES.run(connection, {"all": _ALL_RULES, "one": organization})
 
 
 def hold_rules(connection: Connection, organization: str | None) -> None:
@@ -40,9 +41,11 @@ def hold_rules(connection: Connection, organization: str | None) -> None:
 
 
 _ALL_RULES = 0x69616D_0002
-_SHARE_RULES = text(
-    "SELECT pg_advisory_xact_lock_shared(:all),"
-    " pg_advisory_xact_lock_shared(hashtextextended(:one, 0))"
+_SHARE_RULES = Prepared(
+    text(
+        "SELECT pg_advisory_xact_lock_shared(:all),"
+        " pg_advisory_xact_lock_shared(hashtextextended(:one, 0))"
+    )
 )
 _HOLD_ALL = text("SELECT pg_advisory_xact_lock(:all)")
 _HOLD_ONE = text("SELECT pg_advisory_xact_lock(hashtextextended(:one, 0))")

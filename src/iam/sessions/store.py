@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from iam.db.prepared import Prepared
 from iam.db.tables import DUE_AT, session, session_record
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
@@ -54,12 +55,12 @@ LIVE_COLUMNS = (
     session.c.roles,
 )
 _LIVE = session.c.ended_at.is_(None)
-_READ_LIVE_ROW = select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id"))
+_READ_LIVE_ROW = Prepared(select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id")))
 
 
 def read_live_row(connection: Connection, session_id: str) -> LiveRow | None:
     """What a validation needs of one session: a primary-key read."""
-    row = connection.execute(_READ_LIVE_ROW, {"session_id": session_id}).one_or_none()
+    row = _READ_LIVE_ROW.one_or_none(connection, {"session_id": session_id})
     return LiveRow._make(row) if row is not None else None
 
 
@@ -72,8 +73,8 @@ def read_session(connection: Connection, session_id: str) -> Session | None:
 def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> None:
     """Add the row and put its ID at the end of its record's array, making the record if need be."""
     _append_to_record(connection, new)
-    connection.execute(
-        _INSERT_SESSION,
+    _INSERT_SESSION.run(
+        connection,
         {
             "id": new.id,
             "secret_hash": secret_hash,
@@ -103,8 +104,8 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
 
 def _append_to_record(connection: Connection, new: Session) -> None:
     statement = _APPEND_SQLITE if connection.dialect.name == "sqlite" else _APPEND_POSTGRESQL
-    connection.execute(
-        statement,
+    statement.run(
+        connection,
         {
             "organization": new.organization,
             "user_name": new.user,
@@ -117,12 +118,20 @@ def _append_to_record(connection: Connection, new: Session) -> None:
 
 
 # The statements of a start are built once: putting one together costs more than running it.
-_INSERT_SESSION = insert(session)
+_INSERT_SESSION = Prepared(
+    insert(session).values(
+        {
+            column.name: bindparam(column.name, type_=column.type)
+            for column in session.columns
+            if column.name not in ("ended_at", "end_reason", "ended_by")
+        }
+    )
+)
 _RECORD_KEY = list(session_record.primary_key)
 _RECORD_VALUES: dict[str, Any] = {
-    column.name: bindparam(column.name) for column in session_record.columns
+    column.name: bindparam(column.name, type_=column.type) for column in session_record.columns
 }
-_APPEND_SQLITE = (
+_APPEND_SQLITE = Prepared(
     sqlite.insert(session_record)
     .values(_RECORD_VALUES)
     .on_conflict_do_update(
@@ -134,7 +143,7 @@ _APPEND_SQLITE = (
         },
     )
 )
-_APPEND_POSTGRESQL = (
+_APPEND_POSTGRESQL = Prepared(
     postgresql.insert(session_record)
     .values(_RECORD_VALUES)
     .on_conflict_do_update(

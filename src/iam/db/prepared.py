@@ -1,0 +1,129 @@
+"""Statements that run thousands of times a second.
+
+SQLAlchemy's way from a statement to its rows costs ten times what SQLite takes to run it. A `Prepared`
+is still written in SQLAlchemy Core, once for both databases; it is compiled at its first use and
+then given to the driver directly (docs/decisions/0007-hot-statements-go-to-the-driver.md).
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Insert, Select, TextClause
+from sqlalchemy.exc import DBAPIError
+
+Values = Mapping[str, Any]
+_Convert = Callable[[Any], Any]
+
+
+class Prepared:
+    """A statement whose parameters are all `bindparam`s, ready to run on either database."""
+
+    def __init__(self, statement: "Select[Any] | Insert | TextClause") -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, *rows: Values) -> None:
+        """Run it once for each of these sets of values.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
+        """
+        compiled = self._for(connection.dialect)
+        parameters = [compiled.parameters(values) for values in rows]
+        cursor = connection.connection.cursor()
+        try:
+            if len(parameters) == 1:
+                cursor.execute(compiled.text, parameters[0])
+            else:
+                cursor.executemany(compiled.text, parameters)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, compiled, error) from error
+        finally:
+            cursor.close()
+
+    def rows(self, connection: Connection, values: Values) -> list[Any]:
+        """Run it and fetch what it selects, as named tuples of its columns.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
+        """
+        compiled = self._for(connection.dialect)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(compiled.text, compiled.parameters(values))
+            found: Sequence[Any] = cursor.fetchall()
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(connection, compiled, error) from error
+        finally:
+            cursor.close()
+        return [compiled.row(one) for one in found]
+
+    def one_or_none(self, connection: Connection, values: Values) -> Any:
+        """The only row, None if there is none."""
+        found = self.rows(connection, values)
+        if len(found) > 1:
+            raise AssertionError("a key has two rows")
+        return found[0] if found else None
+
+    def _for(self, dialect: Dialect) -> "_Compiled":
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+        return compiled
+
+
+class _Compiled:
+    """The text for one database, and how values are written for it and read from it."""
+
+    def __init__(self, statement: "Select[Any] | Insert | TextClause", dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._names: Sequence[str] | None = compiled.positiontup
+        self._constants = {
+            name: bind.value for bind, name in compiled.bind_names.items() if not bind.required
+        }
+        self._binds: list[tuple[str, _Convert]] = [
+            (name, convert)
+            for bind, name in compiled.bind_names.items()
+            if (convert := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
+        ]
+        columns = list(statement.selected_columns) if isinstance(statement, Select) else []
+        names = [column.name for column in columns]
+        row: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - its fields are known only here
+        self._make: Callable[[Any], Any] = row._make
+        self._results: list[tuple[int, _Convert]] = [
+            (number, convert)
+            for number, column in enumerate(columns)
+            if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
+
+    def parameters(self, values: Values) -> Any:
+        """The values as the driver takes them."""
+        written = {**self._constants, **values}
+        for name, convert in self._binds:
+            written[name] = convert(written[name])
+        return written if self._names is None else [written[name] for name in self._names]
+
+    def row(self, found: Sequence[Any]) -> Any:
+        """What the driver gave, as a named tuple."""
+        if self._results:
+            found = list(found)
+            for number, convert in self._results:
+                found[number] = convert(found[number])
+        return self._make(found)
+
+
+def _wrapped(connection: Connection, compiled: _Compiled, error: Exception) -> DBAPIError:
+    """The driver's error as SQLAlchemy's: what `Database` reads to repeat, give up or reconnect."""
+    dialect = connection.dialect
+    base = dialect.loaded_dbapi.Error
+    lost = dialect.is_disconnect(error, connection.connection, None)  # type: ignore[arg-type]  # the stub is narrower than the code
+    wrapped = DBAPIError.instance(
+        compiled.text, None, error, base, connection_invalidated=lost, dialect=dialect
+    )
+    if lost:
+        connection.invalidate(error)
+    if not isinstance(wrapped, DBAPIError):
+        raise wrapped
+    return wrapped
