@@ -9,7 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Table, inspect, select, text
 
 from iam.db import Database, open_database
-from iam.db.migrate import SchemaTooNew, current_revision, head_revision, migrate
+from iam.db import migrate as migrate_module
+from iam.db.migrate import HEAD, SchemaTooNew, current_revision, migrate
 from iam.db.tables import metadata, session
 from tests.support.race import race
 
@@ -44,20 +45,26 @@ def test_every_index_of_the_program_is_there(database: Database) -> None:
 def test_the_first_migration_goes_from_nothing_to_the_head(empty: Database) -> None:
     assert empty.read(current_revision) is None
 
-    assert migrate(empty) == (None, head_revision())
+    assert migrate(empty) == (None, HEAD)
 
-    assert empty.read(current_revision) == head_revision()
+    assert empty.read(current_revision) == HEAD
     empty.close()
 
 
+def test_the_revision_that_the_program_needs_is_the_newest_there_is() -> None:
+    files = Path(migrate_module.__file__).parent.glob("migrations/versions/[0-9]*.py")
+
+    assert max(path.name[:4] for path in files) == HEAD
+
+
 def test_migrating_twice_changes_nothing(database: Database) -> None:
-    assert migrate(database) == (head_revision(), head_revision())
+    assert migrate(database) == (HEAD, HEAD)
 
 
 def test_nodes_that_start_together_migrate_once(empty: Database) -> None:
     results = race(*[lambda: migrate(empty)] * 4)
 
-    assert sorted(before or "" for before, _ in results) == ["", *[head_revision()] * 3]
+    assert sorted(before or "" for before, _ in results) == ["", *[HEAD] * 3]
     empty.close()
 
 
@@ -84,7 +91,7 @@ def test_a_copied_sqlite_file_is_a_whole_database(migrated_file: Path, tmp_path:
     shutil.copy(migrated_file, tmp_path / "copy.db")
     database = open_database(f"sqlite:///{tmp_path / 'copy.db'}")
 
-    assert database.read(current_revision) == head_revision()
+    assert database.read(current_revision) == HEAD
     database.close()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from iam.db import Database, open_database
-from iam.db.migrate import current_revision, head_revision
+from iam.db.migrate import HEAD, current_revision
 from iam.kernel.errors import Unavailable
 from iam.settings import Settings, load_settings
 
@@ -30,7 +30,7 @@ def opened_database() -> Iterator[tuple[Settings, Database]]:
     settings = load_settings()
     database = open_database(settings.database)
     try:
-        if database.read(current_revision) != head_revision():
+        if database.read(current_revision) != HEAD:
             raise SchemaBehind
         yield settings, database
     finally:

@@ -52,11 +52,11 @@ def sqlite_module() -> ModuleType:
 class Database:
     """An open database. Safe to use from many threads; one per process."""
 
-    def __init__(self, url: URL, reader: Engine, writer: Engine) -> None:
+    def __init__(self, url: URL, reader: Engine, looker: Engine, writer: Engine) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = writer
-        self._reader = reader
+        self._reader, self._looker = reader, looker
         # One writer at a time in this process, queued fairly by us instead of by SQLite's busy
         # handler, which sleeps and retries and so starves the unlucky. PostgreSQL needs no lock.
         self._writing: AbstractContextManager[Any] = (
@@ -70,6 +70,15 @@ class Database:
             DatabaseUnavailable: the database does not answer.
         """
         return self._run(self._reader, nullcontext(), work)
+
+    def look(self, work: Work[Result]) -> Result:
+        """Run `work`, which is a single statement: one statement is a consistent view by itself, and
+        costs a third without a transaction around it.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        return self._run(self._looker, nullcontext(), work)
 
     def write(self, work: Work[Result]) -> Result:
         """Run `work` in one transaction and return after it is durable.
@@ -86,6 +95,7 @@ class Database:
             with self._writing, self.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA optimize")
         self._reader.dispose()
+        self._looker.dispose()
         self.engine.dispose()
 
     def _run(self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]) -> Result:
@@ -132,16 +142,20 @@ def open_database(url: str) -> Database:
         reader: Engine = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        return Database(parsed, reader, engine)
+        looker: Engine = engine.execution_options(
+            isolation_level="AUTOCOMMIT", postgresql_readonly=True
+        )
+        return Database(parsed, reader, looker, engine)
     if backend != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ValueError("expected sqlite:////path/to/file.db or postgresql://user@host/database")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     reader = _sqlite_engine(parsed, "BEGIN", connections=8)
     writer = _sqlite_engine(parsed, "BEGIN IMMEDIATE", connections=1)
-    return Database(parsed, reader, writer)
+    looker = _sqlite_engine(parsed, None, connections=8)
+    return Database(parsed, reader, looker, writer)
 
 
-def _sqlite_engine(url: URL, begin: str, *, connections: int) -> Engine:
+def _sqlite_engine(url: URL, begin: str | None, *, connections: int) -> Engine:
     engine = create_engine(
         url.set(drivername="sqlite"),
         module=sqlite_module(),
@@ -159,10 +173,13 @@ def _sqlite_engine(url: URL, begin: str, *, connections: int) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         prepare_sqlite(connection)
 
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        # The driver's own implicit BEGIN is deferred and upgrades half-way, which can fail; we say it.
-        connection.connection.cursor().execute(begin)
+    if begin is not None:
+
+        @event.listens_for(engine, "begin")
+        def start(connection: Connection) -> None:
+            # The driver's own implicit BEGIN is deferred and upgrades half-way, which can fail; we
+            # say it.
+            connection.connection.cursor().execute(begin)
 
     return engine
 

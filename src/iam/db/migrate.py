@@ -1,13 +1,12 @@
 """Bringing a database's schema to this version: at start, or by `iam migrate`."""
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from iam.db.engine import Database
 from iam.kernel.errors import Unavailable
+
+HEAD = "0002"
+"""The revision that this version of the program needs."""
 
 # Any constant of ours: nodes that start together queue here, and all but the first find nothing to do.
 _MIGRATION_LOCK = 0x69616D_0001
@@ -20,22 +19,14 @@ class SchemaTooNew(Unavailable):
     title = "This database belongs to a newer version of Hanzo IAM. Start that version."
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "iam:db/migrations")
-    config.set_main_option("path_separator", "os")
-    return config
-
-
 def current_revision(connection: Connection) -> str | None:
     """The revision that the database is at, None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def head_revision() -> str:
-    """The revision that this version of the program needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    return str(head)  # the package ships at least one migration
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar_one_or_none()
+    return found
 
 
 def migrate(database: Database, to: str = "head") -> tuple[str | None, str]:
@@ -51,17 +42,26 @@ def migrate(database: Database, to: str = "head") -> tuple[str | None, str]:
     def work(connection: Connection) -> tuple[str | None, str]:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        before, head = current_revision(connection), head_revision()
-        if before == head:
-            return before, head
-        known = {
-            script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()
-        }
-        if before is not None and before not in known:
-            raise SchemaTooNew(f"It is at revision {before}.")
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, to)
-        return before, current_revision(connection) or head
+        before = current_revision(connection)
+        if before == HEAD:
+            return before, HEAD
+        _upgrade(connection, before, to)
+        return before, current_revision(connection) or HEAD
 
     return database.write(work)
+
+
+def _upgrade(connection: Connection, before: str | None, to: str) -> None:
+    # Only here: a server whose database is as it should be need not wait for Alembic, nor keep it.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", "iam:db/migrations")
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+    if before is not None and before not in {one.revision for one in scripts.walk_revisions()}:
+        raise SchemaTooNew(f"It is at revision {before}.")
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)

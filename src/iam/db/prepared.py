@@ -9,17 +9,18 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, TextClause
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, TextClause, Update
 from sqlalchemy.exc import DBAPIError
 
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
+_Statement = Select[Any] | Insert | Update | Delete | TextClause
 
 
 class Prepared:
     """A statement whose parameters are all `bindparam`s, ready to run on either database."""
 
-    def __init__(self, statement: "Select[Any] | Insert | TextClause") -> None:
+    def __init__(self, statement: _Statement) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
@@ -38,7 +39,7 @@ class Prepared:
             else:
                 cursor.executemany(compiled.text, parameters)
         except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(connection, compiled, error) from error
+            raise _wrapped(connection, compiled.text, error) from error
         finally:
             cursor.close()
 
@@ -54,7 +55,7 @@ class Prepared:
             cursor.execute(compiled.text, compiled.parameters(values))
             found: Sequence[Any] = cursor.fetchall()
         except connection.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(connection, compiled, error) from error
+            raise _wrapped(connection, compiled.text, error) from error
         finally:
             cursor.close()
         return [compiled.row(one) for one in found]
@@ -76,7 +77,7 @@ class Prepared:
 class _Compiled:
     """The text for one database, and how values are written for it and read from it."""
 
-    def __init__(self, statement: "Select[Any] | Insert | TextClause", dialect: Dialect) -> None:
+    def __init__(self, statement: _Statement, dialect: Dialect) -> None:
         compiled: Any = statement.compile(dialect=dialect)
         self.text = str(compiled)
         self._names: Sequence[str] | None = compiled.positiontup
@@ -114,13 +115,13 @@ class _Compiled:
         return self._make(found)
 
 
-def _wrapped(connection: Connection, compiled: _Compiled, error: Exception) -> DBAPIError:
+def _wrapped(connection: Connection, statement: str, error: Exception) -> DBAPIError:
     """The driver's error as SQLAlchemy's: what `Database` reads to repeat, give up or reconnect."""
     dialect = connection.dialect
     base = dialect.loaded_dbapi.Error
     lost = dialect.is_disconnect(error, connection.connection, None)  # type: ignore[arg-type]  # the stub is narrower than the code
     wrapped = DBAPIError.instance(
-        compiled.text, None, error, base, connection_invalidated=lost, dialect=dialect
+        statement, None, error, base, connection_invalidated=lost, dialect=dialect
     )
     if lost:
         connection.invalidate(error)

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from iam import account, api, console, gate, oidc
-from iam.db.migrate import current_revision, head_revision
+from iam.db.migrate import HEAD, current_revision
 from iam.kernel.errors import IamError, Unavailable
 from iam.server.build import close_engine
 from iam.server.jobs import run_jobs
@@ -42,8 +42,8 @@ async def readyz(request: Request) -> Response:
     parts: dict[str, str] = {}
     try:
         revision = await in_thread(lambda: engine.database.read(current_revision))
-        behind = f"at revision {revision}, needs {head_revision()}"
-        parts["schema"] = "ok" if revision == head_revision() else behind
+        behind = f"at revision {revision}, needs {HEAD}"
+        parts["schema"] = "ok" if revision == HEAD else behind
         await in_thread(lambda: engine.database.write(lambda c: c.execute(text("SELECT 1"))))
         parts["database"] = "ok"
         await engine.reader.read("")

@@ -12,7 +12,7 @@ from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys import load_keys
 from iam.server.bootstrap import FirstStart, bootstrap
-from iam.sessions import store, touch
+from iam.sessions import touch
 from iam.sessions.reader import open_reader
 from iam.sessions.touch import Touches
 from iam.settings import Settings
@@ -52,7 +52,6 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
     """
     database: Database = open_database(settings.database)
     metrics = Metrics()
-    metrics.active = database.read(store.count_live)
     return Engine(
         settings=settings,
         database=database,

@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from iam.db.lease import take_lease
-from iam.kernel.clock import Instant
+from iam.kernel.clock import Instant, after
 from iam.kernel.errors import IamError
 from iam.kernel.ids import make_id
 from iam.sessions import store, sweep, touch
@@ -60,30 +60,46 @@ def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
 
 async def sweep_once(engine: Engine, holder: str) -> int:
     """One sweep, if this node holds the lease: expire, purge, tidy up; answer how many expired."""
-    database, random = engine.database, engine.random
+    database, clock, random = engine.database, engine.clock, engine.random
     engine.metrics.active = await in_thread(lambda: database.read(store.count_live))
     expired = 0
-    while await in_thread(
-        lambda: database.write(lambda c: take_lease(c, "sweep", holder, engine.clock(), _LEASE))
-    ):
-        began = time.perf_counter()
-        due = await in_thread(
-            lambda: database.write(lambda c: sweep.expire(c, engine.clock(), random))
-        )
+
+    async def expire() -> bool:
+        nonlocal expired
+        due = await in_thread(lambda: database.write(lambda c: sweep.expire(c, clock(), random)))
         expired += engine.count_ended(due.ended)
-        purged = await in_thread(
-            lambda: database.write(
-                lambda c: sweep.purge(c, engine.clock(), engine.settings.retention)
-            )
-        )
-        if not due.more and not purged:
-            break
-        await asyncio.sleep(_REST * (time.perf_counter() - began))
-    await in_thread(lambda: database.write(lambda c: codes.purge(c, engine.clock())))
-    await in_thread(lambda: database.write(lambda c: throttle.purge(c, engine.clock())))
+        return due.more
+
+    async def purge() -> bool:
+        retention = engine.settings.retention
+        work = partial(sweep.purge, retention=retention)
+        return await in_thread(lambda: database.write(lambda c: work(c, clock()))) == sweep.BATCH
+
+    for step in (expire, purge):
+        if not await _by_turns(engine, holder, step):
+            return expired
+    await in_thread(lambda: database.write(lambda c: codes.purge(c, clock())))
+    await in_thread(lambda: database.write(lambda c: throttle.purge(c, clock())))
     if expired:
         _log.info("sweep", expired=expired)
     return expired
+
+
+async def _by_turns(engine: Engine, holder: str, step: Callable[[], Awaitable[bool]]) -> bool:
+    """Repeat `step` for as long as it says that there is more, with rests; False as soon as another
+    node holds the lease."""
+    renew_at = engine.clock()
+    while True:
+        now = engine.clock()
+        if now >= renew_at:
+            lease = partial(take_lease, name="sweep", holder=holder, now=now, seconds=_LEASE)
+            if not await in_thread(partial(engine.database.write, lease)):
+                return False
+            renew_at = after(now, _LEASE // 3)
+        began = time.perf_counter()
+        if not await step():
+            return True
+        await asyncio.sleep(_REST * (time.perf_counter() - began))
 
 
 async def _forever(name: str, seconds: float, step: Callable[[], Awaitable[object]]) -> None:

@@ -185,18 +185,12 @@ def note_ends(
     ends: Sequence[tuple[Session, Instant, EndReason, Actor]],
 ) -> None:
     """Write these ends on the rows (which the caller has locked) and take the IDs off the records."""
-    connection.execute(
-        update(session)
-        .where(session.c.id == bindparam("b_id"))
-        .values(
-            ended_at=bindparam("b_at"),
-            end_reason=bindparam("b_reason"),
-            ended_by=bindparam("b_by"),
-        ),
-        [
+    _NOTE_END.run(
+        connection,
+        *(
             {"b_id": ended.id, "b_at": at, "b_reason": str(reason), "b_by": actor}
             for ended, at, reason, actor in ends
-        ],
+        ),
     )
     gone: dict[RecordKey, set[str]] = {}
     for ended, *_ in ends:
@@ -226,18 +220,32 @@ def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[st
             kept.append({**names, "b_ids": left})
         else:
             emptied.append(names)
-    this = (
-        (session_record.c.organization == bindparam("b_organization"))
-        & (session_record.c.user_name == bindparam("b_user"))
-        & (session_record.c.application == bindparam("b_application"))
-    )
     if kept:
-        connection.execute(
-            update(session_record).where(this).values(session_ids=bindparam("b_ids")),
-            kept,
-        )
+        _KEEP_RECORD.run(connection, *kept)
     if emptied:
-        connection.execute(delete(session_record).where(this), emptied)
+        _DROP_RECORD.run(connection, *emptied)
+
+
+_NOTE_END = Prepared(
+    update(session)
+    .where(session.c.id == bindparam("b_id"))
+    .values(
+        ended_at=bindparam("b_at"),
+        end_reason=bindparam("b_reason"),
+        ended_by=bindparam("b_by"),
+    )
+)
+_THIS_RECORD = (
+    (session_record.c.organization == bindparam("b_organization"))
+    & (session_record.c.user_name == bindparam("b_user"))
+    & (session_record.c.application == bindparam("b_application"))
+)
+_KEEP_RECORD = Prepared(
+    update(session_record)
+    .where(_THIS_RECORD)
+    .values(session_ids=bindparam("b_ids", type_=session_record.c.session_ids.type))
+)
+_DROP_RECORD = Prepared(delete(session_record).where(_THIS_RECORD))
 
 
 def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> None:

@@ -103,7 +103,7 @@ def person_with(engine: Engine, token: str, now: Instant) -> Person:
     Raises:
         SessionUnknown, SessionEnded: as `sessions.validate` says.
     """
-    verdict = engine.database.read(lambda connection: validate(connection, token, now))
+    verdict = engine.database.look(lambda connection: validate(connection, token, now))
     engine.metrics.validations[str(verdict.outcome)] += 1
     if verdict.outcome is Outcome.VALID and verdict.row is not None:
         engine.touches.note(verdict.row, now)
@@ -151,7 +151,7 @@ def caller_of(engine: Engine, request: Request, now: Instant) -> Caller:
     credentials = basic_credentials(request)
     if credentials is None:
         return person_of(engine, request, now)
-    return engine.database.read(lambda connection: client_with(connection, *credentials))
+    return engine.database.look(lambda connection: client_with(connection, *credentials))
 
 
 def require_administrator(caller: Caller, organization: str | None) -> None:
