@@ -1,5 +1,7 @@
 """Passwords, stored as Argon2id (RFC 9106) in PHC string form, which carries its own parameters."""
 
+import base64
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -23,8 +25,10 @@ class Passwords:
     def __init__(self, *, memory_kib: int, passes: int, random: Random) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         self._random = random
-        # Compared with when there is no user or no password, so that both take the same time.
-        self._nobody = self._hash("nobody has this password")
+        # Compared with when there is no user or no password, so that both take the same time. Made up,
+        # not computed: no password has this hash, and nobody waits for one when a process starts.
+        salt, digest = _base64(random(16)), _base64(random(32))
+        self._nobody = f"$argon2id$v=19$m={memory_kib},t={passes},p=1${salt}${digest}"
 
     def hash(self, password: str) -> str:
         """The string to store for a new password.
@@ -50,6 +54,10 @@ class Passwords:
 
     def _hash(self, password: str) -> str:
         return self._hasher.hash(_bytes(password), salt=self._random(16))
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).rstrip(b"=").decode()
 
 
 def _bytes(password: str) -> bytes:
