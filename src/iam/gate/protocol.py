@@ -23,6 +23,8 @@ from iam.gate.hot import CHECK, NGINX, Gate, Headers
 STATE_KEY = "gate"
 """Under this name the server puts the `Gate` into the state of its lifespan."""
 
+_ANSWERED_KEY = "gate_answered"
+
 # A whole head and nothing behind it (RFC 9112 §2.1, §5). Stricter than uvicorn's parser: what this one
 # refuses is not refused but read by that one.
 _HEAD = re.compile(
@@ -72,7 +74,9 @@ class GateProtocol(HttpToolsProtocol):
         self._heard_at = self.loop.time()
         exchange = self._exchange
         if exchange is None:
-            exchange = self._exchange = _Exchange(self, self.app_state[STATE_KEY])
+            answered = self.app_state.setdefault(_ANSWERED_KEY, _Answered(self.loop))
+            exchange = _Exchange(self, self.app_state[STATE_KEY], answered)
+            self._exchange = exchange
         exchange.begin(data, as_json, cookie, authorization, host)
         return True
 
@@ -129,12 +133,21 @@ class _Deaf:
 class _Exchange:
     """The validation under way on a connection: what uvicorn asks of its `cycle`, and no more."""
 
-    __slots__ = ("_gate", "_head", "_protocol", "disconnected", "keep_alive", "response_complete")
+    __slots__ = (
+        "_answered",
+        "_gate",
+        "_head",
+        "_protocol",
+        "_response",
+        "disconnected",
+        "keep_alive",
+        "response_complete",
+    )
     message_event = _Deaf()
 
-    def __init__(self, protocol: GateProtocol, gate: Gate) -> None:
-        self._protocol, self._gate = protocol, gate
-        self._head = b""
+    def __init__(self, protocol: GateProtocol, gate: Gate, answered: "_Answered") -> None:
+        self._protocol, self._gate, self._answered = protocol, gate, answered
+        self._head = self._response = b""
         self.disconnected = False
         self.keep_alive = True
         self.response_complete = True
@@ -159,14 +172,18 @@ class _Exchange:
         return [(name.lower(), value.strip(b" \t")) for name, value in parts]
 
     def _answer(self, status: int, head: bytes, body: bytes) -> None:
+        ours = _default_head(self._protocol.server_state.default_headers)
+        close = b"" if self.keep_alive else b"connection: close\r\n"
+        self._response = STATUS_LINE[status] + ours + close + head + b"\r\n" + body
+        self._answered.add(self)
+
+    def write(self) -> None:
         """Write the response and leave the connection as uvicorn leaves it."""
         self.response_complete = True
         protocol = self._protocol
         if self.disconnected or protocol.transport.is_closing():
             return  # nobody is there to hear it
-        ours = _default_head(protocol.server_state.default_headers)
-        close = b"" if self.keep_alive else b"connection: close\r\n"
-        protocol.transport.write(STATUS_LINE[status] + ours + close + head + b"\r\n" + body)
+        protocol.transport.write(self._response)
         if not self.keep_alive:
             protocol.transport.close()
         if protocol.pipeline:
@@ -174,6 +191,29 @@ class _Exchange:
         else:
             protocol.server_state.total_requests += 1
             protocol.keep_alive()
+
+
+class _Answered:
+    """Exchanges whose responses go out one right after the other.
+
+    Written one by one, between two validations each, every single one would wake the proxy, which
+    costs the kernel as much as the validation.
+    """
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[_Exchange] = []
+
+    def add(self, exchange: _Exchange) -> None:
+        """Have it written when this turn of the event loop is over."""
+        if not self._waiting:
+            self._loop.call_soon(self._write)
+        self._waiting.append(exchange)
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for exchange in waiting:
+            exchange.write()
 
 
 class _DefaultHead:
