@@ -42,6 +42,7 @@ from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.sessions.policy import Layer, Policy, read_policies, read_policy
+from iam.settings import Settings
 
 router = APIRouter(tags=["directory"])
 
@@ -226,7 +227,7 @@ def create_application(call: Administrator, body: ApplicationBody) -> Response:
     """The answer holds the client secret, this once."""
     owner = body.organization
     require_organization(call, owner)
-    _check_hosts(call, body.gate_hosts)
+    check_hosts(call.engine.settings, body.gate_hosts)
 
     def work(connection: Connection) -> dict[str, Any]:
         rules.hold_rules(connection, owner)
@@ -274,7 +275,7 @@ def update_application(
     """Disabling it ends its sessions, taking a gate host those there, a tighter policy what is now
     too old."""
     require_organization(call, organization)
-    _check_hosts(call, body.gate_hosts or ())
+    check_hosts(call.engine.settings, body.gate_hosts or ())
     change = ApplicationChange(
         **body.model_dump(include=body.model_fields_set - {"policy"}),
     )
@@ -352,8 +353,13 @@ def rotate_secret(call: Administrator, organization: PathName, name: PathName) -
     return answer(call.engine.database.write(work))
 
 
-def _check_hosts(call: OwnCall, hosts: Sequence[str]) -> None:
-    if call.engine.settings.issuer_host in hosts:
+def check_hosts(settings: Settings, hosts: Sequence[str]) -> None:
+    """Refuse a gate host that is the server's own.
+
+    Raises:
+        GateHostReserved: it is.
+    """
+    if settings.issuer_host in hosts:
         raise GateHostReserved
 
 

@@ -1,17 +1,21 @@
 """Organizations, applications and users from the command line."""
 
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
+from iam import audit
 from iam.cli.database import opened_database
 from iam.cli.output import print_rows
 from iam.directory.applications import Application
-from iam.directory.users import User
-from iam.kernel.clock import system_clock, to_iso
-from iam.kernel.events import OPERATOR
+from iam.kernel.clock import Instant, system_clock, to_iso
+from iam.kernel.errors import Invalid
+from iam.kernel.events import OPERATOR, Event
+from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import system_random
+from iam.sessions import rules
 
 organizations = typer.Typer(help="Organizations: list, create.", no_args_is_help=True)
 applications = typer.Typer(help="Applications: list, create.", no_args_is_help=True)
@@ -21,6 +25,7 @@ Organization = Annotated[str, typer.Argument(help="Name of the organization.")]
 Name = Annotated[str, typer.Argument(help="Name.")]
 DisplayName = Annotated[str | None, typer.Option("--display-name", help="What people read.")]
 _PAGE = 1000
+Form = TypeVar("Form", bound=BaseModel)
 
 
 @organizations.command("list")
@@ -37,10 +42,19 @@ def list_organizations() -> None:
 @organizations.command("create")
 def create_organization(name: Name, display_name: DisplayName = None) -> None:
     """Create an organization."""
+    from iam.api.schemas import OrganizationBody
     from iam.directory.organizations import create_organization as create
 
+    _checked(OrganizationBody, name=name, display_name=display_name)
     with opened_database() as (_, database):
-        database.write(lambda c: create(c, name, display_name, system_clock()))
+        now = system_clock()
+
+        def work(connection: Connection) -> None:
+            rules.hold_rules(connection, name)
+            create(connection, name, display_name, now)
+            _note(connection, "organization.created", now, organization=name)
+
+        database.write(work)
     print(f"Created organization {name}.")
 
 
@@ -66,23 +80,32 @@ def create_application(
     gate_host: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
+    from iam.api.directory_api import check_hosts
+    from iam.api.schemas import ApplicationBody
     from iam.directory.applications import create_application as create
     from iam.directory.organizations import find_organization
 
-    with opened_database() as (_, database):
+    body = _checked(
+        ApplicationBody,
+        organization=organization,
+        name=name,
+        display_name=display_name,
+        redirect_uris=redirect_uri,
+        gate_hosts=gate_host,
+    )
+    with opened_database() as (settings, database):
+        check_hosts(settings, body.gate_hosts)
+        now = system_clock()
 
         def work(connection: Connection) -> tuple[Application, str | None]:
+            rules.hold_rules(connection, organization)
             find_organization(connection, organization)
-            return create(
-                connection,
-                organization=organization,
-                name=name,
-                display_name=display_name,
-                redirect_uris=redirect_uri or (),
-                gate_hosts=gate_host or (),
-                now=system_clock(),
-                random=system_random,
+            made = create(
+                connection, **body.model_dump(exclude={"policy"}), now=now, random=system_random
             )
+            members = {"organization": organization, "application": name}
+            _note(connection, "application.created", now, **members)
+            return made
 
         application, secret = database.write(work)
     print(f"client_id      {application.client_id}\nclient_secret  {secret}  (shown this once)")
@@ -111,26 +134,35 @@ def create_user(
     password: Annotated[bool, typer.Option(help="Ask for a password.")] = True,
 ) -> None:
     """Create a user; asks for the password unless --no-password."""
+    from iam.api.schemas import UserBody
     from iam.directory.organizations import find_organization
     from iam.directory.users import create_user as create
     from iam.server.build import make_passwords
 
+    body = _checked(
+        UserBody,
+        organization=organization,
+        name=name,
+        display_name=display_name,
+        email=email,
+        roles=role,
+    )
     with opened_database() as (settings, database):
         hashed = make_passwords(settings, system_random).hash(_ask()) if password else None
+        now = system_clock()
 
-        def work(connection: Connection) -> User:
+        def work(connection: Connection) -> None:
+            rules.share_rules(connection, organization)
             find_organization(connection, organization)
-            return create(
+            create(
                 connection,
-                organization=organization,
-                name=name,
+                **body.model_dump(exclude={"password"}),
                 password_hash=hashed,
-                display_name=display_name,
-                email=email,
-                roles=role or (),
-                now=system_clock(),
+                now=now,
                 random=system_random,
             )
+            members = {"organization": organization, "user": name}
+            _note(connection, "user.created", now, **members, data={"roles": body.roles})
 
         database.write(work)
     print(f"Created user {organization}/{name}.")
@@ -171,15 +203,44 @@ def _change(
     from iam.directory.users import UserChange, update_user
 
     change = UserChange(enabled=enabled, password_hash=password_hash)
+    changed = "password" if enabled is None else "enabled"
     with opened_database() as (_, database):
-        database.write(
-            lambda connection: update_user(
+        now = system_clock()
+
+        def work(connection: Connection) -> None:
+            update_user(
                 connection,
                 organization,
                 name,
                 change,
                 actor=OPERATOR,
-                now=system_clock(),
+                now=now,
                 random=system_random,
             )
-        )
+            members = {"organization": organization, "user": name}
+            _note(connection, "user.updated", now, **members, data={"changed": [changed]})
+
+        database.write(work)
+
+
+def _checked(form: type[Form], **members: object) -> Form:
+    """What was given on the command line, held to the rules of the API's bodies.
+
+    Raises:
+        Invalid: it breaks one, in the words that the API has for it.
+    """
+    try:
+        return form(**{name: value for name, value in members.items() if value is not None})
+    except ValidationError as error:
+        mistakes = [
+            f"{'.'.join(str(part) for part in one['loc'])}: "
+            + str(one["msg"]).removeprefix("Value error, ")
+            for one in error.errors()
+        ]
+        raise Invalid("; ".join(mistakes)) from error
+
+
+def _note(connection: Connection, type_: str, now: Instant, **members: Any) -> None:
+    """Write the event of a change, in its transaction."""
+    event_id = make_id(EVENT, now, system_random)
+    audit.append(connection, [Event(id=event_id, at=now, type=type_, actor=OPERATOR, **members)])

@@ -59,7 +59,7 @@ def show(session_id: SessionId) -> None:
     with opened_database() as (_, database):
         session = database.read(lambda c: store.read_session(c, session_id))
     if session is None:
-        print(f"There is no session {session_id}.")
+        typer.echo(f"iam: There is no session {session_id}.", err=True)
         raise typer.Exit(1)
     print_json(_shown(session, system_clock()))
 

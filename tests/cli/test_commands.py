@@ -1,0 +1,119 @@
+"""The commands as an operator types them, each a process of its own, on both databases."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from iam.audit import list_events
+from iam.db import Database
+from iam.kernel.events import OPERATOR, Event
+
+Iam = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def iam(database: Database) -> Iam:
+    """Runs `iam …` on the test's database; `typed` is what somebody types."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    cheap = {"IAM_PASSWORD_MEMORY_KIB": "64", "IAM_PASSWORD_PASSES": "1"}
+    kind = database.url.get_backend_name()
+    url = database.url.set(drivername=kind).render_as_string(hide_password=False)
+    env = kept | cheap | {"IAM_DATABASE_URL": url, "PYTHONWARNINGS": "ignore"}
+
+    def run(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "iam.cli", *arguments],
+            env=env,
+            input=typed,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def events(database: Database) -> list[Event]:
+    """All events, oldest first."""
+    return list(reversed(database.read(lambda c: list_events(c, organization=None))))
+
+
+def test_what_an_operator_makes_is_there_and_noted(iam: Iam, database: Database) -> None:
+    assert iam("org", "create", "acme", "--display-name", "Acme Ltd").returncode == 0
+    alice = iam("user", "create", "acme", "alice", "--no-password", "--role", "editor")
+    assert alice.returncode == 0
+    wiki = iam("app", "create", "acme", "wiki", "--gate-host", "wiki.test")
+    assert wiki.returncode == 0
+
+    assert "client_secret" in wiki.stdout
+    assert "Acme Ltd" in iam("org", "list").stdout
+    assert "alice" in iam("user", "list", "acme").stdout
+    assert "wiki.test" in iam("app", "list", "acme").stdout
+    made = events(database)
+    assert [one.type for one in made] == [
+        "organization.created",
+        "user.created",
+        "application.created",
+    ]
+    assert {(one.organization, one.actor) for one in made} == {("acme", OPERATOR)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("org", "create", "No Spaces"), "name:"),
+        (("org", "create", "acme"), "acme"),
+        (("user", "create", "nowhere", "alice", "--no-password"), "organization"),
+        (("user", "create", "acme", "bob", "--no-password", "--email", "nonsense"), "email:"),
+        (("app", "create", "acme", "shop", "--redirect-uri", "javascript:alert(1)"), "redirect"),
+        (("app", "create", "acme", "shop", "--gate-host", "127.0.0.1:8000"), "host"),
+        (("app", "create", "acme", "shop", "--gate-host", "Not A Host"), "gate_hosts"),
+        (("user", "disable", "acme", "nobody"), "user"),
+        (("sessions", "show", "ses_nonsense"), "session"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_changes_nothing(
+    iam: Iam, database: Database, arguments: tuple[str, ...], says: str
+) -> None:
+    assert iam("org", "create", "acme").returncode == 0
+    before = events(database)
+
+    done = iam(*arguments)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert events(database) == before
+
+
+def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
+    iam: Iam, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    iam("user", "create", "acme", "alice", "--no-password")
+
+    assert iam("user", "disable", "acme", "alice").returncode == 0
+    assert "False" in iam("user", "list", "acme").stdout
+    assert iam("user", "enable", "acme", "alice").returncode == 0
+    done = iam("user", "password", "acme", "alice", typed="open sesame 1\nopen sesame 1\n")
+    assert done.returncode == 0, done.stderr
+
+    changes = [one.data for one in events(database) if one.type == "user.updated"]
+    assert changes == [
+        {"changed": ["enabled"]},
+        {"changed": ["enabled"]},
+        {"changed": ["password"]},
+    ]
+
+
+def test_a_database_that_nobody_has_set_up_is_said_to_be_so(iam: Iam, database: Database) -> None:
+    database.write(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'"))
+
+    done = iam("org", "list")
+
+    assert done.returncode == 1
+    assert "iam migrate" in done.stderr
