@@ -174,3 +174,29 @@ def test_an_organizations_administrator_makes_users_but_no_organizations(
     assert made.status_code == 403
     gone = world.delete("/v1/organizations/acme", headers=acme.administrator)
     assert gone.status_code == 403
+
+
+def test_whatever_ends_sessions_is_counted_by_its_reason(world: World) -> None:
+    world.make_organization("acme")
+    for name in ("wiki", "shop"):
+        world.make_application("acme", name)
+    for name in ("ann", "bob", "eve"):
+        world.make_user("acme", name)
+        for application in ("wiki", "shop"):
+            body = {"organization": "acme", "application": application, "username": name}
+            answer = world.post("/v1/sign-in", json=body | {"password": PASSWORD})
+            assert answer.status_code == 201, answer.text
+    admin, disabled = world.admin, {"enabled": False}
+
+    world.patch("/v1/users/acme/ann", json=disabled, headers=admin)
+    world.patch("/v1/users/acme/bob", json={"password": "another one 1"}, headers=admin)
+    world.patch("/v1/applications/acme/wiki", json=disabled, headers=admin)
+    world.delete("/v1/users/acme/eve", headers=admin)
+
+    text = world.get("/metrics").text
+    for reason, number in (
+        ("user_disabled", 3),
+        ("credentials_changed", 2),
+        ("application_disabled", 1),
+    ):
+        assert f'iam_sessions_ended_total{{reason="{reason}"}} {number}.0' in text

@@ -178,11 +178,12 @@ def delete_organization(call: Administrator, name: PathName) -> Response:
     require_organization(call, name)
     require_installation(call)
 
-    def work(connection: Connection) -> None:
-        organizations.delete_organization(connection, name, **call.cause)
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        ended = organizations.delete_organization(connection, name, **call.cause)
         audit.append(connection, [call.event("organization.deleted", organization=name)])
+        return ended
 
-    call.engine.database.write(work)
+    call.engine.count_ended(call.engine.database.write(work))
     return nothing()
 
 
@@ -286,7 +287,8 @@ def update_application(
         if body.policy is not None:
             layer = Layer("application", organization, name)
             ended = set_policy(connection, call, layer, body.policy)
-        applications.update_application(connection, organization, name, change, **call.cause)
+        cause = call.cause
+        _, more = applications.update_application(connection, organization, name, change, **cause)
         _note(
             connection,
             call,
@@ -295,7 +297,7 @@ def update_application(
             organization=organization,
             application=name,
         )
-        return _application(connection, organization, name), ended
+        return _application(connection, organization, name), ended + more
 
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)
@@ -314,12 +316,13 @@ def delete_application(call: Administrator, organization: PathName, name: PathNa
     """With its gate hosts and its policy."""
     require_organization(call, organization)
 
-    def work(connection: Connection) -> None:
-        applications.delete_application(connection, organization, name, **call.cause)
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        ended = applications.delete_application(connection, organization, name, **call.cause)
         event = call.event("application.deleted", organization=organization, application=name)
         audit.append(connection, [event])
+        return ended
 
-    call.engine.database.write(work)
+    call.engine.count_ended(call.engine.database.write(work))
     return nothing()
 
 

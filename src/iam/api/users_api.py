@@ -25,6 +25,7 @@ from iam.directory import users
 from iam.directory.organizations import find_organization
 from iam.directory.users import UserChange, find_user
 from iam.sessions import rules
+from iam.sessions.lifecycle import Ended
 
 router = APIRouter(tags=["directory"])
 
@@ -129,17 +130,19 @@ def update_user(
         password_hash=_hashed(call, body.password),
     )
 
-    def work(connection: Connection) -> dict[str, Any]:
-        changed = users.update_user(connection, organization, name, change, **call.cause)
+    def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
+        changed, ended = users.update_user(connection, organization, name, change, **call.cause)
         if given:
             data: dict[str, Any] = {"changed": sorted(given)}
             if body.roles is not None:
                 data["roles"] = body.roles
             event = call.event("user.updated", organization=organization, user=name, data=data)
             audit.append(connection, [event])
-        return user_view(changed)
+        return user_view(changed), ended
 
-    return answer(call.engine.database.write(work))
+    view, ended = call.engine.database.write(work)
+    call.engine.count_ended(ended)
+    return answer(view)
 
 
 @router.delete(
@@ -154,12 +157,13 @@ def delete_user(call: Administrator, organization: PathName, name: PathName) -> 
     """Their ID is never given to anyone else."""
     require_organization(call, organization)
 
-    def work(connection: Connection) -> None:
-        users.delete_user(connection, organization, name, **call.cause)
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        ended = users.delete_user(connection, organization, name, **call.cause)
         event = call.event("user.deleted", organization=organization, user=name)
         audit.append(connection, [event])
+        return ended
 
-    call.engine.database.write(work)
+    call.engine.count_ended(call.engine.database.write(work))
     return nothing()
 
 

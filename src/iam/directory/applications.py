@@ -16,6 +16,7 @@ from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
 from iam.sessions import lifecycle, rules
+from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
 
 # With its hosts in one statement, a row for each: every call that an application makes comes here.
@@ -184,8 +185,10 @@ def update_application(
     actor: Actor,
     now: Instant,
     random: Random,
-) -> Application:
-    """Change an application. Disabling ends its sessions; taking a gate host ends those there.
+) -> tuple[Application, tuple[Ended, ...]]:
+    """Change an application; answer it and the sessions that this ended.
+
+    Disabling ends its sessions; taking a gate host ends those there.
 
     Raises:
         ApplicationMissing: there is none.
@@ -222,8 +225,9 @@ def update_application(
         ]
     if change.enabled is False:
         selections.append(Selection(organization=organization, application=name))
+    ended: list[Ended] = []
     for selection in selections:
-        lifecycle.end_selected(
+        ended += lifecycle.end_selected(
             connection,
             selection,
             reason=EndReason.APPLICATION_DISABLED,
@@ -231,7 +235,7 @@ def update_application(
             now=now,
             random=random,
         )
-    return find_application(connection, organization, name)
+    return find_application(connection, organization, name), tuple(ended)
 
 
 def rotate_client_secret(
@@ -255,8 +259,8 @@ def delete_application(
     actor: Actor,
     now: Instant,
     random: Random,
-) -> None:
-    """Delete an application, its hosts and policy, and end all its sessions.
+) -> tuple[Ended, ...]:
+    """Delete an application, its hosts and policy, and end all its sessions; answer these.
 
     Raises:
         ApplicationMissing: there is none.
@@ -266,7 +270,7 @@ def delete_application(
     find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION:
         raise Reserved("The application app-built-in cannot be deleted.")
-    lifecycle.end_selected(
+    ended = lifecycle.end_selected(
         connection,
         Selection(organization=organization, application=name),
         reason=EndReason.APPLICATION_DISABLED,
@@ -282,6 +286,7 @@ def delete_application(
             application.c.organization == organization, application.c.name == name
         )
     )
+    return ended
 
 
 def _set_hosts(connection: Connection, organization: str, name: str, hosts: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, rules
+from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Selection
 
 
@@ -78,8 +79,8 @@ def update_organization(connection: Connection, name: str, display_name: str) ->
 
 def delete_organization(
     connection: Connection, name: str, *, actor: Actor, now: Instant, random: Random
-) -> None:
-    """Delete an organization with its users and applications and end all their sessions.
+) -> tuple[Ended, ...]:
+    """Delete an organization with its users and applications and end all their sessions; answer these.
 
     The history of its sessions and events stays until the retention sweep.
 
@@ -91,7 +92,7 @@ def delete_organization(
         raise Reserved("The organization built-in cannot be deleted.")
     rules.hold_rules(connection, name)
     find_organization(connection, name)
-    lifecycle.end_selected(
+    ended = lifecycle.end_selected(
         connection,
         Selection(organization=name),
         reason=EndReason.USER_DISABLED,
@@ -102,6 +103,7 @@ def delete_organization(
     for table in (application, user_account, policy):
         connection.execute(delete(table).where(table.c.organization == name))
     connection.execute(delete(organization).where(organization.c.name == name))
+    return ended
 
 
 def _organization(row: Row[Any]) -> Organization:

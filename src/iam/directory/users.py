@@ -15,6 +15,7 @@ from iam.kernel.events import Actor
 from iam.kernel.ids import USER, make_id
 from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, rules, store
+from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Identity, Selection
 
 ADMINISTRATOR = "administrator"
@@ -158,8 +159,10 @@ def update_user(
     actor: Actor,
     now: Instant,
     random: Random,
-) -> User:
-    """Change a user. Disabling ends all their sessions, as does a new password set by another.
+) -> tuple[User, tuple[Ended, ...]]:
+    """Change a user; answer them and which of their sessions it ended.
+
+    Disabling ends all their sessions, as does a new password set by another.
 
     Raises:
         UserMissing: there is none.
@@ -185,11 +188,12 @@ def update_user(
     if values:
         connection.execute(update(user_account).where(_is(organization, name)).values(**values))
     after = find_user(connection, organization, name)
+    ended: tuple[Ended, ...] = ()
     if change.enabled is False or change.password_hash is not None:
         reason = (
             EndReason.USER_DISABLED if change.enabled is False else EndReason.CREDENTIALS_CHANGED
         )
-        lifecycle.end_selected(
+        ended = lifecycle.end_selected(
             connection,
             Selection(organization=organization, user=name),
             reason=reason,
@@ -199,7 +203,7 @@ def update_user(
         )
     elif after.identity != before.identity:
         store.set_identity(connection, organization, name, after.identity)
-    return after
+    return after, ended
 
 
 def delete_user(
@@ -210,8 +214,8 @@ def delete_user(
     actor: Actor,
     now: Instant,
     random: Random,
-) -> None:
-    """Delete a user and end all their sessions.
+) -> tuple[Ended, ...]:
+    """Delete a user and end all their sessions; answer these.
 
     Raises:
         UserMissing: there is none.
@@ -220,7 +224,7 @@ def delete_user(
     rules.hold_rules(connection, organization)
     if _is_first(find_user(connection, organization, name)):
         raise Reserved("The user admin of built-in cannot be deleted.")
-    lifecycle.end_selected(
+    ended = lifecycle.end_selected(
         connection,
         Selection(organization=organization, user=name),
         reason=EndReason.USER_DISABLED,
@@ -229,6 +233,7 @@ def delete_user(
         random=random,
     )
     connection.execute(delete(user_account).where(_is(organization, name)))
+    return ended
 
 
 def _is(organization: str, name: str) -> Any:

@@ -54,6 +54,8 @@ class Started:
 
     session: Session
     token: str
+    ended: tuple["Ended", ...] = ()
+    """What it took the place of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, rules
-from iam.sessions.lifecycle import NewSession, Started
+from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.model import EndReason
 from iam.sessions.policy import effective_policy, home_of
 from iam.signin import throttle
@@ -121,8 +121,9 @@ def _succeed(
     if renewed is not None:
         set_password_hash(connection, user.organization, user.name, renewed)
     throttle.forgive(connection, account)
+    replaced: tuple[Ended, ...] = ()
     if attempt.replaces is not None:
-        lifecycle.end(
+        replaced = lifecycle.end(
             connection,
             [attempt.replaces],
             reason=EndReason.SIGNED_OUT,
@@ -166,7 +167,7 @@ def _succeed(
             )
         ],
     )
-    return started
+    return replace(started, ended=replaced)
 
 
 def _admitted(connection: Connection, attempt: PasswordAttempt) -> User | None:

@@ -39,8 +39,9 @@ class Engine:
     metrics: Metrics
 
     def count_started(self, started: Started) -> Started:
-        """Count a start (after its commit) and hand it on."""
+        """Count a start, and what it took the place of (after its commit), and hand it on."""
         self.metrics.started += 1
+        self.count_ended(started.ended)
         return started
 
     def count_ended(self, ended: Iterable[Ended]) -> int:
