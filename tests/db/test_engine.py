@@ -191,7 +191,13 @@ def test_a_prepared_statement_says_what_went_wrong_as_any_other_does(database: D
 def test_a_prepared_statement_gets_over_a_restart(durable_cluster: Cluster) -> None:
     database = open_database(durable_cluster.new_database())
     one = Prepared(select(literal_column("1").label("one")))
-    assert database.read(lambda c: one.rows(c, {})) == [(1,)]
+    together = threading.Barrier(8)
+
+    def look() -> None:
+        # All at once, so that the pool holds eight connections, each of which will be broken.
+        database.look(lambda c: (one.rows(c, {}), together.wait(60)))
+
+    race(*[look] * 8)
 
     durable_cluster.crash()
     with pytest.raises(DatabaseUnavailable):

@@ -32,16 +32,15 @@ class Prepared:
         """
         compiled = self._for(connection.dialect)
         parameters = [compiled.parameters(values) for values in rows]
-        cursor = connection.connection.cursor()
         try:
+            cursor = connection.connection.cursor()
             if len(parameters) == 1:
                 cursor.execute(compiled.text, parameters[0])
             else:
                 cursor.executemany(compiled.text, parameters)
+            cursor.close()
         except connection.dialect.loaded_dbapi.Error as error:
             raise _wrapped(connection, compiled.text, error) from error
-        finally:
-            cursor.close()
 
     def rows(self, connection: Connection, values: Values) -> list[Any]:
         """Run it and fetch what it selects, as named tuples of its columns.
@@ -50,14 +49,14 @@ class Prepared:
             sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
         """
         compiled = self._for(connection.dialect)
-        cursor = connection.connection.cursor()
+        parameters = compiled.parameters(values)
         try:
-            cursor.execute(compiled.text, compiled.parameters(values))
+            cursor = connection.connection.cursor()
+            cursor.execute(compiled.text, parameters)
             found: Sequence[Any] = cursor.fetchall()
+            cursor.close()
         except connection.dialect.loaded_dbapi.Error as error:
             raise _wrapped(connection, compiled.text, error) from error
-        finally:
-            cursor.close()
         return [compiled.row(one) for one in found]
 
     def one_or_none(self, connection: Connection, values: Values) -> Any:
@@ -124,6 +123,9 @@ def _wrapped(connection: Connection, statement: str, error: Exception) -> DBAPIE
         statement, None, error, base, connection_invalidated=lost, dialect=dialect
     )
     if lost:
+        # As SQLAlchemy does: who lost one connection has lost those that wait in the pool as well.
+        pool: Any = connection.engine.pool
+        pool._invalidate(connection.connection, error)  # noqa: SLF001 - it has no public name
         connection.invalidate(error)
     if not isinstance(wrapped, DBAPIError):
         raise wrapped

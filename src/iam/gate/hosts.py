@@ -7,6 +7,8 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from anyio import CapacityLimiter
+
 from iam.db import Database
 from iam.directory.applications import application_at
 from iam.kernel.clock import Instant
@@ -113,8 +115,8 @@ class Hosts:
     _RENEW = 500
     _MOST = 4096  # whoever asks for invented hosts must not fill the memory
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database = database
+    def __init__(self, database: Database, settings: Settings, threads: CapacityLimiter) -> None:
+        self._database, self._threads = database, threads
         self._scheme = "https" if settings.secure else "http"
         # By what was sent, so that a host which is asked for again need not be read once more.
         self._known: dict[bytes, _Known] = {}
@@ -152,7 +154,7 @@ class Hosts:
         home: Home | None = None
         error: IamError | None = None
         try:
-            home = await in_thread(lambda: self._database.read(work))
+            home = await in_thread(lambda: self._database.look(work), self._threads)
             if len(self._known) >= self._MOST:
                 self._known.clear()
             self._known[sent] = _Known(host, home, now)

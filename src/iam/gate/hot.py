@@ -68,12 +68,9 @@ class Gate:
         self.settings, self.clock = engine.settings, engine.clock
         self.touch, self.validations = engine.touches.note, engine.metrics.validations
         self.read = engine.reader.submit
-        self._hosts = Hosts(engine.database, engine.settings)
+        self._hosts = Hosts(engine.database, engine.settings, engine.threads)
         name = re.escape(cookie_name(engine.settings, APP).encode())
-        # The name first, so that the search runs at a memory's pace; one `; ` or `;` stands before it
-        # (RFC 6265 §4.2.1), not the middle of another cookie's value.
-        before = rb"(?:(?<=;" + name + rb")|(?<=; " + name + rb"))"
-        self._cookies = re.compile(name + before + rb"[ \t]*=([^;]*)").findall
+        self._cookies = re.compile(rb"(?:^|;)[ \t]*" + name + rb"[ \t]*=([^;]*)").findall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answered: asyncio.Future[tuple[int, bytes, bytes]] = (
@@ -132,7 +129,7 @@ class Gate:
             # A bearer token decides alone. Other schemes are the application's own business.
             return parse_token((bearer[1] or b"").strip().decode("latin-1"))
         # A cookie that came twice is worth nothing: one of them may have been planted.
-        found = self._cookies(b";" + cookie) if cookie is not None else ()
+        found = self._cookies(cookie) if cookie is not None else ()
         return parse_token(found[0].strip().decode("latin-1")) if len(found) == 1 else NOBODY
 
 

@@ -41,10 +41,11 @@ async def readyz(request: Request) -> Response:
     engine = engine_of(request)
     parts: dict[str, str] = {}
     try:
-        revision = await in_thread(lambda: engine.database.read(current_revision))
+        database, threads = engine.database, engine.threads
+        revision = await in_thread(lambda: database.read(current_revision), threads)
         behind = f"at revision {revision}, needs {HEAD}"
         parts["schema"] = "ok" if revision == HEAD else behind
-        await in_thread(lambda: engine.database.write(lambda c: c.execute(text("SELECT 1"))))
+        await in_thread(lambda: database.write(lambda c: c.execute(text("SELECT 1"))), threads)
         parts["database"] = "ok"
         await engine.reader.read("")
         parts["reader"] = "ok"

@@ -6,6 +6,8 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from anyio import CapacityLimiter
+
 from iam.db import Database, open_database
 from iam.db.migrate import migrate
 from iam.kernel.clock import Clock
@@ -63,6 +65,7 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
         hash_pool=ThreadPoolExecutor(
             settings.password_workers, thread_name_prefix="password", initializer=_give_way
         ),
+        threads=CapacityLimiter(4),
         keys=database.read(load_keys),
         metrics=metrics,
     )

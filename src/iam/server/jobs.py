@@ -12,7 +12,6 @@ import structlog
 
 from iam.db.lease import take_lease
 from iam.kernel.clock import Instant, after
-from iam.kernel.errors import IamError
 from iam.kernel.ids import make_id
 from iam.sessions import store, sweep, touch
 from iam.signin import codes, throttle
@@ -43,10 +42,10 @@ async def write_touches(engine: Engine) -> None:
     touches = engine.touches.take()
     try:
         for some in _batches(touches):
-            await in_thread(
-                partial(engine.database.write, partial(touch.write_touches, touches=some, now=now))
-            )
-    except IamError:
+            work = partial(touch.write_touches, touches=some, now=now)
+            await in_thread(partial(engine.database.write, work), engine.threads)
+    except BaseException:
+        # Also when the server stops half-way: it writes what waits. To write one twice does no harm.
         engine.touches.put_back(touches, now)
         raise
 
@@ -60,46 +59,47 @@ def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
 
 async def sweep_once(engine: Engine, holder: str) -> int:
     """One sweep, if this node holds the lease: expire, purge, tidy up; answer how many expired."""
-    database, clock, random = engine.database, engine.clock, engine.random
-    engine.metrics.active = await in_thread(lambda: database.read(store.count_live))
+    clock, random = engine.clock, engine.random
+    read, write = engine.database.read, engine.database.write
     expired = 0
 
-    async def expire() -> bool:
+    def expire() -> bool:
         nonlocal expired
-        due = await in_thread(lambda: database.write(lambda c: sweep.expire(c, clock(), random)))
+        due = write(lambda c: sweep.expire(c, clock(), random))
         expired += engine.count_ended(due.ended)
         return due.more
 
-    async def purge() -> bool:
+    def purge() -> bool:
         retention = engine.settings.retention
-        work = partial(sweep.purge, retention=retention)
-        return await in_thread(lambda: database.write(lambda c: work(c, clock()))) == sweep.BATCH
+        return write(lambda c: sweep.purge(c, clock(), retention)) == sweep.BATCH
 
-    for step in (expire, purge):
-        if not await _by_turns(engine, holder, step):
-            return expired
-    await in_thread(lambda: database.write(lambda c: codes.purge(c, clock())))
-    await in_thread(lambda: database.write(lambda c: throttle.purge(c, clock())))
+    def tidy() -> bool:
+        write(lambda c: codes.purge(c, clock()))
+        write(lambda c: throttle.purge(c, clock()))
+        return False
+
+    engine.metrics.active = await in_thread(lambda: read(store.count_live), engine.threads)
+    await _in_turn(engine, holder, [expire, purge, tidy])
     if expired:
         _log.info("sweep", expired=expired)
     return expired
 
 
-async def _by_turns(engine: Engine, holder: str, step: Callable[[], Awaitable[bool]]) -> bool:
-    """Repeat `step` for as long as it says that there is more, with rests; False as soon as another
-    node holds the lease."""
+async def _in_turn(engine: Engine, holder: str, steps: list[Callable[[], bool]]) -> None:
+    """Take each step again for as long as it says that there is more, with rests, until none does or
+    another node holds the lease."""
     renew_at = engine.clock()
-    while True:
+    while steps:
         now = engine.clock()
         if now >= renew_at:
             lease = partial(take_lease, name="sweep", holder=holder, now=now, seconds=_LEASE)
-            if not await in_thread(partial(engine.database.write, lease)):
-                return False
+            if not await in_thread(partial(engine.database.write, lease), engine.threads):
+                return
             renew_at = after(now, _LEASE // 3)
         began = time.perf_counter()
-        if not await step():
-            return True
-        await asyncio.sleep(_REST * (time.perf_counter() - began))
+        # One turn each, so that a long list of what is due does not keep the history from being purged.
+        steps = [step for step in steps if await in_thread(step, engine.threads)]
+        await asyncio.sleep(_REST * (time.perf_counter() - began) if steps else 0)
 
 
 async def _forever(name: str, seconds: float, step: Callable[[], Awaitable[object]]) -> None:

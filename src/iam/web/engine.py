@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio.to_thread
+from anyio import CapacityLimiter
 from starlette.requests import Request
 
 from iam.db import Database
@@ -35,6 +36,9 @@ class Engine:
     passwords: Passwords
     # Its own bounded pool: a burst of sign-ins must not take the threads of everything else.
     hash_pool: ThreadPoolExecutor
+    # For what all others wait for (the gate's hosts, the jobs, readiness): not behind the callers, who
+    # may all be waiting for one long change.
+    threads: CapacityLimiter
     keys: tuple[SigningKey, ...]
     metrics: Metrics
 
@@ -59,6 +63,9 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
-async def in_thread(work: Callable[[], Result]) -> Result:
-    """Run blocking work (anything that touches the database) off the event loop."""
-    return await anyio.to_thread.run_sync(work)
+async def in_thread(work: Callable[[], Result], threads: CapacityLimiter | None = None) -> Result:
+    """Run blocking work (anything that touches the database) off the event loop.
+
+    `threads`: which bounded number of threads it takes one of; by default the one for all callers.
+    """
+    return await anyio.to_thread.run_sync(work, limiter=threads)

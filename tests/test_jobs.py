@@ -1,0 +1,61 @@
+"""What runs beside the requests: it loses nothing, and does not keep the gate waiting."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from iam.kernel.clock import Instant
+from iam.server.jobs import write_touches
+from iam.web.engine import in_thread
+from tests.support.world import World
+
+
+def test_a_stop_in_the_middle_of_writing_touches_leaves_the_rest_to_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = world.engine
+    ids = [f"ses_{number:026d}" for number in range(5000)]
+    waiting = {one: world.clock() for one in ids}
+    monkeypatch.setattr(engine.touches, "_pending", dict(waiting))
+    engine.touches.due_at = Instant(0)
+    begun, may_end = threading.Event(), threading.Event()
+    write = engine.database.write
+
+    def slow(work: Callable[[Any], Any]) -> Any:
+        begun.set()
+        may_end.wait(60)
+        return write(work)
+
+    monkeypatch.setattr(engine.database, "write", slow)
+
+    async def stop_half_way() -> None:
+        writing = asyncio.create_task(write_touches(engine))
+        await asyncio.to_thread(begun.wait, 60)
+        writing.cancel()
+        may_end.set()
+        await asyncio.gather(writing, return_exceptions=True)
+
+    world.portal.call(stop_half_way)
+
+    assert engine.touches.take() == waiting
+
+
+def test_the_gate_answers_while_every_caller_waits_for_the_database(world: World) -> None:
+    world.make_organization("acme")
+    world.make_application("acme", "wiki", gate_hosts=["wiki.test"])
+    may_end = threading.Event()
+
+    async def ask_meanwhile() -> list[asyncio.Task[bool]]:
+        # More than there are threads for callers.
+        callers = [asyncio.create_task(in_thread(lambda: may_end.wait(60))) for _ in range(60)]
+        await asyncio.sleep(0)
+        return callers
+
+    world.portal.call(ask_meanwhile)
+    answer = world.get("/gate/nginx", headers={"x-forwarded-host": "wiki.test"})
+    may_end.set()
+
+    assert answer.status_code == 401
