@@ -61,5 +61,5 @@ def configure_logs(level: str) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # It reports each look at the schema, which a readiness probe takes every few seconds.
-    logging.getLogger("alembic.runtime.migration").setLevel(max(root.level, logging.WARNING))
+    # It tells of its own plugins: nobody who starts a server for the first time wants to know.
+    logging.getLogger("alembic").setLevel(max(root.level, logging.WARNING))

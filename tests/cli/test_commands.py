@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from iam.audit import list_events
 from iam.db import Database
 from iam.kernel.events import OPERATOR, Event
+from tests.support.processes import Server
 
 Iam = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -117,3 +119,22 @@ def test_a_database_that_nobody_has_set_up_is_said_to_be_so(iam: Iam, database: 
 
     assert done.returncode == 1
     assert "iam migrate" in done.stderr
+
+
+def test_a_first_start_says_where_to_sign_in_as_whom_and_a_second_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'iam.db'}"
+    with Server(database_url=url) as server:
+        first = server.logs().splitlines()
+    with Server(database_url=url) as server:
+        second = server.logs().splitlines()
+
+    assert first[0] == f"Hanzo IAM · {first[0].split()[-1]}"
+    assert first[1] == "First start: organization built-in, user admin"
+    assert first[2].startswith("Password of admin (shown this once): ")
+    assert all(line.startswith("{") for line in first[3:])
+    assert second[0].startswith("Hanzo IAM · ")
+    assert all(line.startswith("{") for line in second[1:])
+    assert "alembic" not in "".join(first + second)
+    assert "plugin" not in "".join(first + second)
