@@ -10,6 +10,7 @@ A failure is an answer too: everybody in the batch gets the error, and the door 
 import asyncio
 import itertools
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -50,7 +51,7 @@ class Reader(Protocol):
         ...
 
 
-class _Waiting:
+class _Waiting(ABC):
     """What both readers share: the validations that wait for the next query."""
 
     def __init__(self) -> None:
@@ -78,8 +79,9 @@ class _Waiting:
         self.submit(session_id, done)
         return await found
 
+    @abstractmethod
     def _depart(self) -> None:
-        raise NotImplementedError
+        """Ask for what waits, as much of it as can be asked for now."""
 
 
 def _deliver(batch: list[tuple[str, Done]], rows: dict[str, LiveRow]) -> None:
@@ -95,7 +97,7 @@ def _refuse(batch: list[tuple[str, Done]], error: DatabaseUnavailable) -> None:
     for _, done in batch:
         try:
             done(None, error)
-        except Exception as bug:  # noqa: BLE001 - as above
+        except Exception as bug:  # noqa: BLE001 - nor the rest of a refused one
             _report(bug)
 
 
