@@ -22,7 +22,7 @@ from iam.kernel.ids import EVENT, make_id
 from iam.sessions.model import Session
 from iam.web.address import origin_of
 from iam.web.caller import Caller, Client, Person, caller_of, person_of
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import Engine, engine_of
 
 OWN_SESSION_ENDED = "x-own-session-ended"
 """Header of an answer without a body: the caller's own session was among what it ended."""
@@ -117,10 +117,10 @@ Administrator = Annotated[OwnCall, Depends(_administrator_call)]
 
 
 class OneHop(APIRoute):
-    """A route of the form `(call: Manager, body: SomeBody)` that runs in one turn of one thread.
+    """A route of the form `(call: Manager, body: SomeBody) -> Change`, made by `Engine.changes`.
 
-    The framework would take a turn for the caller, another for the work, and some time to find out
-    what the two need: together more than starting a session takes. Documented like every route.
+    The framework would take a turn of a thread for the caller, another for the work, and some time to
+    find out what the two need: together more than starting a session takes. Documented like every route.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -129,7 +129,8 @@ class OneHop(APIRoute):
 
         async def handle(request: Request) -> Response:
             sent = await request.body()
-            return await in_thread(lambda: work(_manager_call(request), _parsed(takes, sent)))
+            changes = engine_of(request).changes
+            return await changes.run(lambda: work(_manager_call(request), _parsed(takes, sent)))
 
         return handle
 

@@ -42,7 +42,7 @@ from iam.kernel.events import SYSTEM, Origin
 from iam.kernel.ids import SESSION, is_id
 from iam.kernel.secrets import parse_token
 from iam.sessions import lifecycle, store
-from iam.sessions.lifecycle import Ended
+from iam.sessions.lifecycle import Ended, Started
 from iam.sessions.listing import SessionFilter, State, list_records, list_sessions, live_record
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, RecordKey, Selection, Session
 from iam.sessions.policy import end_reason
@@ -50,6 +50,7 @@ from iam.sessions.validate import Outcome, SessionEnded, SessionUnknown, Verdict
 from iam.signin.devices import device_label
 from iam.signin.enter import start_for_user
 from iam.web.caller import Client
+from iam.web.changes import Change
 from iam.web.engine import in_thread
 
 router = APIRouter(tags=["sessions"])
@@ -103,7 +104,7 @@ def list_all(
     responses=errors(401, 403, body=True),
     openapi_extra=secured(BY_CLIENT),
 )
-def start(call: Manager, body: StartBody) -> Response:
+def start(call: Manager, body: StartBody) -> Change:
     """For back ends that authenticate their users themselves, and for service instances: each start
     is a session of its own in the same record. No person has authenticated, so `amr` is empty."""
     if not isinstance(call.caller, Client):
@@ -116,9 +117,10 @@ def start(call: Manager, body: StartBody) -> Response:
         ip=str(body.ip) if body.ip is not None else call.origin.ip,
         user_agent=body.user_agent or call.origin.user_agent,
     )
-    started = call.engine.database.write(
-        lambda c: start_for_user(
-            c,
+
+    def work(connection: Connection) -> Started:
+        return start_for_user(
+            connection,
             organization=application.organization,
             user=body.user,
             application=application.name,
@@ -129,13 +131,16 @@ def start(call: Manager, body: StartBody) -> Response:
             device=body.device or device_label(origin.user_agent),
             **call.cause,
         )
-    )
-    call.engine.count_started(started)
-    return answer(
-        {"session": session_view(started.session, call.now), "token": started.token},
-        201,
-        location=f"/v1/sessions/{started.session.id}",
-    )
+
+    def answered(started: Started) -> Response:
+        call.engine.count_started(started)
+        return answer(
+            {"session": session_view(started.session, call.now), "token": started.token},
+            201,
+            location=f"/v1/sessions/{started.session.id}",
+        )
+
+    return Change(work, answered)
 
 
 @router.post(

@@ -9,7 +9,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from iam.db.prepared import forget_on_rollback
 from iam.kernel.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -69,7 +70,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        return self._run(self._reader, nullcontext(), work)
+        return self._run(self._reader, work)
 
     def look(self, work: Work[Result]) -> Result:
         """Run `work`, which is a single statement: one statement is a consistent view by itself, and
@@ -78,7 +79,7 @@ class Database:
         Raises:
             DatabaseUnavailable: the database does not answer.
         """
-        return self._run(self._looker, nullcontext(), work)
+        return self._run(self._looker, work)
 
     def write(self, work: Work[Result]) -> Result:
         """Run `work` in one transaction and return after it is durable.
@@ -87,22 +88,34 @@ class Database:
             DatabaseUnavailable: the database does not answer; nothing was written, unless it broke
                 off during the commit itself, which nobody can know.
         """
-        return self._run(self.engine, self._writing, work)
+        with self._writing:
+            return self._run(self.engine, work)
+
+    def write_each(self, works: Sequence[Work[Result]]) -> list[Result | Exception]:
+        """Do what `write` does for each of these; answer what each returned or raised, in their order.
+
+        On SQLite they share one transaction, each inside a savepoint of its own: the disk is waited for
+        once, and what one of them raises undoes that one alone. PostgreSQL commits together what comes
+        together by itself.
+        """
+        if not self.is_sqlite or len(works) < 2:
+            return [_outcome(lambda work=work: self.write(work)) for work in works]  # type: ignore[misc]  # mypy cannot infer defaults
+        together = _outcome(lambda: self.write(lambda c: [_apart(c, work) for work in works]))
+        return [together] * len(works) if isinstance(together, Exception) else together
 
     def close(self) -> None:
         """Give all connections back. SQLite also refreshes its statistics and folds in the WAL."""
         if self.is_sqlite:
-            with self._writing, self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA optimize")
+            self.write(lambda connection: connection.exec_driver_sql("PRAGMA optimize"))
         self._reader.dispose()
         self._looker.dispose()
         self.engine.dispose()
 
-    def _run(self, engine: Engine, turn: AbstractContextManager[Any], work: Work[Result]) -> Result:
+    def _run(self, engine: Engine, work: Work[Result]) -> Result:
         for attempt in range(1, _ATTEMPTS + 1):
             finished = False
             try:
-                with turn, engine.begin() as connection:
+                with engine.begin() as connection:
                     result = work(connection)
                     finished = True
                 return result
@@ -116,6 +129,27 @@ class Database:
                 # Two transactions that met in a deadlock must not meet again in step.
                 time.sleep(random.uniform(0, 0.01) * attempt)  # noqa: S311 - spreads retries, guards nothing
         raise AssertionError("unreachable")
+
+
+def _outcome(work: Callable[[], Result]) -> Result | Exception:
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - it is the answer of one among many
+        return error
+
+
+def _apart(connection: Connection, work: Work[Result]) -> Result | Exception:
+    cursor = connection.connection.cursor()
+    cursor.execute("SAVEPOINT apart")
+    result = _outcome(lambda: work(connection))
+    if isinstance(result, OperationalError):
+        # The disk is full or broken: SQLite may have given up the whole transaction.
+        raise result
+    if isinstance(result, Exception):
+        cursor.execute("ROLLBACK TO apart")
+    cursor.execute("RELEASE apart")
+    cursor.close()
+    return result
 
 
 def _asks_to_repeat(error: DBAPIError) -> bool:
@@ -138,6 +172,7 @@ def open_database(url: str) -> Database:
         engine = create_engine(
             parsed, pool_size=20, max_overflow=20, pool_timeout=10, pool_use_lifo=True
         )
+        forget_on_rollback(engine)
         # The same connections; but all statements of one `read` see the data of one moment.
         reader: Engine = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True

@@ -1,15 +1,29 @@
 """Statements that run thousands of times a second.
 
-SQLAlchemy's way from a statement to its rows costs ten times what SQLite takes to run it. A `Prepared`
-is still written in SQLAlchemy Core, once for both databases; it is compiled at its first use and
-then given to the driver directly (docs/decisions/0007-hot-statements-go-to-the-driver.md).
+SQLAlchemy's way from a statement to its rows costs ten times what SQLite takes to run it, and psycopg's
+four times what libpq takes. A `Prepared` is still written in SQLAlchemy Core, once for both databases;
+it is compiled at its first use and then given to the driver directly
+(docs/decisions/0007-hot-statements-go-to-the-driver.md).
 """
 
+import itertools
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, TextClause, Update
+from psycopg import errors, pq
+from psycopg.adapt import PyFormat, Transformer
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    TextClause,
+    Update,
+    event,
+)
 from sqlalchemy.exc import DBAPIError
 
 Values = Mapping[str, Any]
@@ -31,14 +45,11 @@ class Prepared:
             sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
         """
         compiled = self._for(connection.dialect)
-        parameters = [compiled.parameters(values) for values in rows]
         try:
-            cursor = connection.connection.cursor()
-            if len(parameters) == 1:
-                cursor.execute(compiled.text, parameters[0])
+            if len(rows) == 1:
+                compiled.execute(connection, rows[0])
             else:
-                cursor.executemany(compiled.text, parameters)
-            cursor.close()
+                compiled.execute_each(connection, rows)
         except connection.dialect.loaded_dbapi.Error as error:
             raise _wrapped(connection, compiled.text, error) from error
 
@@ -49,12 +60,8 @@ class Prepared:
             sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
         """
         compiled = self._for(connection.dialect)
-        parameters = compiled.parameters(values)
         try:
-            cursor = connection.connection.cursor()
-            cursor.execute(compiled.text, parameters)
-            found: Sequence[Any] = cursor.fetchall()
-            cursor.close()
+            found = compiled.execute(connection, values)
         except connection.dialect.loaded_dbapi.Error as error:
             raise _wrapped(connection, compiled.text, error) from error
         return [compiled.row(one) for one in found]
@@ -69,7 +76,8 @@ class Prepared:
     def _for(self, dialect: Dialect) -> "_Compiled":
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
-            compiled = self._compiled[dialect.name] = _Compiled(self._statement, dialect)
+            kind = _CompiledForLibpq if dialect.name == "postgresql" else _Compiled
+            compiled = self._compiled[dialect.name] = kind(self._statement, dialect)
         return compiled
 
 
@@ -98,6 +106,20 @@ class _Compiled:
             if (convert := column.type.dialect_impl(dialect).result_processor(dialect, None))
         ]
 
+    def execute(self, connection: Connection, values: Values) -> Sequence[Any]:
+        """Run it with these values; answer the driver's rows. Raises the driver's errors."""
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(self.text, self.parameters(values))
+        found: Sequence[Any] = cursor.fetchall() if cursor.description is not None else ()
+        cursor.close()
+        return found
+
+    def execute_each(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """Run it once for each of these. Raises the driver's errors."""
+        cursor = connection.connection.cursor()
+        cursor.executemany(self.text, [self.parameters(values) for values in rows])
+        cursor.close()
+
     def parameters(self, values: Values) -> Any:
         """The values as the driver takes them."""
         written = {**self._constants, **values}
@@ -112,6 +134,93 @@ class _Compiled:
             for number, convert in self._results:
                 found[number] = convert(found[number])
         return self._make(found)
+
+
+class _CompiledForLibpq(_Compiled):
+    """On PostgreSQL: past psycopg's cursor, whose generators cost more than the round trip, to libpq's
+    own blocking call. Values are written and rows are read by psycopg's adapters all the same."""
+
+    _NUMBERS = itertools.count()
+
+    def __init__(self, statement: _Statement, dialect: Dialect) -> None:
+        super().__init__(statement, dialect)
+        kind: Any = type(dialect)
+        numbered: Any = statement.compile(dialect=kind(paramstyle="numeric_dollar"))
+        self._numbered = str(numbered).encode()
+        self._order: Sequence[str] = numbered.positiontup
+        self._formats = [PyFormat.TEXT] * len(self._order)
+        self._name = f"iam_{next(self._NUMBERS)}".encode()
+
+    def execute(self, connection: Connection, values: Values) -> Sequence[Any]:
+        """See `_Compiled.execute`."""
+        driver: Any = connection.connection.driver_connection
+        link: pq.abc.PGconn = driver.pgconn
+        if link.transaction_status != pq.TransactionStatus.INTRANS and not driver.autocommit:
+            # How a transaction begins is the driver's to know: its first statement goes that way.
+            return super().execute(connection, values)
+        known = _known_to(connection, driver)
+        if self._name not in known.statements:
+            _checked(link.prepare(self._name, self._numbered))
+            known.statements.add(self._name)
+        written = self.parameters(values)
+        sent: Any = known.adapters.dump_sequence(
+            [written[one] for one in self._order], self._formats
+        )
+        result = _checked(link.exec_prepared(self._name, sent))
+        known.adapters.set_pgresult(result)
+        return known.adapters.load_rows(0, result.ntuples, tuple)
+
+    def execute_each(self, connection: Connection, rows: Sequence[Values]) -> None:
+        """See `_Compiled.execute_each`."""
+        for values in rows:
+            self.execute(connection, values)
+
+
+class _Known:
+    """What one connection to PostgreSQL has been told: the statements prepared on it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.statements: set[bytes] = set()
+        self.adapters = Transformer(driver)
+        self.is_stale = False
+
+
+def _known_to(connection: Connection, driver: Any) -> _Known:
+    info = connection.info
+    known: _Known | None = info.get(_KNOWN)
+    if known is None:
+        known = info[_KNOWN] = _Known(driver)
+    if known.is_stale:
+        # psycopg may have had all statements forgotten, ours among them: now it is so for sure.
+        driver.execute("DEALLOCATE ALL")
+        known.statements.clear()
+        known.is_stale = False
+    return known
+
+
+_KNOWN = "iam_prepared"
+
+
+def forget_on_rollback(engine: Engine) -> None:
+    """Have connections of this engine prepare their statements anew after they rolled something back.
+
+    psycopg deallocates every statement of a connection then, because what they name may be gone.
+    """
+
+    def mark(connection: Connection, *_savepoint: object) -> None:
+        # A lost connection forgets by itself.
+        known = connection.info.get(_KNOWN) if not connection.invalidated else None
+        if known is not None:
+            known.is_stale = True
+
+    event.listen(engine, "rollback", mark)
+    event.listen(engine, "rollback_savepoint", mark)
+
+
+def _checked(result: pq.abc.PGresult) -> pq.abc.PGresult:
+    if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+        raise errors.error_from_result(result)
+    return result
 
 
 def _wrapped(connection: Connection, statement: str, error: Exception) -> DBAPIError:

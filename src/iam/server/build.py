@@ -19,6 +19,7 @@ from iam.sessions.reader import open_reader
 from iam.sessions.touch import Touches
 from iam.settings import Settings
 from iam.signin.passwords import Passwords
+from iam.web.changes import Changes
 from iam.web.engine import Engine
 from iam.web.metrics import Metrics
 
@@ -66,6 +67,7 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
             settings.password_workers, thread_name_prefix="password", initializer=_give_way
         ),
         threads=CapacityLimiter(4),
+        changes=Changes(database),
         keys=database.read(load_keys),
         metrics=metrics,
     )
@@ -85,6 +87,7 @@ async def close_engine(engine: Engine) -> None:
     """Write the touches that wait and give everything back."""
     await engine.reader.close()
     engine.hash_pool.shutdown(wait=True, cancel_futures=True)
+    engine.changes.close()
     touches = engine.touches.take()
     engine.database.write(
         lambda connection: touch.write_touches(connection, touches, engine.clock())

@@ -18,6 +18,7 @@ from iam.sessions.reader import Reader
 from iam.sessions.touch import Touches
 from iam.settings import Settings
 from iam.signin.passwords import Passwords
+from iam.web.changes import Changes
 from iam.web.metrics import Metrics
 
 Result = TypeVar("Result")
@@ -39,6 +40,7 @@ class Engine:
     # For what all others wait for (the gate's hosts, the jobs, readiness): not behind the callers, who
     # may all be waiting for one long change.
     threads: CapacityLimiter
+    changes: Changes
     keys: tuple[SigningKey, ...]
     metrics: Metrics
 
