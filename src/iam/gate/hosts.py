@@ -96,7 +96,10 @@ Found = Callable[[str | None, Home | None, IamError | None], None]
 application's; or the error that hid it."""
 
 
-class _Known(NamedTuple):
+class Known(NamedTuple):
+    """A host as it was sent and as it is written, its application, and when that was read."""
+
+    sent: bytes
     host: str
     home: Home | None
     at: Instant
@@ -119,21 +122,24 @@ class Hosts:
         self._database, self._threads = database, threads
         self._scheme = "https" if settings.secure else "http"
         # By what was sent, so that a host which is asked for again need not be read once more.
-        self._known: dict[bytes, _Known] = {}
+        self._known: dict[bytes | None, Known] = {}
         self._waiting: dict[bytes, list[Found]] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
+    def known(self, sent: bytes | None, now: Instant) -> Known | None:
+        """The host and its application, if that was read within the last second."""
+        known = self._known.get(sent)
+        if known is None or not 0 <= now - known.at < self._FRESH:
+            return None
+        # Renewed beside the answers before it is too old, so that nobody has to wait for it.
+        if now - known.at >= self._RENEW and known.sent not in self._waiting:
+            self._ask(known.sent, known.host, now, [])
+        return known
+
     def find(self, sent: bytes | None, now: Instant, found: Found) -> None:
-        """Hand the application of this host to `found`: at once where it is known."""
+        """Hand the application of this host, which is not `known`, to `found`."""
         if sent is None:
             found(None, None, None)
-            return
-        known = self._known.get(sent)
-        if known is not None and 0 <= now - known.at < self._FRESH:
-            # Renewed beside the answers before it is too old, so that nobody has to wait for it.
-            if now - known.at >= self._RENEW and sent not in self._waiting:
-                self._ask(sent, known.host, now, [])
-            found(known.host, known.home, None)
         elif sent in self._waiting:
             self._waiting[sent].append(found)
         else:
@@ -157,7 +163,7 @@ class Hosts:
             home = await in_thread(lambda: self._database.look(work), self._threads)
             if len(self._known) >= self._MOST:
                 self._known.clear()
-            self._known[sent] = _Known(host, home, now)
+            self._known[sent] = Known(sent, host, home, now)
         except Exception as unexpected:  # noqa: BLE001 - who waits has to be answered, whatever it was
             error = (
                 unexpected if isinstance(unexpected, IamError) else Unavailable(repr(unexpected))

@@ -121,7 +121,15 @@ class Gate:
         if host is None:
             host = _original_host(headers())
         question = _Question(self, token, as_json, headers, answer)
-        self._hosts.find(host, self.clock(), question.at_home)
+        now = self.clock()
+        known = self._hosts.known(host, now)
+        if known is None:
+            self._hosts.find(host, now, question.at_home)
+        elif known.home is None:
+            question.at_home(known.host, None, None)
+        else:
+            question.host, question.home = known.host, known.home
+            self.read(token.session_id, question.decide)
 
     def _token(self, cookie: bytes | None, authorization: bytes | None) -> Token:
         bearer = _BEARER.fullmatch(authorization) if authorization is not None else None
@@ -136,7 +144,7 @@ class Gate:
 class _Question:
     """One request on its way through: first its host is found, then its session is read."""
 
-    __slots__ = ("_answer", "_as_json", "_gate", "_headers", "_home", "_host", "_token")
+    __slots__ = ("_answer", "_as_json", "_gate", "_headers", "_token", "home", "host")
 
     def __init__(
         self,
@@ -158,7 +166,7 @@ class _Question:
         elif home is None:
             _send(self._answer, problem_of(HostUnknown()))
         else:
-            self._host, self._home = host, home
+            self.host, self.home = host, home
             self._gate.read(self._token.session_id, self.decide)
 
     def decide(self, row: LiveRow | None, error: IamError | None) -> None:
@@ -182,7 +190,7 @@ class _Question:
         elif reason is not None:
             gate.validations["ended"] += 1
             self._refuse(problem_of(SessionEnded(reason)))
-        elif (row.organization, row.application) != self._home:
+        elif (row.organization, row.application) != self.home:
             # Not by the session's `instance`: a back end may give its sessions any label, also the
             # name of somebody else's host.
             gate.validations["wrong_application"] += 1
@@ -199,7 +207,7 @@ class _Question:
 
     def _refuse(self, refusal: Response) -> None:
         gate = self._gate
-        target = _page(self._headers(), self._host, gate.settings)
+        target = _page(self._headers(), self.host, gate.settings)
         address = f"{gate.settings.issuer}/gate/enter?rd={quote(target.url, safe='')}"
         refusal.headers["location"] = address
         refusal.headers["x-iam-sign-in"] = address

@@ -25,21 +25,46 @@ STATE_KEY = "gate"
 
 _ANSWERED_KEY = "gate_answered"
 
-# A whole head and nothing behind it (RFC 9112 §2.1, §5). Stricter than uvicorn's parser: what this one
-# refuses is not refused but read by that one.
-_HEAD = re.compile(
-    rb"GET (%s|%s) HTTP/1\.1\r\n"
-    rb"(?:[!#-'*+.0-9A-Z^-z|~-]+:[\t\x20-\x7e\x80-\xff]*\r\n)+\r\n"
-    % (NGINX.encode(), CHECK.encode())
-).fullmatch
-# What the gate reads in most requests, and what decides where a request ends (smuggling) or what
-# becomes of the connection. In lower case.
-_NOTED = re.compile(
-    rb"\r\n(cookie|authorization|x-forwarded-host|content-length|t(?:e|railer|ransfer-encoding)"
-    rb"|expect|upgrade|connection(?!:\x20keep-alive\r)):"
-).finditer
+# A whole head and nothing behind it (RFC 9112 §2.1, §5). Stricter than uvicorn's parser: what is not
+# recognised here is not refused but read by that one.
+_QUESTIONS = {f"GET {path} HTTP/1.1".encode(): path == CHECK for path in (NGINX, CHECK)}
+_PLAIN = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_NAME = re.compile(rb"[!#-'*+.0-9A-Z^-z|~-]+").fullmatch
+_READ = frozenset({b"cookie", b"authorization", b"x-forwarded-host"})
+# What decides where a request ends (smuggling) or what becomes of the connection.
+_DECIDING = frozenset(
+    {
+        b"content-length",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"expect",
+        b"upgrade",
+        b"connection",
+    }
+)
+_HARMLESS, _STRANGE = b"", b"?"
+_NOTHING_BEHIND = [b"", b""]
+_KEEP_ALIVE = b"connection: keep-alive"
 _LONGEST = 65536
-_CHECK = CHECK.encode()
+_MOST_NAMES = 256
+
+
+class _Names(dict[bytes, bytes]):
+    """What each name of a header means here, by how it was written: who asks writes the same ones each
+    time. Some of `_READ`, or `_HARMLESS`, or `_STRANGE`: then the request is out of the ordinary."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower()
+        if not _NAME(name) or lower in _DECIDING:
+            return _STRANGE
+        meaning = lower if lower in _READ else _HARMLESS
+        if len(self) < _MOST_NAMES:  # whoever invents names must not fill the memory
+            self[name] = meaning
+        return meaning
+
+
+_names = _Names()
 
 
 class GateProtocol(HttpToolsProtocol):
@@ -53,23 +78,34 @@ class GateProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: a validation starts, anything else is uvicorn's."""
-        head = None if self._parsing else _HEAD(data)
-        if head is None or not self._is_free(data) or not self._ask(data, head[1] == _CHECK):
+        if self._parsing or not self._is_free(data) or not self._ask(data):
             super().data_received(data)
 
-    def _ask(self, data: bytes, as_json: bool) -> bool:
-        """Put the question to the gate; False if there is a header that makes it out of the ordinary."""
+    def _ask(self, data: bytes) -> bool:
+        """Put the question to the gate; False if anything makes it out of the ordinary."""
+        lines = data.split(b"\r\n")
+        as_json = _QUESTIONS.get(lines[0])
+        if (
+            as_json is None
+            or lines[-2:] != _NOTHING_BEHIND
+            # A line break or a control character inside a line is somebody's trick.
+            or data.translate(None, _PLAIN) != b"\r\n" * (len(lines) - 1)
+        ):
+            return False
         cookie = authorization = host = None
-        for noted in _NOTED(data.lower()):
-            name, begin = noted[1], noted.end()
-            value = data[begin : data.find(b"\r", begin)].strip(b" \t")
-            if name == b"cookie" and cookie is None:
-                cookie = value
-            elif name == b"x-forwarded-host" and host is None:
-                host = value
-            elif name == b"authorization" and authorization is None:
-                authorization = value
-            else:
+        for line in lines[1:-2]:
+            name, colon, value = line.partition(b":")
+            meaning = _names[name]
+            if meaning:
+                if meaning == b"cookie" and cookie is None:
+                    cookie = value.strip(b" \t")
+                elif meaning == b"x-forwarded-host" and host is None:
+                    host = value.strip(b" \t")
+                elif meaning == b"authorization" and authorization is None:
+                    authorization = value.strip(b" \t")
+                elif line.lower() != _KEEP_ALIVE:
+                    return False
+            elif not colon:
                 return False
         self._heard_at = self.loop.time()
         exchange = self._exchange

@@ -131,8 +131,9 @@ class SqliteReader(_Waiting):
         )
         self._connection.execute("PRAGMA query_only=ON")
         self._connection.execute("PRAGMA mmap_size=0")
-        # Keeps the upper levels of the key's tree; any commit of another connection empties it.
-        self._connection.execute("PRAGMA cache_size=-16384")
+        # Room for the upper levels of the key's tree, 4 MB with a million sessions; any commit of another
+        # connection empties it.
+        self._connection.execute("PRAGMA cache_size=-6144")
 
     async def close(self) -> None:
         """See `Reader.close`."""

@@ -8,10 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    JSON,
     ColumnElement,
     Connection,
     Row,
+    Select,
     Text,
+    any_,
     bindparam,
     delete,
     func,
@@ -165,19 +169,31 @@ def lock_live(connection: Connection, session_ids: Iterable[str]) -> tuple[Sessi
     wanted = sorted(set(session_ids))
     if not wanted:
         return ()
-    query = (
-        select(session)
-        .where(session.c.id.in_(wanted), _LIVE)
-        .order_by(session.c.id)
-        .with_for_update()
-    )
-    return tuple(_session(row) for row in connection.execute(query))
+    rows = _LOCK[connection.dialect.name].rows(connection, {"ids": wanted})
+    return tuple(_session(row) for row in rows)
 
 
 def children_of(connection: Connection, session_ids: Sequence[str]) -> tuple[str, ...]:
     """The IDs of the sessions entered from these that have no end noted."""
-    query = select(session.c.id).where(session.c.parent.in_(session_ids), _LIVE)
-    return tuple(connection.execute(query).scalars())
+    if not session_ids:
+        return ()
+    rows = _CHILDREN[connection.dialect.name].rows(connection, {"ids": list(session_ids)})
+    return tuple(row.id for row in rows)
+
+
+def _among(statement: Select[Any], column: ColumnElement[str]) -> dict[str, Prepared]:
+    """The statement for rows whose `column` is one of `ids`, by dialect. A list of any length is one
+    parameter: the statement stays the same, and so does its plan."""
+    listed = func.json_each(bindparam("ids", type_=JSON)).table_valued("value")
+    anyone = any_(bindparam("ids", type_=ARRAY(Text)))
+    return {
+        "sqlite": Prepared(statement.where(column.in_(select(listed.c.value)))),
+        "postgresql": Prepared(statement.where(column == anyone)),
+    }
+
+
+_LOCK = _among(select(session).where(_LIVE).order_by(session.c.id).with_for_update(), session.c.id)
+_CHILDREN = _among(select(session.c.id).where(_LIVE), session.c.parent)
 
 
 def note_ends(

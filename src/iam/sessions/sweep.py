@@ -11,7 +11,7 @@ from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Due
 
-BATCH = 25
+BATCH = 10
 
 
 def expire(connection: Connection, now: Instant, random: Random, limit: int = BATCH) -> Due:

@@ -20,6 +20,7 @@ class Metrics:
         self.started = 0
         self.ended: Counter[str] = Counter()
         self.active = 0
+        self.count_again_at = 0.0
         self.registry = CollectorRegistry()
         self.durations = Histogram(
             "iam_request_duration_seconds",
