@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, literal_column, select, text
+from sqlalchemy import Connection, func, literal_column, select, text
 from sqlalchemy.exc import IntegrityError
 
 from iam.db import Database, DatabaseUnavailable, open_database
@@ -205,4 +205,65 @@ def test_a_prepared_statement_gets_over_a_restart(durable_cluster: Cluster) -> N
     durable_cluster.start()
 
     assert database.read(lambda c: one.rows(c, {})) == [(1,)]
+    database.close()
+
+
+def test_prepared_statements_are_known_again_after_a_rollback(database: Database) -> None:
+    count = Prepared(select(func.count().label("number")).select_from(throttle))
+    add = Prepared(throttle.insert())
+    row = {"failures": 0, "last_failed_at": 0, "blocked_until": 0}
+
+    def work(connection: Connection, key: str) -> int:
+        connection.execute(text("SELECT 1"))
+        add.run(connection, row | {"key": key})
+        return int(count.rows(connection, {})[0].number)
+
+    # Often enough for the driver to prepare the plain statement as well: it has all forgotten then.
+    for number in range(8):
+        assert database.write(lambda c, key=str(number): work(c, key)) == number + 1  # type: ignore[misc] # mypy cannot infer defaults
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            database.write(lambda c: work(c, "0"))
+
+        def undo_a_part(connection: Connection) -> int:
+            with pytest.raises(IntegrityError), connection.begin_nested():
+                work(connection, "0")
+            return int(count.rows(connection, {})[0].number)
+
+        assert database.write(undo_a_part) == 8
+
+
+def test_works_written_together_are_undone_each_alone(tallies: Database) -> None:
+    def half(connection: Connection) -> None:
+        _count(connection, "a")
+        raise KeyError("a bug")
+
+    def once_more(connection: Connection) -> str:
+        _count(connection, "b")
+        return "counted"
+
+    results = tallies.write_each([once_more, half, lambda c: _add(c, "a"), once_more])
+
+    assert [results[0], results[3]] == ["counted", "counted"]
+    assert isinstance(results[1], KeyError)
+    assert isinstance(results[2], IntegrityError)
+    assert (_read(tallies, "a"), _read(tallies, "b")) == (0, 2)
+
+
+def test_works_written_together_share_their_fate_when_the_disk_is_full(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'iam.db'}")
+    database.write(lambda c: c.execute(text("CREATE TABLE t (n TEXT)")))
+    database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 20"))
+
+    def small(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO t VALUES ('small')"))
+
+    def large(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO t VALUES (:n)"), {"n": "x" * 500_000})
+
+    results = database.write_each([small, large, small])
+
+    assert [type(one) for one in results] == [DatabaseUnavailable] * 3
+    assert database.read(lambda c: c.execute(text("SELECT count(*) FROM t")).scalar_one()) == 0
+    assert database.write_each([small, small]) == [None, None]
     database.close()
