@@ -1,0 +1,10 @@
+"""What sessions are searched by, and bulk ends."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
