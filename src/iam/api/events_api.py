@@ -6,7 +6,8 @@ from starlette.responses import Response
 from iam import audit
 from iam.api.access import Administrator, Cursor, Limit, Text, answer, reach
 from iam.api.documents import BY_SESSION, errors, secured
-from iam.api.views import EventsView, event_view
+from iam.api.views import EventsView
+from iam.kernel.events import event_members
 
 router = APIRouter(tags=["events"])
 
@@ -46,4 +47,4 @@ def list_all(
     )
     # A full page may be the last one: then the next one is empty.
     following = events[-1].id if len(events) == limit else None
-    return answer({"items": [event_view(one) for one in events], "next": following})
+    return answer({"items": [event_members(one) for one in events], "next": following})

@@ -13,7 +13,7 @@ from iam.directory.applications import Application
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
-from iam.kernel.events import SYSTEM, Event
+from iam.kernel.events import SYSTEM
 from iam.sessions.model import EndReason, RecordKey, Session, SessionRecord
 from iam.sessions.policy import Policy, end_reason
 
@@ -298,28 +298,6 @@ class EventView(View):
 class EventsView(View):
     items: list[EventView]
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")
-
-
-def event_view(event: Event) -> dict[str, Any]:
-    """An event; the instants in its data in the form of every door."""
-    data = {
-        key: to_iso(Instant(value)) if key.endswith("_at") and isinstance(value, int) else value
-        for key, value in event.data.items()
-    }
-    return {
-        "id": event.id,
-        "at": to_iso(event.at),
-        "type": event.type,
-        "actor": event.actor,
-        "organization": event.organization,
-        "user": event.user,
-        "application": event.application,
-        "session": event.session,
-        "reason": event.reason,
-        "ip": event.origin.ip,
-        "user_agent": event.origin.user_agent,
-        "data": data,
-    }
 
 
 def _iso(instant: Instant | None) -> str | None:

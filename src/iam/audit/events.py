@@ -1,22 +1,24 @@
 """Writing and reading events."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, select
 
-from iam.db.prepared import Prepared
+from iam.audit import outbox
 from iam.db.tables import event as table
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, Event, Origin
 
 MAXIMUM_PAGE = 200
-_INSERT = Prepared(insert(table))
 
 
 def append(connection: Connection, events: Iterable[Event]) -> None:
-    """Write events in the caller's transaction: they exist exactly if what they tell of does."""
-    rows = [
+    """Write events in the caller's transaction: they exist exactly if what they tell of does.
+
+    With them go the notices to the webhooks that want them (`iam.audit.outbox`).
+    """
+    rows: list[Mapping[str, Any]] = [
         {
             "id": event.id,
             "at": event.at,
@@ -34,7 +36,7 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        _INSERT.run(connection, *rows)
+        outbox.write(connection, rows)
 
 
 def list_events(
@@ -67,6 +69,12 @@ def list_events(
     if before is not None:
         query = query.where(table.c.id < before)
     return tuple(_event(row) for row in connection.execute(query))
+
+
+def read_events(connection: Connection, ids: Collection[str]) -> dict[str, Event]:
+    """Those of these events that there are, by ID."""
+    query = select(table).where(table.c.id.in_(ids))
+    return {row.id: _event(row) for row in connection.execute(query)}
 
 
 def _event(row: Row[Any]) -> Event:

@@ -202,6 +202,66 @@ event = Table(
     Index("ix_event_organization_id", "organization", "id"),
 )
 
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization", Text),  # null: the whole installation's
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),  # as it is: every notice is signed with it
+    # `,session.ended,user.updated,` or `,*,`: looked through with a plain text function in the
+    # statement that writes events, the same on both databases.
+    Column("event_types", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["organization"], ["organization.name"], ondelete="CASCADE"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    # The order in which the notices of one session were written: whoever writes one holds its row.
+    Column(
+        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    Column("id", Text, nullable=False),
+    # No foreign key: each event would lock its webhook's row, and all of them queue there.
+    Column("webhook", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("session_id", Text),
+    Column("state", Text, nullable=False),  # pending | delivered | dead
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),  # when it is due; while it is under way, the lease
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger),
+    Index("uq_delivery_id", "id", unique=True),
+    Index("ix_delivery_created_at", "created_at"),
+    Index("ix_delivery_webhook_seq", "webhook", "seq"),
+)
+
+_PENDING = text("state = 'pending'")
+for _index in (
+    Index(
+        "ix_delivery_due",
+        delivery.c.webhook,
+        delivery.c.next_at,
+        postgresql_where=_PENDING,
+        sqlite_where=_PENDING,
+    ),
+    # What of the same session is still to go out before.
+    Index(
+        "ix_delivery_lane",
+        delivery.c.webhook,
+        delivery.c.session_id,
+        delivery.c.seq,
+        postgresql_where=_PENDING,
+        sqlite_where=_PENDING,
+    ),
+):
+    pass
+
 one_time_code = Table(
     "one_time_code",
     metadata,

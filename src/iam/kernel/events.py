@@ -5,9 +5,9 @@ Events are written in the transaction of what they tell of, so there is never on
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Any, NewType
 
-from iam.kernel.clock import Instant
+from iam.kernel.clock import Instant, to_iso
 
 Actor = NewType("Actor", str)
 """Who did it: `user:<organization>/<name>`, `application:<organization>/<name>`, `system`."""
@@ -55,3 +55,25 @@ class Event:
     reason: str | None = None
     origin: Origin = NOWHERE
     data: Mapping[str, object] = field(default_factory=dict)
+
+
+def event_members(event: Event) -> dict[str, Any]:
+    """An event as the outside sees it; the instants in its data in the form of every door."""
+    data = {
+        key: to_iso(Instant(value)) if key.endswith("_at") and isinstance(value, int) else value
+        for key, value in event.data.items()
+    }
+    return {
+        "id": event.id,
+        "at": to_iso(event.at),
+        "type": event.type,
+        "actor": event.actor,
+        "organization": event.organization,
+        "user": event.user,
+        "application": event.application,
+        "session": event.session,
+        "reason": event.reason,
+        "ip": event.origin.ip,
+        "user_agent": event.origin.user_agent,
+        "data": data,
+    }

@@ -15,6 +15,8 @@ USER = "usr_"
 APPLICATION = "app_"
 EVENT = "evt_"
 KEY = "key_"
+WEBHOOK = "whk_"
+DELIVERY = "dlv_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:
