@@ -50,6 +50,15 @@ class Settings(BaseSettings):
         30 * 24 * 60 * 60, ge=60, description="Seconds for which ended sessions stay as history."
     )
     sweep_interval: int = Field(5, ge=1, le=3600, description="Seconds between two sweeps.")
+    delivery_attempts: int = Field(
+        10, ge=1, le=30, description="Attempts to deliver a notice before it is given up."
+    )
+    delivery_timeout: int = Field(
+        15, ge=1, le=60, description="Seconds that one attempt may take altogether."
+    )
+    delivery_allow_private: bool = Field(
+        False, description="Whether notices may go to private addresses, and by plain http."
+    )
     password_memory_kib: int = Field(
         65536, ge=8, le=4194304, description="Argon2id memory per password hash, in KiB."
     )

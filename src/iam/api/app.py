@@ -14,7 +14,15 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from iam.api import directory_api, events_api, policies_api, session_api, sessions_api, users_api
+from iam.api import (
+    directory_api,
+    events_api,
+    policies_api,
+    session_api,
+    sessions_api,
+    users_api,
+    webhooks_api,
+)
 from iam.api.documents import complete
 from iam.api.guard import Guard
 from iam.kernel.errors import IamError, Invalid
@@ -27,6 +35,7 @@ _TAGS = [
     {"name": "directory", "description": "Organizations, applications and users."},
     {"name": "policies", "description": "How long sessions last."},
     {"name": "events", "description": "What happened."},
+    {"name": "webhooks", "description": "Whom we tell of events, and what became of it."},
 ]
 
 
@@ -61,6 +70,7 @@ def create_api() -> FastAPI:
         users_api.router,
         policies_api.router,
         events_api.router,
+        webhooks_api.router,
     ):
         app.include_router(router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI documents replacing it so

@@ -4,6 +4,7 @@ Rules of form are patterns wherever they can be, so that the OpenAPI document st
 """
 
 import json
+import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, USER_NAME_PATTERN
+from iam.kernel.events import EVENT_TYPES
 from iam.sessions.policy import LONGEST
 from iam.signin import passwords
 
@@ -40,6 +43,8 @@ REDIRECT_URI_PATTERN = (
 )
 _LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
+WEBHOOK_URL_PATTERN = rf"^https?://(?:{_HOST}|\[[0-9a-f:.]{{2,45}}\]){_PORT}(?:[/?]{_URI})?$"
+EVENT_TYPE_PATTERN = rf"^(?:{'|'.join(map(re.escape, (ALL_TYPES, *EVENT_TYPES)))})$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
 # Joined by commas in the gate's header: ASCII, and no comma.
 ROLE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
@@ -120,6 +125,12 @@ RedirectUris = Annotated[
 GateHosts = Annotated[
     list[Annotated[str, _text(1, 255, GATE_HOST_PATTERN)]],
     Field(max_length=50),
+    AfterValidator(_unique),
+]
+WebhookUrl = Annotated[str, _text(1, 2048, WEBHOOK_URL_PATTERN)]
+EventTypes = Annotated[
+    list[Annotated[str, _text(1, 63, EVENT_TYPE_PATTERN)]],
+    Field(min_length=1, max_length=50, description="Names of events; `*` is all."),
     AfterValidator(_unique),
 ]
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
@@ -260,4 +271,18 @@ class UserPatch(Body):
     email: Email | None = Field(default_factory=_absent, description="null removes it.")
     display_name: DisplayName = Field(default_factory=_absent)
     roles: Roles = Field(default_factory=_absent)
+    enabled: StrictBool = Field(default_factory=_absent)
+
+
+class WebhookBody(Body):
+    organization: Name | None = Field(
+        description="null: of the whole installation; only its administrators may say that."
+    )
+    url: WebhookUrl
+    event_types: EventTypes
+
+
+class WebhookPatch(Body):
+    url: WebhookUrl = Field(default_factory=_absent)
+    event_types: EventTypes = Field(default_factory=_absent)
     enabled: StrictBool = Field(default_factory=_absent)

@@ -231,7 +231,9 @@ delivery = Table(
     Column("session_id", Text),
     Column("state", Text, nullable=False),  # pending | delivered | dead
     Column("attempts", Integer, nullable=False),
-    Column("next_at", BigInteger, nullable=False),  # when it is due; while it is under way, the lease
+    Column(
+        "next_at", BigInteger, nullable=False
+    ),  # when it is due; while it is under way, the lease
     Column("last_status", Integer),
     Column("last_error", Text),
     Column("created_at", BigInteger, nullable=False),

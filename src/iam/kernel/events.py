@@ -29,6 +29,33 @@ def application_actor(organization: str, name: str) -> Actor:
     return Actor(f"application:{organization}/{name}")
 
 
+EVENT_TYPES = (
+    "application.created",
+    "application.deleted",
+    "application.secret_rotated",
+    "application.updated",
+    "delivery.redelivered",
+    "installation.created",
+    "organization.created",
+    "organization.deleted",
+    "organization.updated",
+    "policy.updated",
+    "session.ended",
+    "session.rotated",
+    "session.started",
+    "sign_in.failed",
+    "sign_in.succeeded",
+    "user.created",
+    "user.deleted",
+    "user.updated",
+    "webhook.created",
+    "webhook.deleted",
+    "webhook.tested",
+    "webhook.updated",
+)
+"""Every type there is, for those who choose among them: a mistyped one would never come."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Where a request came from, as far as it can be known."""

@@ -1,4 +1,4 @@
-"""Background jobs: writing touches, the sweep. Each step is one short transaction in a thread.
+"""Background jobs: writing touches, the sweep, deliveries. Each step is one short transaction in a thread.
 
 A job that fails (the database is away) says so in the log and tries again; it never ends.
 """
@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import structlog
+from anyio import CapacityLimiter
 
 from iam.db.lease import take_lease
+from iam.delivery import outbox
+from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.sessions import store, sweep, touch
@@ -29,7 +32,36 @@ _REST_OF_COUNT = 100
 
 async def run_jobs(engine: Engine) -> None:
     """Run all jobs until cancelled."""
+    deliverer = make_deliverer(engine)
+    try:
+        await _run_jobs(engine, deliverer)
+    finally:
+        await deliverer.close()
+
+
+def make_deliverer(engine: Engine) -> Deliverer:
+    """What sends this process's share of the notices."""
+    settings, counts = engine.settings, engine.metrics.deliveries
+
+    def count(outcome: str) -> None:
+        counts[outcome] += 1
+
+    return Deliverer(
+        database=engine.database,
+        clock=engine.clock,
+        random=engine.random,
+        # Its own: many receivers that answer at once must not keep the gate and the sweep waiting.
+        threads=CapacityLimiter(2),
+        timeout=settings.delivery_timeout,
+        attempts=settings.delivery_attempts,
+        allow_private=settings.delivery_allow_private,
+        count=count,
+    )
+
+
+async def _run_jobs(engine: Engine, deliverer: Deliverer) -> None:
     async with asyncio.TaskGroup() as group:
+        group.create_task(_forever("deliveries", 0.5, deliverer.step))
         group.create_task(_forever("touches", 0.1, lambda: write_touches(engine)))
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
@@ -75,13 +107,17 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         retention = engine.settings.retention
         return write(lambda c: sweep.purge(c, clock(), retention)) == sweep.BATCH
 
+    def purge_deliveries() -> bool:
+        retention = engine.settings.retention
+        return write(lambda c: outbox.purge(c, clock(), retention)) == outbox.PURGED
+
     def tidy() -> bool:
         write(lambda c: codes.purge(c, clock()))
         write(lambda c: throttle.purge(c, clock()))
         return False
 
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, purge, tidy])
+    await _in_turn(engine, holder, [expire, purge, purge_deliveries, tidy])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

@@ -21,6 +21,7 @@ class Metrics:
         self.ended: Counter[str] = Counter()
         self.active = 0
         self.count_again_at = 0.0
+        self.deliveries: Counter[str] = Counter()
         self.registry = CollectorRegistry()
         self.durations = Histogram(
             "iam_request_duration_seconds",
@@ -48,6 +49,12 @@ class _Plain(Collector):
         for name, text, label, counts in (
             ("iam_sessions_ended", "Sessions ended, by reason.", "reason", metrics.ended),
             ("iam_validations", "Validations, by outcome.", "outcome", metrics.validations),
+            (
+                "iam_deliveries",
+                "Attempts to deliver a notice, by outcome.",
+                "outcome",
+                metrics.deliveries,
+            ),
             ("iam_sign_ins", "Sign-ins, by outcome.", "outcome", metrics.sign_ins),
         ):
             family = CounterMetricFamily(name, text, labels=[label])

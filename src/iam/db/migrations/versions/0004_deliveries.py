@@ -56,6 +56,4 @@ def upgrade() -> None:
         ("ix_delivery_due", ["webhook", "next_at"]),
         ("ix_delivery_lane", ["webhook", "session_id", "seq"]),
     ):
-        op.create_index(
-            name, "delivery", columns, postgresql_where=pending, sqlite_where=pending
-        )
+        op.create_index(name, "delivery", columns, postgresql_where=pending, sqlite_where=pending)

@@ -1,0 +1,277 @@
+"""The outbox: claiming what is due, noting what came of it, giving up, sending again, purging.
+
+Of one webhook and session only the oldest pending notice is ever claimed: so they arrive in order. A
+claim moves `next_at` ahead by a lease; a node that dies loses it when that runs out, and another one
+sends the notice once more: at least once, never not at all.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, and_, delete, exists, insert, or_, select, update
+
+from iam import audit
+from iam.db.tables import delivery as table
+from iam.db.tables import webhook
+from iam.delivery.webhooks import Webhook
+from iam.kernel.clock import Instant, after
+from iam.kernel.errors import Conflict, Missing
+from iam.kernel.events import Event
+from iam.kernel.ids import DELIVERY, EVENT, WEBHOOK
+from iam.kernel.secrets import Random
+
+State = Literal["pending", "delivered", "dead"]
+
+FIRST_PAUSE = 5
+"""Seconds before the second attempt; each later pause is three times the one before."""
+LONGEST_PAUSE = 6 * 60 * 60
+_FACTOR = 3
+PURGED = 1000
+"""Rows that one purge takes away at most."""
+
+
+class DeliveryMissing(Missing):
+    """There is no such delivery, or not for this caller."""
+
+    code = "delivery_not_found"
+    title = "There is no such delivery."
+
+
+class DeliveryPending(Conflict):
+    """It is already to be sent."""
+
+    code = "delivery_pending"
+    title = "This is still to be delivered: it need not be asked for again."
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notice to one webhook. `next_at`: when it is tried (or, if it is under way, tried again)."""
+
+    id: str
+    webhook: str
+    organization: str | None
+    event: str
+    session: str | None
+    state: State
+    attempts: int
+    next_at: Instant
+    last_status: int | None
+    last_error: str | None
+    created_at: Instant
+    delivered_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one attempt needs. `attempt` counts from 1."""
+
+    seq: int
+    attempt: int
+    url: str
+    secret: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an attempt: the status of the answer, or the word for what went wrong."""
+
+    status: int | None
+    error: str | None
+
+
+def webhooks_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
+    """The enabled webhooks for which something is due."""
+    due = exists().where(
+        table.c.webhook == webhook.c.id, table.c.state == "pending", table.c.next_at <= now
+    )
+    return tuple(connection.execute(select(webhook.c.id).where(webhook.c.enabled, due)).scalars())
+
+
+def claim(
+    connection: Connection, webhook_id: str, now: Instant, *, lease: int, limit: int
+) -> tuple[Claim, ...]:
+    """Take up to `limit` notices to this webhook that are due, each of another session, for `lease`
+    seconds. Nobody else gets them in that time."""
+    earlier = table.alias("earlier")
+    waits = exists().where(
+        earlier.c.webhook == table.c.webhook,
+        earlier.c.session_id == table.c.session_id,
+        earlier.c.state == "pending",
+        earlier.c.seq < table.c.seq,
+    )
+    query = (
+        select(table.c.seq)
+        .where(
+            table.c.webhook == webhook_id,
+            table.c.state == "pending",
+            table.c.next_at <= now,
+            ~waits,
+        )
+        .order_by(table.c.next_at, table.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = list(connection.execute(query).scalars())
+    if not found:
+        return ()
+    rows = connection.execute(
+        update(table)
+        .where(table.c.seq.in_(found))
+        .values(attempts=table.c.attempts + 1, next_at=after(now, lease))
+        .returning(table.c.seq, table.c.attempts, table.c.event)
+    ).all()
+    target = connection.execute(
+        select(webhook.c.url, webhook.c.secret).where(webhook.c.id == webhook_id)
+    ).one_or_none()
+    if target is None:
+        return ()
+    events = audit.read_events(connection, [row.event for row in rows])
+    return tuple(
+        Claim(row.seq, row.attempts, target.url, target.secret, events[row.event]) for row in rows
+    )
+
+
+def settle(
+    connection: Connection,
+    claimed: Claim,
+    outcome: Outcome,
+    now: Instant,
+    *,
+    attempts: int,
+    random: Random,
+) -> State:
+    """Note what came of an attempt; after `attempts` of them without success it is given up.
+
+    Whoever lost the claim meanwhile can still say that it arrived, and nothing else.
+    """
+    values: dict[str, Any] = {"last_status": outcome.status, "last_error": outcome.error}
+    mine = and_(table.c.seq == claimed.seq, table.c.state == "pending")
+    if outcome.error is None:
+        state: State = "delivered"
+        values |= {"state": state, "delivered_at": now}
+    else:
+        mine = and_(mine, table.c.attempts == claimed.attempt)
+        state = "dead" if claimed.attempt >= attempts else "pending"
+        values |= {"state": state, "next_at": after(now, pause(claimed.attempt, random))}
+    connection.execute(update(table).where(mine).values(values))
+    return state
+
+
+def pause(attempt: int, random: Random) -> int:
+    """Seconds to wait after attempt number `attempt`: thrice as long each time, spread by a half to
+    either side, so that what failed together does not come back together."""
+    middle: int = min(FIRST_PAUSE * _FACTOR ** min(attempt - 1, 20), LONGEST_PAUSE)
+    return max(1, middle // 2 + middle * int.from_bytes(random(2), "big") // 65536)
+
+
+def list_deliveries(
+    connection: Connection,
+    *,
+    organization: str | None,
+    webhook_id: str | None = None,
+    state: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> tuple[Delivery, ...]:
+    """Deliveries, newest first; `organization` None: all. `before`: the ID of the last one of the page
+    before."""
+    query = _listed().order_by(table.c.seq.desc()).limit(limit)
+    for column, value in (
+        (webhook.c.organization, organization),
+        (table.c.webhook, webhook_id),
+        (table.c.state, state),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if before is not None:
+        last = select(table.c.seq).where(table.c.id == before).scalar_subquery()
+        query = query.where(table.c.seq < last)
+    return tuple(_delivery(row) for row in connection.execute(query))
+
+
+def add(connection: Connection, target: Webhook, event: Event) -> Delivery:
+    """Put a notice of this event, which has been written, into the outbox, whatever types `target`
+    wants and whether it is enabled; answer it, or the one that is already there."""
+    id_ = DELIVERY + event.id.removeprefix(EVENT) + target.id.removeprefix(WEBHOOK)
+    there = connection.execute(select(table.c.seq).where(table.c.id == id_)).first()
+    if there is None:
+        connection.execute(
+            insert(table),
+            {
+                "id": id_,
+                "webhook": target.id,
+                "event": event.id,
+                "session_id": event.session,
+                "state": "pending",
+                "attempts": 0,
+                "next_at": event.at,
+                "created_at": event.at,
+            },
+        )
+    return find_delivery(connection, id_)
+
+
+def find_delivery(connection: Connection, id_: str) -> Delivery:
+    """The delivery with this ID.
+
+    Raises:
+        DeliveryMissing: there is none.
+    """
+    row = connection.execute(_listed().where(table.c.id == id_)).one_or_none()
+    if row is None:
+        raise DeliveryMissing
+    return _delivery(row)
+
+
+def redeliver(connection: Connection, id_: str, now: Instant) -> Delivery:
+    """Send it once more, with all attempts again, whether it was delivered or given up.
+
+    Raises:
+        DeliveryMissing: there is none.
+        DeliveryPending: it is still to be delivered.
+    """
+    found = find_delivery(connection, id_)
+    changed = connection.execute(
+        update(table)
+        .where(table.c.id == id_, table.c.state != "pending")
+        .values(state="pending", attempts=0, next_at=now, delivered_at=None)
+    )
+    if not changed.rowcount:
+        raise DeliveryPending
+    return find_delivery(connection, found.id)
+
+
+def purge(connection: Connection, now: Instant, retention: int) -> int:
+    """Delete what is older than `retention` seconds and waits for nobody; answer how many rows."""
+    over = or_(table.c.state != "pending", ~exists().where(webhook.c.id == table.c.webhook))
+    old = (
+        select(table.c.seq)
+        .where(table.c.created_at < after(now, -retention), over)
+        .order_by(table.c.created_at)
+        .limit(PURGED)
+    )
+    gone: int = connection.execute(delete(table).where(table.c.seq.in_(old))).rowcount
+    return gone
+
+
+def _listed() -> Any:
+    return select(table, webhook.c.organization).join(webhook, webhook.c.id == table.c.webhook)
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        webhook=row.webhook,
+        organization=row.organization,
+        event=row.event,
+        session=row.session_id,
+        state=row.state,
+        attempts=row.attempts,
+        next_at=Instant(row.next_at),
+        last_status=row.last_status,
+        last_error=row.last_error,
+        created_at=Instant(row.created_at),
+        delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
+    )

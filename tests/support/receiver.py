@@ -1,0 +1,93 @@
+"""A receiver of webhooks on loopback that does what a test tells it: answer, refuse, hang, redirect."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+PATIENCE = 60.0
+"""Seconds until a test that waits gives up: far beyond any slow machine."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A request as it came in."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def content(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+    @property
+    def session(self) -> str | None:
+        session: str | None = self.content["data"]["session"]
+        return session
+
+
+Answer = Callable[[Notice], int]
+
+
+class Receiver:
+    """Answers each notice with the status that `answer` says, 204 by default; keeps all of them."""
+
+    def __init__(self, answer: Answer = lambda _notice: 204, port: int = 0) -> None:
+        self.answer = answer
+        self.notices: list[Notice] = []
+        self.came = threading.Semaphore(0)
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                names = {name.lower(): value for name, value in self.headers.items()}
+                notice = Notice(names, body)
+                receiver.notices.append(notice)
+                receiver.came.release()
+                status = receiver.answer(notice)
+                self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("location", f"{receiver.url}/elsewhere")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name
+                """Nobody reads it."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Whoever called has gone: a timeout is what the test is about."""
+
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def wait_for(self, number: int) -> None:
+        """Return when so many more have come in."""
+        for _ in range(number):
+            assert self.came.acquire(timeout=PATIENCE), "no notice came"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
