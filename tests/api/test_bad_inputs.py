@@ -26,6 +26,12 @@ GOOD: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "eve"},
     "updateUser": {"display_name": "Ann"},
     "updateInstallationPolicy": {"idle_timeout": 60},
+    "createWebhook": {
+        "organization": "acme",
+        "url": "https://hooks.example/",
+        "event_types": ["user.created"],
+    },
+    "updateWebhook": {"url": "https://hooks.example/"},
 }
 
 # By operation: members that do not fit, each put into a body that is good.
@@ -130,6 +136,32 @@ BAD: dict[str, list[dict[str, Any]]] = {
     ],
     "updateUser": [{"password": None}, {"roles": None}, {"enabled": "false"}, {"name": "new"}],
     "updateInstallationPolicy": [{"idle_timeout": "60"}, {"maximum_lifetime": 0}],
+    "createWebhook": [
+        {"organization": "Upper"},
+        {"organization": 1},
+        {"url": "hooks.example"},
+        {"url": "ftp://hooks.example/"},
+        {"url": "https://user@hooks.example/"},
+        {"url": "https://hooks.example/#part"},
+        {"url": "https://hooks.example:0/"},
+        {"url": "https://hooks.example/ space"},
+        {"url": "https://hooks.example/" + "x" * 2048},
+        {"url": NUL},
+        {"event_types": []},
+        {"event_types": "*"},
+        {"event_types": ["session.end"]},
+        {"event_types": ["session.ended,*"]},
+        {"event_types": ["*"] * 51},
+        {"event_types": [None]},
+    ],
+    "updateWebhook": [
+        {"url": None},
+        {"event_types": None},
+        {"event_types": []},
+        {"enabled": 1},
+        {"enabled": None},
+        {"organization": "rival"},
+    ],
 }
 
 

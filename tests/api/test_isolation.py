@@ -25,6 +25,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "mallory", "roles": ["administrator"]},
     "updateUser": {"password": "taken over", "roles": ["administrator"]},
     "updateInstallationPolicy": {"idle_timeout": 1},
+    "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
+    "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
 }
 
 # What the administrator of another organization is answered; 404 where nothing is said.
@@ -51,9 +53,9 @@ OF_ANOTHER_CLIENT = {
 }
 
 
-def _try(world: World, operation: Operation, headers: dict[str, str], session: str) -> Any:
+def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant) -> Any:
     path = operation.path.format(
-        id=session,
+        id=_id(operation, of),
         organization="acme",
         application="shop",
         user="ann",
@@ -62,6 +64,11 @@ def _try(world: World, operation: Operation, headers: dict[str, str], session: s
     query = "?organization=acme" if "organization" in operation.query else ""
     body = BODIES.get(operation.id) if operation.body else None
     return world.request(operation.method, path + query, headers=headers, json=body)
+
+
+def _id(operation: Operation, of: Tenant) -> str:
+    kinds = {"webhooks": of.webhook, "deliveries": of.delivery}
+    return kinds.get(operation.path.split("/")[2], of.session)
 
 
 def _name(operation: Operation) -> str:
@@ -79,7 +86,7 @@ def test_another_organizations_administrator_finds_nothing_and_changes_nothing(
 ) -> None:
     before = rows()
     for operation in MANAGING:
-        answer = _try(world, operation, rival.administrator, acme.session)
+        answer = _try(world, operation, rival.administrator, acme)
         assert answer.status_code == OF_ANOTHER.get(operation.id, 404), (operation, answer.text)
         assert "acme" not in answer.text, operation
         assert rows() == before, operation
@@ -88,7 +95,7 @@ def test_another_organizations_administrator_finds_nothing_and_changes_nothing(
 def test_a_plain_user_manages_nothing(world: World, acme: Tenant, rows: Callable[[], Any]) -> None:
     before = rows()
     for operation in MANAGING:
-        answer = _try(world, operation, acme.user, acme.session)
+        answer = _try(world, operation, acme.user, acme)
         assert answer.status_code == 403, (operation, answer.text)
         assert answer.json()["code"] == "forbidden", operation
         assert rows() == before, operation
@@ -99,7 +106,7 @@ def test_a_client_of_another_organization_finds_nothing(
 ) -> None:
     before = rows()
     for operation in MANAGING:
-        answer = _try(world, operation, rival.client, acme.session)
+        answer = _try(world, operation, rival.client, acme)
         expected = OF_ANOTHER_CLIENT.get(operation.id, 403)
         assert answer.status_code == expected, (operation, answer.text)
         assert "acme" not in answer.text, operation
@@ -115,7 +122,7 @@ def test_without_credentials_nothing_is_answered(
     for operation in OPERATIONS:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic x"}):
             if operation.id != "signIn":
-                answer = _try(world, operation, headers, acme.session)
+                answer = _try(world, operation, headers, acme)
                 assert answer.status_code == 401, (operation, answer.text)
                 assert answer.headers["content-type"] == "application/problem+json"
     assert rows() == before
@@ -125,7 +132,7 @@ def test_what_is_another_tenants_is_answered_like_what_does_not_exist(
     world: World, acme: Tenant, rival: Tenant
 ) -> None:
     for operation in (one for one in MANAGING if "{" in one.path):
-        foreign = _try(world, operation, rival.administrator, acme.session)
+        foreign = _try(world, operation, rival.administrator, acme)
         path = operation.path.format(
             id="ses_00000000000000000000000000",
             organization="nowhere",
@@ -155,7 +162,14 @@ def test_a_token_that_was_handed_to_an_application_administers_nothing(
 def test_an_administrator_of_an_organization_sees_it_and_only_it(
     world: World, acme: Tenant, rival: Tenant
 ) -> None:
-    for path in ("/v1/sessions", "/v1/session-records", "/v1/events", "/v1/users"):
+    for path in (
+        "/v1/sessions",
+        "/v1/session-records",
+        "/v1/events",
+        "/v1/users",
+        "/v1/webhooks",
+        "/v1/deliveries",
+    ):
         page = world.get(f"{path}?limit=200", headers=acme.administrator).json()
         assert {one["organization"] for one in page["items"]} == {"acme"}
     page = world.get("/v1/organizations", headers=acme.administrator).json()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from iam.audit import list_events
 from iam.db import Database
@@ -138,3 +139,48 @@ def test_a_first_start_says_where_to_sign_in_as_whom_and_a_second_changes_nothin
     assert all(line.startswith("{") for line in second[1:])
     assert "alembic" not in "".join(first + second)
     assert "plugin" not in "".join(first + second)
+
+
+def test_webhooks_are_made_listed_and_deleted_and_leave_events(
+    iam: Iam, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    made = iam("webhooks", "create", "https://hooks.acme.example/", "--organization", "acme")
+    assert made.returncode == 0, made.stderr
+    assert "whsec_" in made.stdout
+    webhook = made.stdout.split()[2].rstrip(".")
+    listed = iam("webhooks", "list").stdout
+    assert webhook in listed
+    assert "whsec_" not in listed
+    for wrong in (
+        ("http://hooks.acme.example/",),
+        ("https://127.0.0.1/",),
+        ("nonsense",),
+        ("https://hooks.acme.example/", "--event-type", "session.end"),
+        ("https://hooks.acme.example/", "--organization", "nowhere"),
+    ):
+        refused = iam("webhooks", "create", *wrong)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("iam: ")
+    iam("user", "create", "acme", "bob", "--no-password")
+    waiting = iam("deliveries", "list", "--state", "pending", "--webhook", webhook).stdout
+    delivery = next(word for word in waiting.split() if word.startswith("dlv_"))
+    again = iam("deliveries", "redeliver", delivery)
+    assert again.returncode == 1
+    assert "need not be asked for again" in again.stderr
+    database.write(
+        lambda c: c.execute(
+            text("UPDATE delivery SET state = 'dead' WHERE id = :id"), {"id": delivery}
+        )
+    )
+    assert iam("deliveries", "redeliver", delivery).returncode == 0
+    assert iam("webhooks", "delete", webhook).returncode == 0
+    assert "none" in iam("deliveries", "list").stdout
+
+    types = [one.type for one in events(database) if one.actor == OPERATOR]
+    assert types[1:] == [
+        "webhook.created",
+        "user.created",
+        "delivery.redelivered",
+        "webhook.deleted",
+    ]

@@ -151,7 +151,7 @@ def test_of_one_session_notices_arrive_in_order_also_when_the_first_ones_fail(
         order = defaultdict(list)
         for notice in receiver.notices:
             order[notice.session].append(notice.content["type"].removeprefix("session."))
-    assert dict(order) == dict.fromkeys(sessions, ["started", "started", "ended", "ended"])
+    assert dict(order) == {key: ["started", "started", "ended", "ended"] for key in sessions}
     assert {one["state"] for one in deliveries(stage)} == {"delivered"}
 
 

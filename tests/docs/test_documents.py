@@ -161,6 +161,12 @@ def test_every_event_type_is_described_and_nothing_else() -> None:
     assert set(rows("events.md")) == event_types()
 
 
+def test_every_event_type_can_be_chosen_for_a_webhook() -> None:
+    from iam.kernel.events import EVENT_TYPES
+
+    assert set(EVENT_TYPES) == event_types()
+
+
 def test_every_end_reason_is_described() -> None:
     from iam.sessions.model import EndReason
 

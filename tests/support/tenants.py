@@ -8,7 +8,8 @@ from tests.support.world import World
 
 @dataclass
 class Tenant:
-    """An organization, its people and their headers. `session` is the user's at application `shop`."""
+    """An organization, its people and their headers. `session` is the user's at application `shop`;
+    `delivery` is a notice that waits for `webhook`."""
 
     name: str
     administrator: dict[str, str]
@@ -16,6 +17,8 @@ class Tenant:
     client: dict[str, str]
     session: str
     token: str
+    webhook: str
+    delivery: str
 
 
 def make_tenant(world: World, name: str) -> Tenant:
@@ -25,11 +28,21 @@ def make_tenant(world: World, name: str) -> Tenant:
     world.make_user(name, "ann")
     shop = world.make_application(name, "shop", redirect_uris=[f"https://{name}.example/cb"])
     token = world.sign_in(name, "ann", application="shop")
+    boss = world.bearer(world.sign_in(name, "boss"))
+    body = {
+        "organization": name,
+        "url": f"https://{name}.example/",
+        "event_types": ["user.deleted"],
+    }
+    webhook = world.post("/v1/webhooks", json=body, headers=boss).json()["id"]
+    delivery = world.post(f"/v1/webhooks/{webhook}/test", headers=boss).json()["id"]
     return Tenant(
         name=name,
-        administrator=world.bearer(world.sign_in(name, "boss")),
+        administrator=boss,
         user=world.bearer(world.sign_in(name, "ann")),
         client=basic(shop),
         session=token.split(".", maxsplit=1)[0],
         token=token,
+        webhook=webhook,
+        delivery=delivery,
     )
