@@ -61,6 +61,7 @@ class Receiver:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128  # many call at once; the default of 5 would turn some away
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """Whoever called has gone: a timeout is what the test is about."""

@@ -191,20 +191,20 @@ def _known_to(connection: Connection, driver: Any) -> _Known:
     if known is None:
         known = info[_KNOWN] = _Known(driver)
     if known.is_stale:
-        # psycopg may have had all statements forgotten, ours among them: now it is so for sure.
-        driver.execute("DEALLOCATE ALL")
-        known.statements.clear()
+        found = _checked(driver.pgconn.exec_(_STILL_THERE))
+        known.statements = {found.get_value(row, 0) or b"" for row in range(found.ntuples)}
         known.is_stale = False
     return known
 
 
 _KNOWN = "iam_prepared"
+_STILL_THERE = b"SELECT name FROM pg_prepared_statements WHERE name LIKE 'iam\\_%'"
 
 
 def forget_on_rollback(engine: Engine) -> None:
-    """Have connections of this engine prepare their statements anew after they rolled something back.
+    """Have connections of this engine look which statements they still have after a rollback.
 
-    psycopg deallocates every statement of a connection then, because what they name may be gone.
+    psycopg may deallocate every statement of a connection then, because what they name may be gone.
     """
 
     def mark(connection: Connection, *_savepoint: object) -> None:
