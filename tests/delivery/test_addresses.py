@@ -64,6 +64,8 @@ def test_an_address_of_the_internet_is_public(address: str) -> None:
         "https://example.com/#part",
         "ftp://example.com/",
         "https:///path",
+        "https://[00]/",
+        "https://example.com:99999/",
     ],
 )
 def test_an_address_that_shows_what_it_is_is_refused_when_it_is_set(url: str) -> None:

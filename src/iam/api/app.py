@@ -20,6 +20,7 @@ from iam.api import (
     policies_api,
     session_api,
     sessions_api,
+    stream_api,
     users_api,
     webhooks_api,
 )
@@ -70,6 +71,7 @@ def create_api() -> FastAPI:
         users_api.router,
         policies_api.router,
         events_api.router,
+        stream_api.router,
         webhooks_api.router,
     ):
         app.include_router(router)

@@ -43,7 +43,7 @@ REDIRECT_URI_PATTERN = (
 )
 _LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
-WEBHOOK_URL_PATTERN = rf"^https?://(?:{_HOST}|\[[0-9a-f:.]{{2,45}}\]){_PORT}(?:[/?]{_URI})?$"
+WEBHOOK_URL_PATTERN = rf"^https?://{_HOST}{_PORT}(?:[/?]{_URI})?$"
 EVENT_TYPE_PATTERN = rf"^(?:{'|'.join(map(re.escape, (ALL_TYPES, *EVENT_TYPES)))})$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
 # Joined by commas in the gate's header: ASCII, and no comma.

@@ -68,16 +68,17 @@ def list_events(
             query = query.where(column == value)
     if before is not None:
         query = query.where(table.c.id < before)
-    return tuple(_event(row) for row in connection.execute(query))
+    return tuple(event_of(row) for row in connection.execute(query))
 
 
 def read_events(connection: Connection, ids: Collection[str]) -> dict[str, Event]:
     """Those of these events that there are, by ID."""
     query = select(table).where(table.c.id.in_(ids))
-    return {row.id: _event(row) for row in connection.execute(query)}
+    return {row.id: event_of(row) for row in connection.execute(query)}
 
 
-def _event(row: Row[Any]) -> Event:
+def event_of(row: Row[Any]) -> Event:
+    """The event that a row of the table is."""
     return Event(
         id=row.id,
         at=Instant(row.at),

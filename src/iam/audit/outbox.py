@@ -12,7 +12,7 @@ trip to make and takes microseconds.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import JSON, Connection, bindparam, insert, text
+from sqlalchemy import JSON, Connection, bindparam, text
 
 from iam.db.prepared import Prepared
 from iam.db.tables import event
@@ -26,15 +26,20 @@ FROM {events} e JOIN webhook w
   ON w.enabled AND (w.organization IS NULL OR w.organization = e.organization)
  AND (w.event_types = ',*,' OR replace(w.event_types, ',' || e.type || ',', '') <> w.event_types)
 """
-_COLUMNS = [column.name for column in event.columns]
+# PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).
+_COLUMNS = [column.name for column in event.columns if column.name != "txid"]
+_INSERT = (
+    f"INSERT INTO event ({', '.join(_COLUMNS)}) "  # noqa: S608 - our own column names
+    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
+)
+_DATA = bindparam("data", type_=JSON)
 _BOTH = Prepared(
     text(
-        f"WITH added AS (INSERT INTO event ({', '.join(_COLUMNS)}) "  # noqa: S608 - our own column names
-        f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) "
-        f"RETURNING id, at, type, organization, session_id) {_NOTICES.format(events='added')}"
-    ).bindparams(bindparam("data", type_=JSON))
+        f"WITH added AS ({_INSERT} RETURNING id, at, type, organization, session_id) "
+        f"{_NOTICES.format(events='added')}"
+    ).bindparams(_DATA)
 )
-_EVENT = Prepared(insert(event))
+_EVENT = Prepared(text(_INSERT).bindparams(_DATA))
 _ITS_NOTICES = Prepared(text(f"{_NOTICES.format(events='event')} WHERE e.id = :id"))
 
 

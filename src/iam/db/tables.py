@@ -199,6 +199,15 @@ event = Table(
     Column("ip", Text),
     Column("user_agent", Text),
     Column("data", JSON, nullable=False),
+    # PostgreSQL: which transaction wrote it, filled in by the database; what the live feed follows.
+    Column("txid", BigInteger),
+    Index(
+        "ix_event_txid_id",
+        "txid",
+        "id",
+        postgresql_where=text("txid IS NOT NULL"),
+        sqlite_where=text("txid IS NOT NULL"),
+    ),
     Index("ix_event_organization_id", "organization", "id"),
 )
 

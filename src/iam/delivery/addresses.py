@@ -45,8 +45,12 @@ def check_webhook_url(url: str, *, allow_private: bool) -> str:
         WebhookUrlRefused: it is not https, names a person or a fragment, or is an address of a private
             network.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        raise WebhookUrlRefused("It cannot be read.") from None
     if parts.scheme not in ("https", "http") or not host:
         raise WebhookUrlRefused("It must look like https://example.com/path.")
     if parts.username is not None or parts.password is not None or "#" in url:

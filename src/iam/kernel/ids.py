@@ -29,8 +29,16 @@ def make_id(prefix: str, now: Instant, random: Random) -> str:
         | 0b10 << 62
         | noise & ((1 << 62) - 1)
     )
-    characters = [_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5)]
-    return prefix + "".join(characters)
+    return prefix + _encoded(value)
+
+
+def first_id(prefix: str, instant: Instant) -> str:
+    """What no identifier made at `instant` or later is smaller than."""
+    return prefix + _encoded((instant & ((1 << 48) - 1)) << 80)
+
+
+def _encoded(value: int) -> str:
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
 
 
 def is_id(prefix: str, text: str) -> bool:

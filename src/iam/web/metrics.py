@@ -21,6 +21,7 @@ class Metrics:
         self.ended: Counter[str] = Counter()
         self.active = 0
         self.count_again_at = 0.0
+        self.streams = 0
         self.deliveries: Counter[str] = Counter()
         self.registry = CollectorRegistry()
         self.durations = Histogram(
@@ -43,6 +44,7 @@ class _Plain(Collector):
     def collect(self) -> Iterator[Metric]:
         metrics = self._metrics
         yield GaugeMetricFamily("iam_sessions_active", "Live sessions.", value=metrics.active)
+        yield GaugeMetricFamily("iam_event_streams", "Open live feeds.", value=metrics.streams)
         yield CounterMetricFamily(
             "iam_sessions_started", "Sessions started.", value=metrics.started
         )

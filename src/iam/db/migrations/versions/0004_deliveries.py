@@ -1,4 +1,4 @@
-"""The outbox of notices and its receivers."""
+"""The outbox of notices and its receivers, and what the live feed follows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -57,3 +57,17 @@ def upgrade() -> None:
         ("ix_delivery_lane", ["webhook", "session_id", "seq"]),
     ):
         op.create_index(name, "delivery", columns, postgresql_where=pending, sqlite_where=pending)
+    op.add_column("event", sa.Column("txid", sa.BigInteger(), nullable=True))
+    if op.get_context().dialect.name == "postgresql":
+        # Not with the column: every event that is there would be written anew, with this transaction's.
+        op.execute(
+            "ALTER TABLE event ALTER COLUMN txid SET DEFAULT pg_current_xact_id()::text::bigint"
+        )
+    written = sa.text("txid IS NOT NULL")
+    op.create_index(
+        "ix_event_txid_id",
+        "event",
+        ["txid", "id"],
+        postgresql_where=written,
+        sqlite_where=written,
+    )
