@@ -140,7 +140,7 @@ def test_an_administrator_ends_a_session_in_the_dialog(
     expect(page).to_have_url(re.compile("q=bob"))
     assert not house.alive(bobs)
     bob.reload()
-    expect(bob.get_by_text("An administrator ended this session.")).to_be_visible()
+    expect(bob.get_by_text("An administrator ended this session at")).to_be_visible()
     theirs.close()
 
 

@@ -11,7 +11,9 @@ from sqlalchemy import text
 
 from iam.audit import list_events
 from iam.db import Database
+from iam.kernel.clock import after, system_clock
 from iam.kernel.events import OPERATOR, Event
+from tests.support.heart import Heart
 from tests.support.processes import Server
 
 Iam = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -111,6 +113,36 @@ def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
         {"changed": ["enabled"]},
         {"changed": ["password"]},
     ]
+
+
+def test_sessions_are_listed_and_ended_by_what_the_options_say(
+    iam: Iam, database: Database
+) -> None:
+    heart = Heart(database, now=after(system_clock(), -3 * 60 * 60))
+    old = [heart.start() for _ in range(3)]
+    heart.now = after(system_clock(), -60)
+    young = heart.start()
+
+    listed = iam("sessions", "list", "--application", "wiki", "--after", "1h", "--sort", "-user")
+    assert (young.session.id in listed.stdout, old[0].session.id in listed.stdout) == (True, False)
+    gone = iam("sessions", "list", "--state", "ended", "--before", "2h")
+    assert all(one.session.id in gone.stdout for one in old), gone.stdout
+
+    dry = iam("sessions", "end", "--organization", "acme", "--after", "2h", "--dry-run")
+    assert "Would end 1 session (" in dry.stdout
+    assert (
+        "Ended 0 sessions"
+        in iam("sessions", "end", "--application", "wiki", "--before", "2h").stdout
+    )
+    done = iam("sessions", "end", "--application", "wiki", "--before", "10s", "--reason", "drill")
+    assert (done.returncode, done.stdout) == (0, "Ended 1 session (children counted).\n"), (
+        done.stderr
+    )
+    (event,) = [one for one in events(database) if one.type == "session.ended"]
+    assert (event.session, event.actor) == (young.session.id, OPERATOR)
+    assert event.data["note"] == "drill"
+    for wrong in (("--before", "soon"), ("--ip", "here"), ()):
+        assert iam("sessions", "end", *wrong).returncode == 2
 
 
 def test_a_database_that_nobody_has_set_up_is_said_to_be_so(iam: Iam, database: Database) -> None:

@@ -100,6 +100,7 @@ def test_sessions_of_the_first_schema_are_kept(empty: Database) -> None:
     row = dict.fromkeys(("parent", "instance", "ended_at", "end_reason", "ended_by"))
     row |= dict.fromkeys(("email", "acr", "ip", "user_agent", "device"))
     times = {"created_at": 0, "authenticated_at": 0, "last_active_at": 7_000, "idle_timeout": 60}
+    row["ip"] = "2001:db8::7"
     words: dict[str, object] = {
         "organization": "acme",
         "user_name": "bob",
@@ -111,13 +112,16 @@ def test_sessions_of_the_first_schema_are_kept(empty: Database) -> None:
         {"id": name, "secret_hash": bytes(32), "expires_at": expires_at, **row, **times, **words}
         for name, expires_at in (("ses_b", 10_000), ("ses_a", 100_000))
     ]
-    columns = [column for column in session.c if column.name != "check_at"]
+    later = ("check_at", "address")
+    columns = [column for column in session.c if column.name not in later]
     first = Table("session", MetaData(), *[Column(one.name, one.type) for one in columns])
     empty.write(lambda c: c.execute(first.insert(), old))
 
     migrate(empty)
 
     query = select(session.c.id, session.c.check_at, session.c.metadata).order_by(session.c.id)
+    packed = empty.read(lambda c: c.execute(select(session.c.address).distinct()).scalar_one())
+    assert packed == bytes.fromhex("20010db8000000000000000000000007")
     assert empty.read(lambda c: c.execute(query).all()) == [
         ("ses_a", 67_000, {"rack": 7}),
         ("ses_b", 10_000, {"rack": 7}),

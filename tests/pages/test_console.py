@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from iam.directory.users import UserChange, create_user, update_user
 from iam.kernel.events import SYSTEM, Origin, application_actor
-from iam.sessions import store
+from iam.sessions import records, store
 from iam.sessions.model import RecordKey
 from iam.sessions.policy import end_reason
 from iam.signin.enter import start_for_user
@@ -148,7 +148,7 @@ def test_a_session_is_ended_after_one_question(world: World, alice: Surfer, bob:
         "ended_by_admin",
         "parent_ended",
     )
-    assert "An administrator ended this session." in bob.get("/sign-in").text
+    assert "An administrator ended this session at " in bob.get("/sign-in").text
 
 
 def test_ending_the_own_session_is_a_sign_out(world: World, alice: Surfer) -> None:
@@ -174,7 +174,7 @@ def test_all_of_a_record_are_ended(world: World, alice: Surfer) -> None:
     assert {_reason(world, one) for one in ids} == {"ended_by_admin"}
     assert _reason(world, rest) is None
     key = RecordKey("acme", "bob", "wiki")
-    assert world.engine.database.read(lambda c: store.read_record(c, key)) is None
+    assert world.engine.database.read(lambda c: records.read(c, key)) is None
     alice.get("/console/sessions")
     again = alice.submit("/console/sessions/end-record", confirmed="1", **record)
     assert again.headers["location"] == "/console/sessions?notice=over"

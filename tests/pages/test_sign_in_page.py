@@ -5,6 +5,7 @@ import re
 import pytest
 
 from iam.directory.applications import Application, ApplicationChange, update_application
+from iam.kernel.clock import to_datetime, to_iso
 from iam.kernel.events import SYSTEM
 from iam.sessions import lifecycle, store
 from iam.sessions.model import EndReason
@@ -231,14 +232,15 @@ def test_an_application_of_another_organization_asks_for_an_account_there(
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        (EndReason.ENDED_BY_ADMIN, "An administrator ended this session."),
-        (EndReason.ENDED_BY_USER, "You ended this session from another device."),
+        (EndReason.ENDED_BY_ADMIN, "An administrator ended this session at {time} UTC."),
+        (EndReason.ENDED_BY_USER, "You ended this session from another device at {time} UTC."),
         (EndReason.CREDENTIALS_CHANGED, "Your password was changed."),
     ],
 )
 def test_the_page_says_why_a_session_is_over_to_its_former_holder(
     world: World, bob: Surfer, reason: EndReason, words: str
 ) -> None:
+    words = words.format(time=to_iso(world.clock())[11:16])
     world.engine.database.write(
         lambda c: lifecycle.end(
             c,
@@ -256,6 +258,18 @@ def test_the_page_says_why_a_session_is_over_to_its_former_holder(
     assert (sent_on.status_code, sent_on.headers["location"]) == (303, "/sign-in")
     assert words in bob.get("/sign-in").text
     assert "iam" not in bob.cookies
+
+
+def test_the_page_names_the_day_of_an_end_that_was_not_today(world: World, bob: Surfer) -> None:
+    headers = world.admin
+    body = {"organization": "acme", "user": "bob"}
+    world.clock.move(1)
+    assert world.post("/v1/sessions/not-before", json=body, headers=headers).status_code == 200
+    ended = to_datetime(world.clock())
+    world.clock.move(24 * 60 * 60)
+
+    words = ended.strftime("An administrator ended this session on %-d %B at %H:%M UTC.")
+    assert words in bob.get("/sign-in").text
 
 
 def test_an_idle_session_is_over_and_the_page_says_it(world: World, bob: Surfer) -> None:

@@ -235,7 +235,12 @@ def test_a_stricter_policy_ends_more_sessions_than_it_can_note_at_once(heart: He
 
     assert len(noted) == 1000
     assert all(heart.over(one) is not None for one in all_)
-    assert len(heart.sweep()) == 3
+    heart.move(30)
+    swept = heart.sweep()
+    assert len(swept) == 3
+    assert {(one.reason, one.actor, one.at) for one in swept} == {
+        (EndReason.POLICY, ADMIN, heart.now - 30_000)
+    }
     heart.check()
 
 

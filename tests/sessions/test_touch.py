@@ -141,7 +141,7 @@ def test_a_touch_from_before_a_stricter_policy_does_not_revive(heart: Heart) -> 
 
     heart.write(touches)
 
-    assert heart.over(unnoted[0]) is EndReason.IDLE
+    assert heart.over(unnoted[0]) is EndReason.POLICY
 
 
 def test_touches_of_unknown_sessions_and_none_at_all_change_nothing(heart: Heart) -> None:

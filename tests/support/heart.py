@@ -13,7 +13,7 @@ from iam.db.tables import session_record
 from iam.kernel.clock import Instant, after
 from iam.kernel.events import Actor, Event
 from iam.kernel.secrets import Random, system_random
-from iam.sessions import lifecycle, rules, store, sweep, touch
+from iam.sessions import lifecycle, records, rules, store, sweep, touch
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.model import (
     BUILT_IN_APPLICATION,
@@ -192,7 +192,7 @@ class Heart:
     ) -> list[str]:
         """The IDs in a session record; none where there is no record."""
         key = RecordKey(organization, user, application)
-        record = self.database.read(lambda c: store.read_record(c, key))
+        record = self.database.read(lambda c: records.read(c, key))
         return list(record.session_ids) if record is not None else []
 
     def events(self, type_: str | None = None) -> list[Event]:

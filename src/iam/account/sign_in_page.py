@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.account.destination import Destination, find_destination, form_targets
+from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
@@ -28,10 +29,11 @@ from iam.web.visitor import look
 
 _FLOW = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
+# `{at}`: when, for what somebody did; a deadline explains itself.
 _ENDED = {
     EndReason.SIGNED_OUT: "You signed out.",
-    EndReason.ENDED_BY_USER: "You ended this session from another device.",
-    EndReason.ENDED_BY_ADMIN: "An administrator ended this session.",
+    EndReason.ENDED_BY_USER: "You ended this session from another device{at}.",
+    EndReason.ENDED_BY_ADMIN: "An administrator ended this session{at}.",
     EndReason.IDLE: "You were away for longer than a session may stay unused.",
     EndReason.EXPIRED: "This session reached its longest time.",
     EndReason.USER_DISABLED: "Your account was switched off.",
@@ -48,7 +50,7 @@ async def show_sign_in(request: Request) -> Response:
         request, query_text(request, "application"), request.path_params.get("organization")
     )
     verdict, _ = await look(engine, request, now)
-    current, notice = None, _why_here(verdict)
+    current, notice = None, _why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
         if home is not None and row.organization != home.name:
@@ -197,12 +199,23 @@ def _likely_organization(verdict: Verdict | None) -> str:
     return verdict.row.organization
 
 
-def _why_here(verdict: Verdict | None) -> dict[str, str] | None:
+def _why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     """Why somebody who was signed in has to sign in again; told only to who held the session."""
     if verdict is None or verdict.reason is None:
         return None
-    words = _ENDED.get(verdict.reason, "This session has ended.")
+    words = _ENDED.get(verdict.reason, "This session has ended.").format(at=_at(verdict, now))
     return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
+
+
+def _at(verdict: Verdict, now: Instant) -> str:
+    """ " at 14:02 UTC", with the day where it was not today."""
+    row = verdict.row
+    if row is None:
+        return ""
+    # A cut session ended at its deadline, whether that has been noted yet or not.
+    ended = to_datetime(row.ended_at if row.ended_at is not None else row.expires_at)
+    today = ended.date() == to_datetime(now).date()
+    return ended.strftime(" at %H:%M UTC" if today else " on %-d %B at %H:%M UTC")
 
 
 def _wait(seconds: int) -> str:

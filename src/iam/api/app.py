@@ -18,6 +18,7 @@ from iam.api import (
     directory_api,
     events_api,
     policies_api,
+    search_api,
     session_api,
     sessions_api,
     stream_api,
@@ -65,6 +66,7 @@ def create_api() -> FastAPI:
     app.add_exception_handler(Exception, on_crash)
     for router in (
         session_api.router,
+        search_api.router,
         sessions_api.router,
         sessions_api.hot,
         directory_api.router,

@@ -16,12 +16,16 @@ from pydantic import (
     Field,
     StrictBool,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, USER_NAME_PATTERN
+from iam.kernel.addresses import network_range
+from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES
+from iam.sessions.listing import State
 from iam.sessions.policy import LONGEST
 from iam.signin import passwords
 
@@ -52,6 +56,21 @@ MAXIMUM_METADATA = 4096
 MAXIMUM_DEPTH = 32
 
 
+INSTANT_PATTERN = (
+    r"^(?:19[7-9][0-9]|2[0-9]{3})-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))"
+    r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$"
+)
+_BITS = r"(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])"
+_NETWORKS = [
+    {"type": "string", "format": "ipv4"},
+    {"type": "string", "format": "ipv6"},
+    {"type": "string", "pattern": rf"^{_OCTET}(?:\.{_OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])$"},
+    {"type": "string", "pattern": rf"^(?:[0-9A-Fa-f]{{1,4}}:){{1,7}}:/{_BITS}$"},
+]
+
+
 def _text(shortest: int, longest: int, pattern: str = _PLAIN) -> StringConstraints:
     return StringConstraints(min_length=shortest, max_length=longest, pattern=pattern)
 
@@ -75,6 +94,26 @@ def _address_text(value: object) -> object:
     if not isinstance(value, str) or "%" in value:
         raise ValueError("expected an IPv4 or IPv6 address")
     return value
+
+
+def _network_text(value: object) -> object:
+    text = _address_text(value)
+    try:
+        network_range(str(text))
+    except ValueError as error:
+        raise ValueError("expected an address or a network such as 10.0.0.0/8") from error
+    return text
+
+
+def _instant(value: object) -> Instant:
+    if not isinstance(value, str) or re.fullmatch(INSTANT_PATTERN, value, re.ASCII) is None:
+        raise ValueError("expected a time with its offset, such as 2026-11-23T10:00:00Z")
+    text = value.upper()
+    try:
+        return max(from_iso(text), Instant(0))
+    except ValueError:
+        # The only day that the pattern lets through without being one: the 29th of a short February.
+        return after(from_iso(f"{text[:8]}28{text[10:]}"), 24 * 60 * 60)
 
 
 def _metadata(value: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +150,14 @@ Password = Annotated[
 ]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address_text)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(_whole)]
+Moment = Annotated[
+    int,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "maxLength": 40, "pattern": INSTANT_PATTERN}),
+]
+"""RFC 3339 with an offset. It becomes an `Instant`."""
+Network = Annotated[str, BeforeValidator(_network_text), WithJsonSchema({"anyOf": _NETWORKS})]
+"""An address or a network."""
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 Roles = Annotated[
     list[Annotated[str, _text(1, 63, ROLE_PATTERN)]],
@@ -185,6 +232,15 @@ class EndFilter(Body):
     application: Name = Field(default_factory=_absent)
     instance: Label = Field(default_factory=_absent)
     parent: Label = Field(default_factory=_absent)
+    ip: Network = Field(default_factory=_absent, description="An address or a network.")
+    device: Label = Field(default_factory=_absent)
+    browser: Label = Field(default_factory=_absent)
+    amr: Label = Field(default_factory=_absent)
+    acr: Label = Field(default_factory=_absent)
+    started_after: Moment = Field(default_factory=_absent)
+    started_before: Moment = Field(default_factory=_absent)
+    last_active_before: Moment = Field(default_factory=_absent)
+    state: State = Field(default_factory=_absent, description="Of `ended` ones none is ended.")
     but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
 
     @model_validator(mode="after")
@@ -195,25 +251,56 @@ class EndFilter(Body):
         return self
 
 
+Reason = Annotated[str, _text(1, 512)]
+
+
 class EndBody(Body):
-    """Which sessions to end: exactly one of `ids` and `filter`."""
+    """Which sessions to end: exactly one of `ids`, `filter` and `cursor`."""
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]},
+        json_schema_extra={
+            "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}, {"required": ["cursor"]}]
+        },
     )
 
     ids: Annotated[list[Label], Field(min_length=1, max_length=1000)] = Field(
         default_factory=_absent
     )
     filter: EndFilter = Field(default_factory=_absent)
+    cursor: Label = Field(default_factory=_absent, description="Of the answer before: go on.")
     dry_run: StrictBool = Field(False, description="Only say which sessions would end.")
+    confirm: Label | None = Field(
+        None, description="What the dry run of this filter answered: needed above 100 sessions."
+    )
+    reason: Reason | None = Field(None, description="A note that the events keep.")
 
     @model_validator(mode="after")
     def _either(self) -> "EndBody":
-        if len(self.model_fields_set & {"ids", "filter"}) != 1:
-            raise ValueError("give exactly one of 'ids' and 'filter'")
+        if len(self.model_fields_set & {"ids", "filter", "cursor"}) != 1:
+            raise ValueError("give exactly one of 'ids', 'filter' and 'cursor'")
         return self
+
+
+class NotBeforeBody(Body):
+    """Everything that matches and was authenticated before an instant is over."""
+
+    organization: Name = Field(default_factory=_absent, description="Default: the caller's own.")
+    user: UserName = Field(default_factory=_absent)
+    application: Name = Field(default_factory=_absent)
+    amr: Label = Field(default_factory=_absent, description="A method of authentication.")
+    before: Moment = Field(default_factory=_absent, description="Default: now.")
+    but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
+    dry_run: StrictBool = Field(False, description="Only say how many sessions that would be.")
+    reason: Reason | None = Field(None, description="A note that the event keeps.")
+
+
+class ExtendBody(Body):
+    """For how much longer a session may live."""
+
+    lifetime: Seconds | None = Field(
+        None, description="Seconds from now; default: as long as the policy allows."
+    )
 
 
 class ValidateBody(Body):

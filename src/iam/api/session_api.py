@@ -25,8 +25,8 @@ from iam.kernel.events import SYSTEM
 from iam.kernel.ids import SESSION, is_id
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended
-from iam.sessions.listing import SessionFilter, list_sessions
 from iam.sessions.model import EndReason, Selection, Session
+from iam.sessions.search import SessionFilter, list_sessions
 from iam.sessions.validate import SessionUnknown
 from iam.signin.password_sign_in import CredentialsInvalid, PasswordAttempt, sign_in_with_password
 from iam.web.address import origin_of

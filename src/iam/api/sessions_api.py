@@ -23,13 +23,12 @@ from iam.api.access import (
     reaches,
 )
 from iam.api.documents import BY_CLIENT, BY_MANAGER, errors, secured
-from iam.api.schemas import EndBody, EndFilter, StartBody, ValidateBody
+from iam.api.schemas import ExtendBody, StartBody, ValidateBody
+from iam.api.search_api import end_these
 from iam.api.views import (
-    EndedView,
     RecordsView,
     RecordView,
     RefusedView,
-    SessionsView,
     SessionView,
     StartedView,
     empty_record_view,
@@ -38,12 +37,13 @@ from iam.api.views import (
 )
 from iam.directory.organizations import find_organization
 from iam.kernel.errors import Forbidden
-from iam.kernel.events import SYSTEM, Origin
+from iam.kernel.events import Origin
 from iam.kernel.ids import SESSION, is_id
 from iam.kernel.secrets import parse_token
 from iam.sessions import lifecycle, store
+from iam.sessions.extend import extend
 from iam.sessions.lifecycle import Ended, Started
-from iam.sessions.listing import SessionFilter, State, list_records, list_sessions, live_record
+from iam.sessions.listing import list_records, live_record
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, RecordKey, Selection, Session
 from iam.sessions.policy import end_reason
 from iam.sessions.validate import Outcome, SessionEnded, SessionUnknown, Verdict, judge
@@ -55,44 +55,6 @@ from iam.web.engine import in_thread
 
 router = APIRouter(tags=["sessions"])
 hot = APIRouter(tags=["sessions"], route_class=OneHop)
-
-
-@router.get(
-    "/v1/sessions",
-    operation_id="listSessions",
-    summary="Sessions, newest first",
-    response_model=SessionsView,
-    responses=errors(401, 403, 404),
-    openapi_extra=secured(BY_MANAGER),
-)
-def list_all(
-    call: Manager,
-    organization: Text = None,
-    user: Text = None,
-    application: Text = None,
-    parent: Text = None,
-    instance: Text = None,
-    ip: Text = None,
-    state: State | None = None,
-    cursor: Cursor = None,
-    limit: Limit = 50,
-) -> Response:
-    """Live ones and those that ended within the retention time. Without `organization`: all that the
-    caller administers."""
-    scope = reach(call, organization, application)
-    wanted = SessionFilter(
-        organization=scope.organization,
-        user=user,
-        application=scope.application,
-        parent=parent,
-        instance=instance,
-        ip=ip,
-        state=state,
-    )
-    page = call.engine.database.read(
-        lambda c: list_sessions(c, wanted, call.now, before=cursor, limit=limit)
-    )
-    return answer({"items": [session_view(s, call.now) for s in page.items], "next": page.next})
 
 
 @hot.post(
@@ -141,42 +103,6 @@ def start(call: Manager, body: StartBody) -> Change:
         )
 
     return Change(work, answered)
-
-
-@router.post(
-    "/v1/sessions/end",
-    operation_id="endSessions",
-    summary="End many sessions",
-    response_model=EndedView,
-    responses=errors(401, 403, 404, body=True),
-    openapi_extra=secured(BY_MANAGER),
-)
-def end_many(call: Manager, body: EndBody) -> Response:
-    """By IDs (unknown ones are passed over) or by a filter. The answer comes after the commit: from
-    then on no node accepts any of them."""
-    database, by_filter = call.engine.database, "filter" in body.model_fields_set
-    selection = _selection(call, body.filter) if by_filter else None
-    if selection is not None and selection.organization is not None:
-        owner = selection.organization
-        database.read(lambda c: find_organization(c, owner))
-    if body.dry_run:
-        ids = database.read(
-            lambda c: _would_end(
-                c,
-                call,
-                store.select_live(c, selection) if selection else _reachable(c, call, body.ids),
-            )
-        )
-    else:
-        ended = (
-            _end_selection(call, selection)
-            if selection is not None
-            else database.write(lambda c: end_these(c, call, _reachable(c, call, body.ids)))
-        )
-        call.engine.count_ended(ended)
-        ids = [one.session.id for one in ended if one.actor != SYSTEM]
-    own = call.own_session in ids
-    return answer({"ended": len(ids), "ids": ids, "own_session_ended": own})
 
 
 @router.post(
@@ -245,6 +171,25 @@ def end_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's
     ended = call.engine.database.write(lambda c: end_these(c, call, [_find(c, call, id).id]))
     call.engine.count_ended(ended)
     return nothing(own_session_ended=_own_among(call, ended))
+
+
+@router.post(
+    "/v1/sessions/{id}/extend",
+    operation_id="extendSession",
+    summary="Let a live session go on for longer",
+    response_model=SessionView,
+    responses=errors(401, 403, 404, 409, body=True),
+    openapi_extra=secured(BY_MANAGER),
+)
+def extend_one(call: Manager, id: PathName, body: ExtendBody) -> Response:  # noqa: A002 - the path's word
+    """Moves `expires_at`: no further than the policy's maximum lifetime from now, never past its
+    browser session's end, never back. Its idle timeout stays. The answer is the session as it is now."""
+    extended = call.engine.database.write(
+        lambda c: extend(
+            c, _find(c, call, id), lifetime=body.lifetime, origin=call.origin, **call.cause
+        )
+    )
+    return answer(session_view(extended, call.now))
 
 
 @router.get(
@@ -318,17 +263,6 @@ def end_record(
     return nothing(own_session_ended=_own_among(call, ended))
 
 
-def end_these(connection: Connection, call: Call, session_ids: Sequence[str]) -> tuple[Ended, ...]:
-    """End these sessions; for the caller's own that is signing out."""
-    own = [one for one in session_ids if one == call.own_session]
-    others = [one for one in session_ids if one != call.own_session]
-    return lifecycle.end(
-        connection, own, reason=EndReason.SIGNED_OUT, origin=call.origin, **call.cause
-    ) + lifecycle.end(
-        connection, others, reason=EndReason.ENDED_BY_ADMIN, origin=call.origin, **call.cause
-    )
-
-
 # Sessions that one transaction ends: so that everybody else's writes come in between.
 _AT_ONCE = 2000
 
@@ -350,37 +284,6 @@ def _end_selection(call: Call, selection: Selection) -> tuple[Ended, ...]:
         all_ended += ended
         if len(ended) < _AT_ONCE:
             return tuple(all_ended)
-
-
-def _selection(call: Call, wanted: EndFilter) -> Selection:
-    # Without an organization it is the caller's own, also for who administers all of them: the
-    # whole installation is never ended by what somebody forgot to write.
-    scope = reach(call, wanted.organization or call.home, wanted.application)
-    return Selection(
-        organization=scope.organization,
-        user=wanted.user,
-        application=scope.application,
-        instance=wanted.instance,
-        parent=wanted.parent,
-        but=call.own_session if wanted.but_current else None,
-    )
-
-
-def _would_end(connection: Connection, call: Call, session_ids: Sequence[str]) -> list[str]:
-    live: list[str] = []
-    for first in range(0, len(session_ids), _AT_ONCE):
-        some = list(session_ids[first : first + _AT_ONCE])
-        family = {*some, *store.children_of(connection, some)}
-        found = store.read_sessions(connection, sorted(family))
-        live += [s.id for s in found.values() if end_reason(s, call.now) is None]
-    return sorted(set(live))
-
-
-def _reachable(connection: Connection, call: Call, session_ids: Sequence[str]) -> list[str]:
-    """Those of these IDs that name sessions which exist for the caller."""
-    named = [one for one in session_ids if is_id(SESSION, one)]
-    found = store.read_sessions(connection, named)
-    return sorted(session.id for session in found.values() if reaches(call, session))
 
 
 def _find(connection: Connection, call: Call, session_id: str) -> Session:

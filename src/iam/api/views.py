@@ -9,13 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from iam.delivery.outbox import Delivery
-from iam.delivery.webhooks import Webhook
 from iam.directory.applications import Application
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import SYSTEM
+from iam.sessions.bulk import BulkEnd
 from iam.sessions.model import EndReason, RecordKey, Session, SessionRecord
 from iam.sessions.policy import Policy, end_reason
 
@@ -57,7 +56,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
     reason = end_reason(session, now)
     ended_at, ended_by = session.ended_at, session.ended_by
     if reason is not None and ended_at is None:
-        ended_at, ended_by = session.idle_expires_at, SYSTEM
+        ended_at, ended_by = session.over_at, session.ended_by or SYSTEM
     return {
         "id": session.id,
         "organization": session.organization,
@@ -65,7 +64,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "application": session.application,
         "parent": session.parent,
         "created_at": to_iso(session.created_at),
-        "authenticated_at": _iso(session.authenticated_at),
+        "authenticated_at": iso(session.authenticated_at),
         "last_active_at": to_iso(session.last_active_at),
         "idle_expires_at": to_iso(session.idle_expires_at),
         "expires_at": to_iso(session.expires_at),
@@ -77,7 +76,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "instance": session.instance,
         "metadata": dict(session.metadata),
         "state": "active" if reason is None else "ended",
-        "ended_at": _iso(ended_at),
+        "ended_at": iso(ended_at),
         "end_reason": reason,
         "ended_by": ended_by,
     }
@@ -95,6 +94,13 @@ class SessionsView(View):
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")
 
 
+class FoundView(SessionsView):
+    """Sessions that match a filter. `next` can be set on a page that is not full."""
+
+    count: int | None = Field(description="How many match in all, where that was asked for.")
+    count_exact: bool | None = Field(description="Whether `count` is exact.")
+
+
 class RefusedView(View):
     """Why a token is not good."""
 
@@ -108,6 +114,54 @@ class EndedView(View):
     ended: int
     ids: list[str]
     own_session_ended: bool = Field(description="Whether the caller's own session is among them.")
+
+
+class BulkEndedView(EndedView):
+    """How far a bulk end is. `ended` and `ids` are of this call alone."""
+
+    processed: int = Field(description="How many it has ended in all calls together.")
+    more: bool = Field(description="Whether there is more to do: call again with `cursor`.")
+    cursor: str | None
+    count: int | None = Field(description="Dry run: how many would end, with children.")
+    sample: list[SessionView] | None = Field(description="Dry run: the ten oldest.")
+    confirm: str | None = Field(description="Dry run of a filter: what confirms it.")
+
+
+class BulkEndView(View):
+    """A confirmed bulk end as it stands."""
+
+    id: str
+    actor: str
+    count: int = Field(description="How many sessions it was about when it was proposed.")
+    processed: int
+    more: bool
+    created_at: datetime
+    confirmed_at: datetime | None
+    finished_at: datetime | None
+    reason: str | None
+
+
+def bulk_end_view(bulk: BulkEnd) -> dict[str, Any]:
+    """A bulk end."""
+    return {
+        "id": bulk.id,
+        "actor": bulk.actor,
+        "count": bulk.number,
+        "processed": bulk.processed,
+        "more": bulk.finished_at is None,
+        "created_at": to_iso(bulk.created_at),
+        "confirmed_at": iso(bulk.confirmed_at),
+        "finished_at": iso(bulk.finished_at),
+        "reason": bulk.note,
+    }
+
+
+class NotBeforeView(View):
+    """How many sessions are over (or, with `dry_run`, would be, without their children)."""
+
+    before: datetime
+    ended: int
+    children: int | None = Field(description="What was entered from them and ends with them.")
 
 
 class RecordView(View):
@@ -302,75 +356,6 @@ class EventsView(View):
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")
 
 
-class WebhookView(View):
-    id: str
-    organization: str | None = Field(description="null: the whole installation's.")
-    url: str
-    event_types: list[str]
-    enabled: bool
-    created_at: datetime
-
-
-class NewWebhookView(WebhookView):
-    secret: str = Field(description="What its notices are signed with; shown this once.")
-
-
-class WebhooksView(View):
-    items: list[WebhookView]
-    next: str | None = Field(description="The next page's `cursor`; null on the last page.")
-
-
-def webhook_view(webhook: Webhook) -> dict[str, Any]:
-    """A webhook, without its secret."""
-    return {
-        "id": webhook.id,
-        "organization": webhook.organization,
-        "url": webhook.url,
-        "event_types": list(webhook.event_types),
-        "enabled": webhook.enabled,
-        "created_at": to_iso(webhook.created_at),
-    }
-
-
-class DeliveryView(View):
-    """One notice to one webhook, and how far it has come."""
-
-    id: str
-    webhook: str
-    organization: str | None
-    event: str
-    session: str | None
-    state: Literal["pending", "delivered", "dead"]
-    attempts: int
-    next_at: datetime | None = Field(description="When it is tried again; null if it is not.")
-    last_status: int | None = Field(description="The status of the receiver's last answer.")
-    last_error: str | None
-    created_at: datetime
-    delivered_at: datetime | None
-
-
-class DeliveriesView(View):
-    items: list[DeliveryView]
-    next: str | None = Field(description="The next page's `cursor`; null on the last page.")
-
-
-def delivery_view(delivery: Delivery) -> dict[str, Any]:
-    """A delivery."""
-    return {
-        "id": delivery.id,
-        "webhook": delivery.webhook,
-        "organization": delivery.organization,
-        "event": delivery.event,
-        "session": delivery.session,
-        "state": delivery.state,
-        "attempts": delivery.attempts,
-        "next_at": to_iso(delivery.next_at) if delivery.state == "pending" else None,
-        "last_status": delivery.last_status,
-        "last_error": delivery.last_error,
-        "created_at": to_iso(delivery.created_at),
-        "delivered_at": _iso(delivery.delivered_at),
-    }
-
-
-def _iso(instant: Instant | None) -> str | None:
+def iso(instant: Instant | None) -> str | None:
+    """An instant in the form of every door; None where there is none."""
     return None if instant is None else to_iso(instant)

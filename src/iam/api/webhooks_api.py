@@ -22,7 +22,7 @@ from iam.api.access import (
 )
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.schemas import WebhookBody, WebhookPatch
-from iam.api.views import (
+from iam.api.webhook_views import (
     DeliveriesView,
     DeliveryView,
     NewWebhookView,

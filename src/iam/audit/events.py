@@ -1,6 +1,6 @@
 """Writing and reading events."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -75,6 +75,39 @@ def read_events(connection: Connection, ids: Collection[str]) -> dict[str, Event
     """Those of these events that there are, by ID."""
     query = select(table).where(table.c.id.in_(ids))
     return {row.id: event_of(row) for row in connection.execute(query)}
+
+
+def timeline(
+    connection: Connection,
+    session: str,
+    entered: Sequence[str],
+    *,
+    after: str | None = None,
+    limit: int = 50,
+) -> tuple[Event, ...]:
+    """The events of a session, and the starts of those that were entered from it, oldest first.
+
+    Args:
+        after: an event ID; the page starts with the next newer one.
+        limit: at most `MAXIMUM_PAGE`.
+    """
+    limit = min(limit, MAXIMUM_PAGE)
+    queries = [select(table).where(table.c.session_id == session)]
+    for first in range(0, len(entered), _BATCH):
+        some = entered[first : first + _BATCH]
+        starts = select(table).where(table.c.session_id.in_(some))
+        queries.append(starts.where(table.c.type == "session.started"))
+    found: list[Event] = []
+    for query in queries:
+        ordered = query.where(table.c.id > (after or "")).order_by(table.c.id).limit(limit)
+        rows = connection.execute(ordered)
+        found += [event_of(row) for row in rows]
+    found.sort(key=lambda one: one.id)
+    return tuple(found[:limit])
+
+
+# Bound on the IDs in one statement: databases limit their number.
+_BATCH = 1000
 
 
 def event_of(row: Row[Any]) -> Event:

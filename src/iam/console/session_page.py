@@ -9,9 +9,10 @@ from starlette.responses import Response
 from iam.console.scope import require_console, session_in_scope
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
-from iam.sessions.listing import MAXIMUM_PAGE, SessionFilter, list_sessions
+from iam.sessions.listing import MAXIMUM_PAGE
 from iam.sessions.model import Session
 from iam.sessions.policy import end_reason
+from iam.sessions.search import SessionFilter, list_sessions
 from iam.web.engine import engine_of, in_thread
 from iam.web.pages import moment, page_errors, render
 from iam.web.session_words import actor_words, device_of, short_id
@@ -61,10 +62,9 @@ def _whole(session: Session, current: bool, now: Instant) -> dict[str, Any]:
     shown |= {"state": "active", "ended_at": None, "end_reason": None, "ended_by": None}
     if reason is not None:
         # A deadline that the sweep has not noted yet has ended it all the same.
-        ended_at = session.ended_at if session.ended_at is not None else session.idle_expires_at
         shown |= {
             "state": "ended",
-            "ended_at": moment(ended_at, now),
+            "ended_at": moment(session.over_at, now),
             "end_reason": str(reason),
             "ended_by": actor_words(session.ended_by or SYSTEM),
         }

@@ -117,6 +117,7 @@ session = Table(
     # No later than the instant at which the session is over by itself: where the sweep looks. Activity
     # leaves it alone, so that a touch writes no index; who is found alive there gets a later one.
     Column("check_at", BigInteger, nullable=False),
+    # A cut session (sessions.cut) is over for this reason before its end is noted at `ended_at`.
     Column("ended_at", BigInteger),
     Column("end_reason", Text),
     Column("ended_by", Text),
@@ -130,6 +131,8 @@ session = Table(
     Column("user_agent", Text),
     Column("device", Text),
     Column("metadata", JSON, nullable=False),
+    # `ip` as 16 bytes (kernel.addresses): a network is a range of them.
+    Column("address", LargeBinary),
     # On SQLite the key's tree is the table: half the pages to read for a validation.
     sqlite_with_rowid=False,
     # On PostgreSQL a page keeps room for a touched row's next version, beside the former one.
@@ -143,36 +146,37 @@ DUE_AT = text(
     "THEN expires_at ELSE last_active_at + idle_timeout * 1000 END)"
 )
 _LIVE = text("ended_at IS NULL")
-for _index in (
-    Index(
-        "ix_session_due",
-        session.c.check_at,
-        postgresql_where=_LIVE,
-        sqlite_where=_LIVE,
+_ENDED = text("ended_at IS NOT NULL")
+for _name, _columns, _where in (
+    # A start writes those of the live sessions, an end those of the history: few here, more there.
+    ("ix_session_due", ("check_at",), _LIVE),
+    ("ix_session_listed", ("organization", "id"), _LIVE),
+    ("ix_session_user", ("user_name", "organization", "id"), _LIVE),
+    ("ix_session_application", ("application", "organization", "id"), _LIVE),
+    ("ix_session_address", ("address", "id"), text("ended_at IS NULL AND address IS NOT NULL")),
+    ("ix_session_instance", ("instance", "id"), text("ended_at IS NULL AND instance IS NOT NULL")),
+    ("ix_session_children", ("parent",), text("parent IS NOT NULL")),
+    ("ix_session_ended", ("ended_at",), _ENDED),
+    ("ix_session_ended_listed", ("organization", "id"), _ENDED),
+    ("ix_session_ended_user", ("user_name", "organization", "id"), _ENDED),
+    ("ix_session_ended_application", ("application", "organization", "id"), _ENDED),
+    (
+        "ix_session_ended_address",
+        ("address", "id"),
+        text("ended_at IS NOT NULL AND address IS NOT NULL"),
     ),
-    Index(
-        "ix_session_live",
-        session.c.organization,
-        session.c.user_name,
-        session.c.application,
-        postgresql_where=_LIVE,
-        sqlite_where=_LIVE,
-    ),
-    Index(
-        "ix_session_children",
-        session.c.parent,
-        postgresql_where=text("parent IS NOT NULL"),
-        sqlite_where=text("parent IS NOT NULL"),
-    ),
-    Index("ix_session_listed", session.c.organization, session.c.id),
-    Index(
-        "ix_session_ended",
-        session.c.ended_at,
-        postgresql_where=text("ended_at IS NOT NULL"),
-        sqlite_where=text("ended_at IS NOT NULL"),
+    (
+        "ix_session_ended_instance",
+        ("instance", "id"),
+        text("ended_at IS NOT NULL AND instance IS NOT NULL"),
     ),
 ):
-    pass
+    Index(
+        _name,
+        *(session.c[_column] for _column in _columns),
+        postgresql_where=_where,
+        sqlite_where=_where,
+    )
 
 session_record = Table(
     "session_record",
@@ -209,6 +213,32 @@ event = Table(
         sqlite_where=text("txid IS NOT NULL"),
     ),
     Index("ix_event_organization_id", "organization", "id"),
+    Index(
+        "ix_event_session_id",
+        "session_id",
+        "id",
+        postgresql_where=text("session_id IS NOT NULL"),
+        sqlite_where=text("session_id IS NOT NULL"),
+    ),
+)
+
+bulk_end = Table(
+    "bulk_end",
+    metadata,
+    # What a dry run answers as `confirm`, and what a call goes on with as `cursor`.
+    Column("id", Text, primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("filter", JSON, nullable=False),
+    Column("note", Text),
+    # How many sessions it was about when it was proposed, and of those started before which instant.
+    Column("number", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("processed", BigInteger, nullable=False),
+    # The last session ID that was dealt with; '' at first.
+    Column("position", Text, nullable=False),
 )
 
 webhook = Table(

@@ -17,6 +17,7 @@ EVENT = "evt_"
 KEY = "key_"
 WEBHOOK = "whk_"
 DELIVERY = "dlv_"
+BULK_END = "blk_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

@@ -16,7 +16,7 @@ from iam.delivery import outbox
 from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
-from iam.sessions import store, sweep, touch
+from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -103,6 +103,12 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         expired += engine.count_ended(due.ended)
         return due.more
 
+    def take_up() -> bool:
+        step = write(lambda c: bulk.take_up(c, now=clock(), random=random, limit=sweep.BATCH))
+        if step is not None:
+            engine.count_ended(step.ended)
+        return step is not None
+
     def purge() -> bool:
         retention = engine.settings.retention
         return write(lambda c: sweep.purge(c, clock(), retention)) == sweep.BATCH
@@ -114,10 +120,11 @@ async def sweep_once(engine: Engine, holder: str) -> int:
     def tidy() -> bool:
         write(lambda c: codes.purge(c, clock()))
         write(lambda c: throttle.purge(c, clock()))
+        write(lambda c: bulk.purge(c, clock()))
         return False
 
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, purge, purge_deliveries, tidy])
+    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

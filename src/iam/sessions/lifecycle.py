@@ -197,7 +197,9 @@ def end(
     for session in sorted(locked.values(), key=lambda one: one.id):
         over = end_reason(session, now)
         if over is not None:
-            ended = Ended(session=session, at=session.idle_expires_at, reason=over, actor=SYSTEM)
+            # By a deadline, or by a cut: that one has left word who it was.
+            who = session.ended_by or SYSTEM
+            ended = Ended(session=session, at=session.over_at, reason=over, actor=who)
         elif session.id in wanted:
             ended = Ended(session=session, at=now, reason=reason, actor=actor)
         else:

@@ -1,4 +1,4 @@
-"""Lists of sessions and records, a page at a time (keyset paging: no page ever shifts under its reader).
+"""Lists of session records, a page at a time (keyset paging: no page ever shifts under its reader).
 
 State is what `policy.end_reason` says now, not what the sweep has noted so far.
 """
@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, func, select, text, tuple_
 
 from iam.db.tables import DUE_AT, session, session_record
 from iam.kernel.clock import Instant
-from iam.sessions import store
-from iam.sessions.model import RecordKey, Session, SessionRecord
+from iam.sessions import records
+from iam.sessions.model import RecordKey, SessionRecord
 from iam.sessions.policy import end_reason
 
 MAXIMUM_PAGE = 200
@@ -28,60 +28,6 @@ class Page(Generic[Item, Key]):
 
     items: tuple[Item, ...]
     next: Key | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFilter:
-    """Which sessions to list: those that match every member that is set.
-
-    `organization` None means all of the installation: only its administrator may ask that.
-    """
-
-    organization: str | None
-    user: str | None = None
-    application: str | None = None
-    parent: str | None = None
-    instance: str | None = None
-    ip: str | None = None
-    state: State | None = None
-
-
-def list_sessions(
-    connection: Connection,
-    wanted: SessionFilter,
-    now: Instant,
-    *,
-    before: str | None = None,
-    limit: int = 50,
-) -> Page[Session, str]:
-    """Sessions, newest first.
-
-    Args:
-        before: a session ID; the page starts with the next older one.
-        limit: at most `MAXIMUM_PAGE`.
-    """
-    limit = min(limit, MAXIMUM_PAGE)
-    query = select(session.c.id).order_by(session.c.id.desc()).limit(limit + 1)
-    for column, value in (
-        (session.c.organization, wanted.organization),
-        (session.c.user_name, wanted.user),
-        (session.c.application, wanted.application),
-        (session.c.parent, wanted.parent),
-        (session.c.instance, wanted.instance),
-        (session.c.ip, wanted.ip),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if before is not None:
-        query = query.where(session.c.id < before)
-    if wanted.state is not None:
-        query = query.where(_in_state(wanted.state, now))
-    ids = connection.execute(query).scalars().all()
-    found = store.read_sessions(connection, ids[:limit])
-    return Page(
-        items=tuple(found[one] for one in ids[:limit] if one in found),
-        next=ids[limit - 1] if len(ids) > limit else None,
-    )
 
 
 def _in_state(state: State, now: Instant) -> ColumnElement[bool]:
@@ -151,7 +97,7 @@ def list_records(
 
 def live_record(connection: Connection, key: RecordKey, now: Instant) -> SessionRecord | None:
     """One record with its live IDs; None when the pair has no live session."""
-    record = store.read_record(connection, key)
+    record = records.read(connection, key)
     if record is None:
         return None
     (live,) = _only_live(connection, [record], now)

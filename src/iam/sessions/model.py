@@ -93,6 +93,14 @@ class Session:
         return min(self.expires_at, after(self.last_active_at, self.idle_timeout))
 
     @property
+    def over_at(self) -> Instant:
+        """When it ended, or ends if its holder does nothing more. What a cut has ended (a reason without
+        an instant: `sessions.cut`) ended at its `expires_at`."""
+        if self.ended_at is not None:
+            return self.ended_at
+        return self.expires_at if self.end_reason is not None else self.idle_expires_at
+
+    @property
     def is_browser_session(self) -> bool:
         """Whether applications can be entered from it."""
         # Not from one that was entered itself: an end reaches children, and they have none.

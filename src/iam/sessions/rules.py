@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select, text, update
 
 from iam import audit
 from iam.db.prepared import Prepared
+from iam.db.tables import DUE_AT
 from iam.db.tables import session as table
 from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Actor
@@ -64,8 +65,8 @@ def apply_policy(
     Call it in the transaction that stored the change, after `hold_rules`, both with the layer's
     `reach`. Deadlines only move to
     earlier: a looser policy is for sessions that start from now on, because an existing one may have
-    been given less on purpose. From the commit on, what is too old is refused everywhere; the first
-    thousand of those are also noted as ended here, with the reason `policy`, the rest by the sweep.
+    been given less on purpose. From the commit on, what is too old is refused everywhere, with the
+    reason `policy`; the first thousand of those are also noted as ended here, the rest by the sweep.
     """
     # What a deadline had ended before the change keeps its own reason and instant.
     before: list[Ended] = []
@@ -102,7 +103,24 @@ def apply_policy(
     if ends:
         store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
         audit.append(connection, [ended_event(e, now, random, NOWHERE, None) for e in ends])
+    _cut_rest(connection, organization, now, actor)
     return (*before, *ends)
+
+
+def _cut_rest(connection: Connection, organization: str | None, now: Instant, actor: Actor) -> None:
+    """What else is due now is due to the policy: the sweep is to note that, and no deadline."""
+    statement = update(table).where(
+        table.c.ended_at.is_(None),
+        table.c.end_reason.is_(None),
+        table.c.check_at <= now,
+        text(f"{DUE_AT.text} <= :due").bindparams(due=now),
+    )
+    if organization is not None:
+        statement = statement.where(table.c.organization == organization)
+    reason = str(EndReason.POLICY)
+    connection.execute(
+        statement.values(expires_at=now, check_at=now, end_reason=reason, ended_by=actor)
+    )
 
 
 def _clamp_children(connection: Connection, organization: str | None) -> None:

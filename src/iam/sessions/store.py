@@ -4,7 +4,7 @@ Locks are always taken in one order, so that no two pieces of work wait for each
 session rows by ID (a parent is older than its children, so it comes first), then records by key.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -22,15 +22,15 @@ from sqlalchemy import (
     insert,
     select,
     text,
-    tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.prepared import Prepared
-from iam.db.tables import DUE_AT, session, session_record
+from iam.db.tables import DUE_AT, session
+from iam.kernel.addresses import address_bytes
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
+from iam.sessions import records
 from iam.sessions.model import (
     EndReason,
     Identity,
@@ -38,7 +38,6 @@ from iam.sessions.model import (
     RecordKey,
     Selection,
     Session,
-    SessionRecord,
 )
 
 LIVE_COLUMNS = (
@@ -76,7 +75,7 @@ def read_session(connection: Connection, session_id: str) -> Session | None:
 
 def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> None:
     """Add the row and put its ID at the end of its record's array, making the record if need be."""
-    _append_to_record(connection, new)
+    records.add(connection, new)
     _INSERT_SESSION.run(
         connection,
         {
@@ -102,21 +101,7 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
             "user_agent": new.user_agent,
             "device": new.device,
             "metadata": dict(new.metadata),
-        },
-    )
-
-
-def _append_to_record(connection: Connection, new: Session) -> None:
-    statement = _APPEND_SQLITE if connection.dialect.name == "sqlite" else _APPEND_POSTGRESQL
-    statement.run(
-        connection,
-        {
-            "organization": new.organization,
-            "user_name": new.user,
-            "application": new.application,
-            "created_at": new.created_at,
-            "session_ids": [new.id],
-            "new_id": new.id,
+            "address": address_bytes(new.ip),
         },
     )
 
@@ -129,34 +114,6 @@ _INSERT_SESSION = Prepared(
             for column in session.columns
             if column.name not in ("ended_at", "end_reason", "ended_by")
         }
-    )
-)
-_RECORD_KEY = list(session_record.primary_key)
-_RECORD_VALUES: dict[str, Any] = {
-    column.name: bindparam(column.name, type_=column.type) for column in session_record.columns
-}
-_APPEND_SQLITE = Prepared(
-    sqlite.insert(session_record)
-    .values(_RECORD_VALUES)
-    .on_conflict_do_update(
-        index_elements=_RECORD_KEY,
-        set_={
-            "session_ids": func.json_insert(
-                session_record.c.session_ids, "$[#]", bindparam("new_id", type_=Text)
-            )
-        },
-    )
-)
-_APPEND_POSTGRESQL = Prepared(
-    postgresql.insert(session_record)
-    .values(_RECORD_VALUES)
-    .on_conflict_do_update(
-        index_elements=_RECORD_KEY,
-        set_={
-            "session_ids": func.array_append(
-                session_record.c.session_ids, bindparam("new_id", type_=Text)
-            )
-        },
     )
 )
 
@@ -211,35 +168,7 @@ def note_ends(
     gone: dict[RecordKey, set[str]] = {}
     for ended, *_ in ends:
         gone.setdefault(ended.record_key, set()).add(ended.id)
-    _remove_from_records(connection, gone)
-
-
-def _remove_from_records(connection: Connection, gone: Mapping[RecordKey, set[str]]) -> None:
-    key = (
-        session_record.c.organization,
-        session_record.c.user_name,
-        session_record.c.application,
-    )
-    query = (
-        select(session_record)
-        .where(tuple_(*key).in_([tuple(one) for one in sorted(gone)]))
-        .order_by(*key)
-        .with_for_update()
-    )
-    kept, emptied = [], []
-    for row in connection.execute(query).all():
-        record = RecordKey(row.organization, row.user_name, row.application)
-        names = {"b_organization": row.organization, "b_user": row.user_name}
-        names["b_application"] = row.application
-        left = [one for one in row.session_ids if one not in gone[record]]
-        if left:
-            kept.append({**names, "b_ids": left})
-        else:
-            emptied.append(names)
-    if kept:
-        _KEEP_RECORD.run(connection, *kept)
-    if emptied:
-        _DROP_RECORD.run(connection, *emptied)
+    records.remove(connection, gone)
 
 
 _NOTE_END = Prepared(
@@ -251,17 +180,6 @@ _NOTE_END = Prepared(
         ended_by=bindparam("b_by"),
     )
 )
-_THIS_RECORD = (
-    (session_record.c.organization == bindparam("b_organization"))
-    & (session_record.c.user_name == bindparam("b_user"))
-    & (session_record.c.application == bindparam("b_application"))
-)
-_KEEP_RECORD = Prepared(
-    update(session_record)
-    .where(_THIS_RECORD)
-    .values(session_ids=bindparam("b_ids", type_=session_record.c.session_ids.type))
-)
-_DROP_RECORD = Prepared(delete(session_record).where(_THIS_RECORD))
 
 
 def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> None:
@@ -330,17 +248,6 @@ def count_live(connection: Connection) -> int:
     )
 
 
-def read_record(connection: Connection, key: RecordKey) -> SessionRecord | None:
-    """One session record; None when the pair has no live session."""
-    query = select(session_record).where(
-        session_record.c.organization == key.organization,
-        session_record.c.user_name == key.user,
-        session_record.c.application == key.application,
-    )
-    row = connection.execute(query).one_or_none()
-    return _record(row) if row is not None else None
-
-
 def read_sessions(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
     """These sessions by ID; those without a row are left out."""
     if not session_ids:
@@ -395,14 +302,4 @@ def _session(row: Row[Any]) -> Session:
         user_agent=row.user_agent,
         device=row.device,
         metadata=row.metadata,
-    )
-
-
-def _record(row: Row[Any]) -> SessionRecord:
-    return SessionRecord(
-        organization=row.organization,
-        user=row.user_name,
-        application=row.application,
-        created_at=Instant(row.created_at),
-        session_ids=tuple(row.session_ids),
     )

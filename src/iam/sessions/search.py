@@ -1,0 +1,354 @@
+"""Searching sessions, live and ended: which match a filter, in which order, and how many they are.
+
+Live sessions and history have indexes of their own (`db.tables`), so each question goes to both sides
+separately and the answers are merged. What has no index of its own (device, browser, method, class,
+last activity) is looked for among a bounded number of sessions at a time, so that no page costs more
+than that: it can be shorter than asked for while there is a next one.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    cast,
+    func,
+    select,
+    text,
+)
+
+from iam.db.tables import DUE_AT, session
+from iam.kernel.addresses import network_range
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Invalid
+from iam.kernel.ids import SESSION, first_id
+from iam.sessions import store
+from iam.sessions.listing import MAXIMUM_PAGE, Page, State
+from iam.sessions.model import Session
+
+LOOKED_AT = 20_000
+"""So many sessions are looked at for one page of a filter without an index of its own."""
+SORTED_AT_MOST = 10_000
+"""So many sessions are put into an order for which there is no index."""
+COUNTED_AT_MOST = 10_000
+"""Up to here an estimate is exact."""
+
+Sort = Literal[
+    "-created_at",
+    "created_at",
+    "-last_active_at",
+    "last_active_at",
+    "-expires_at",
+    "expires_at",
+    "-ended_at",
+    "ended_at",
+    "user",
+    "-user",
+    "application",
+    "-application",
+    "device",
+    "-device",
+    "ip",
+    "-ip",
+]
+"""What a list can be ordered by; a minus stands for the largest, newest or last first."""
+
+_SORTED_BY: dict[str, ColumnElement[Any]] = {
+    "last_active_at": session.c.last_active_at,
+    "expires_at": session.c.expires_at,
+    "ended_at": session.c.ended_at,
+    "user": session.c.user_name,
+    "application": session.c.application,
+    "device": session.c.device,
+    "ip": session.c.address,
+}
+
+
+class TooManyToSort(Invalid):
+    """An order without an index is for lists that fit on a few pages."""
+
+    code = "too_many_to_sort"
+    title = f"More than {SORTED_AT_MOST} sessions match: narrow the filter to sort them by this."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFilter:
+    """Which sessions are meant: those that match every member that is set.
+
+    `organization` None means all of the installation: only its administrator may ask that.
+    """
+
+    organization: str | None
+    user: str | None = None
+    application: str | None = None
+    parent: str | None = None
+    instance: str | None = None
+    ip: str | None = None
+    """An address, or a network as `10.0.0.0/8`."""
+    device: str | None = None
+    browser: str | None = None
+    """The part of the device before " on ", in any case."""
+    amr: str | None = None
+    """One of the methods of authentication."""
+    acr: str | None = None
+    started_after: Instant | None = None
+    """At this instant or later."""
+    started_before: Instant | None = None
+    last_active_before: Instant | None = None
+    state: State | None = None
+    but: str | None = None
+    """A session to leave out, with its parent and its children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many sessions match, and whether that is exact."""
+
+    number: int
+    exact: bool
+
+
+def list_sessions(
+    connection: Connection,
+    wanted: SessionFilter,
+    now: Instant,
+    *,
+    before: str | None = None,
+    limit: int = 50,
+    sort: Sort = "-created_at",
+) -> Page[Session, str]:
+    """Sessions in this order, newest first by default.
+
+    Args:
+        before: `next` of the page before; by `created_at` that is a session ID.
+        limit: at most `MAXIMUM_PAGE`.
+
+    Raises:
+        TooManyToSort: there is no index for this order, and too many match.
+    """
+    limit = min(limit, MAXIMUM_PAGE)
+    _plan_for_these_values(connection)
+    key = sort.removeprefix("-")
+    if key == "created_at":
+        ids, following = _by_start(connection, wanted, now, before, limit, down=sort[0] == "-")
+    else:
+        ids, following = _by_column(connection, wanted, now, before, limit, sort)
+    found = store.read_sessions(connection, ids)
+    return Page(items=tuple(found[one] for one in ids if one in found), next=following)
+
+
+def count_sessions(
+    connection: Connection, wanted: SessionFilter, now: Instant, *, exact: bool
+) -> Count:
+    """How many sessions match. An estimate is exact up to `COUNTED_AT_MOST`, and beyond that what the
+    database's own statistics say (SQLite has none for this: there it is exact)."""
+    _plan_for_these_values(connection)
+    queries = [
+        select(session.c.id).where(*side, *narrow(wanted), *wide(wanted))
+        for side in _sides_of(wanted.state, now)
+    ]
+    if not exact and connection.dialect.name != "sqlite":
+        some = sum(_count(connection, one.limit(COUNTED_AT_MOST + 1)) for one in queries)
+        if some <= COUNTED_AT_MOST:
+            return Count(some, exact=True)
+        guess = sum(_planned(connection, one) for one in queries)
+        return Count(max(guess, COUNTED_AT_MOST + 1), exact=False)
+    return Count(sum(_count(connection, one) for one in queries), exact=True)
+
+
+def entered_from(connection: Connection, session_id: str) -> tuple[str, ...]:
+    """The IDs of all sessions that were entered from this one and are still kept."""
+    query = select(session.c.id).where(session.c.parent == session_id)
+    return tuple(connection.execute(query).scalars())
+
+
+def lives(now: Instant) -> ColumnElement[bool]:
+    """`end_reason` is None, in SQL; the same bound, exclusive."""
+    return and_(session.c.ended_at.is_(None), _condition(f"{DUE_AT.text} > :now", now))
+
+
+def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
+    """The members of a filter that an index serves."""
+    conditions: list[ColumnElement[bool]] = []
+    for column, value in (
+        (session.c.organization, wanted.organization),
+        (session.c.user_name, wanted.user),
+        (session.c.application, wanted.application),
+        (session.c.parent, wanted.parent),
+        (session.c.instance, wanted.instance),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    if wanted.ip is not None:
+        first, last = network_range(wanted.ip)
+        address = session.c.address
+        conditions.append(address == first if first == last else address.between(first, last))
+    if wanted.started_after is not None:
+        conditions.append(session.c.id >= first_id(SESSION, wanted.started_after))
+    if wanted.started_before is not None:
+        conditions.append(session.c.id < first_id(SESSION, wanted.started_before))
+    if wanted.but is not None:
+        own_parent = select(session.c.parent).where(session.c.id == wanted.but).scalar_subquery()
+        conditions.append(session.c.id != wanted.but)
+        conditions.append(func.coalesce(session.c.parent, "") != wanted.but)
+        conditions.append(session.c.id != func.coalesce(own_parent, ""))
+    return conditions
+
+
+def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[bool]]:
+    """The members of a filter for which sessions have to be looked at one by one: in the table, or in
+    the same columns of a selection from it."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.device is not None:
+        conditions.append(columns.device == wanted.device)
+    if wanted.browser is not None:
+        label = func.lower(func.coalesce(columns.device, ""))
+        name = wanted.browser.lower()
+        conditions.append((label == name) | label.startswith(f"{name} on ", autoescape=True))
+    if wanted.amr is not None:
+        # It is kept as JSON text: ["pwd", "otp"].
+        methods = cast(columns.amr, Text)
+        conditions.append(methods.contains(json.dumps(wanted.amr), autoescape=True))
+    if wanted.acr is not None:
+        conditions.append(columns.acr == wanted.acr)
+    if wanted.last_active_before is not None:
+        conditions.append(columns.last_active_at < wanted.last_active_before)
+    return conditions
+
+
+def _sides_of(state: State | None, now: Instant) -> list[list[ColumnElement[bool]]]:
+    """What makes up a state, each side with an index of its own."""
+    open_, noted = session.c.ended_at.is_(None), session.c.ended_at.is_not(None)
+    if state is None:
+        return [[open_], [noted]]
+    if state == "active":
+        return [[lives(now)]]
+    # Over by a deadline and not noted yet: never many, and `check_at` finds them.
+    over = _condition(f"{DUE_AT.text} <= :now", now)
+    return [[noted], [open_, session.c.check_at <= now, over]]
+
+
+def _condition(sql: str, now: Instant) -> ColumnElement[bool]:
+    return text(f"({sql})").bindparams(now=now)  # type: ignore[return-value]  # a condition, whatever text() is typed as
+
+
+def _by_start(
+    connection: Connection,
+    wanted: SessionFilter,
+    now: Instant,
+    before: str | None,
+    limit: int,
+    *,
+    down: bool,
+) -> tuple[list[str], str | None]:
+    """By ID, which is by start: the IDs of a page and the place where the next one begins."""
+    column = session.c.id
+    order = column.desc() if down else column.asc()
+    conditions = narrow(wanted)
+    if before is not None:
+        conditions.append(column < before if down else column > before)
+    queries = [
+        select(column).where(*side, *conditions).order_by(order)
+        for side in _sides_of(wanted.state, now)
+    ]
+    end = None
+    if wide(wanted):
+        ends = [_nth(connection, one, LOOKED_AT) for one in queries]
+        there = [one for one in ends if one is not None]
+        if there:
+            end = max(there) if down else min(there)
+        queries = [_among(one, wanted, end, down=down) for one in queries]
+    ids: list[str] = []
+    for query in queries:
+        ids += connection.execute(query.limit(limit + 1)).scalars()
+    ids.sort(reverse=down)
+    if len(ids) > limit:
+        return ids[:limit], ids[limit - 1]
+    return ids, end
+
+
+def _among(
+    query: Select[tuple[str]], wanted: SessionFilter, end: str | None, *, down: bool
+) -> Select[tuple[str]]:
+    """What matches among the first `LOOKED_AT`. They are selected first: on PostgreSQL the hope to meet
+    a match soon would make it go through the sessions of everybody, by the key."""
+    looked_at = query.add_columns(
+        session.c.device, session.c.amr, session.c.acr, session.c.last_active_at
+    )
+    some = looked_at.limit(LOOKED_AT).subquery("looked_at").c
+    found = select(some.id).where(*wide(wanted, some))
+    if end is not None:
+        found = found.where(some.id >= end if down else some.id <= end)
+    return found.order_by(some.id.desc() if down else some.id.asc())
+
+
+def _by_column(
+    connection: Connection,
+    wanted: SessionFilter,
+    now: Instant,
+    before: str | None,
+    limit: int,
+    sort: Sort,
+) -> tuple[list[str], str | None]:
+    """All that match, put in order here. A cursor is where its page ended: the value and the ID."""
+    key, down = sort.removeprefix("-"), sort[0] == "-"
+    sides, conditions = _sides_of(wanted.state, now), narrow(wanted)
+    candidates = [select(session.c.id).where(*side, *conditions) for side in sides]
+    if sum(_count(connection, one.limit(SORTED_AT_MOST + 1)) for one in candidates) > (
+        SORTED_AT_MOST
+    ):
+        raise TooManyToSort
+    places: list[tuple[str, str]] = []
+    for side in sides:
+        query = select(session.c.id, _SORTED_BY[key].label("place")).where(
+            *side, *conditions, *wide(wanted)
+        )
+        places += [(_place(row.place), row.id) for row in connection.execute(query)]
+    places.sort(reverse=down)
+    if before is not None:
+        # A cursor that we never gave is a place in the list like any other.
+        last_id, _, place = before.partition("~")
+        at = (place, last_id)
+        places = [one for one in places if (one < at if down else one > at)]
+    page = places[:limit]
+    following = f"{page[-1][1]}~{page[-1][0]}" if len(places) > limit else None
+    return [one for _, one in page], following
+
+
+def _place(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, int):
+        return f"{value:016d}"
+    return str(value or "")
+
+
+def _nth(connection: Connection, query: Select[tuple[str]], number: int) -> str | None:
+    """The last ID that is looked at for a page; None when all of them are."""
+    found = connection.execute(query.offset(number - 1).limit(1)).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def _count(connection: Connection, query: Select[tuple[str]]) -> int:
+    counted = select(func.count()).select_from(query.subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
+def _planned(connection: Connection, query: Select[tuple[str]]) -> int:
+    """How many rows PostgreSQL expects."""
+    compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
+    explained = connection.exec_driver_sql(
+        f"EXPLAIN (FORMAT JSON) {compiled.string}", dict(compiled.params)
+    )
+    return int(explained.scalar_one()[0]["Plan"]["Plan Rows"])
+
+
+def _plan_for_these_values(connection: Connection) -> None:
+    """PostgreSQL would, from the sixth time on, use one plan for the rarest and the commonest value."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
