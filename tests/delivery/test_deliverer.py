@@ -330,6 +330,7 @@ def test_two_nodes_share_the_work_and_send_nothing_twice(
         stage.portal.call(deliverer.run_due)
         sent = [notice.headers["webhook-id"] for notice in receiver.notices]
     stage.portal.call(other.close)
+    assert {(one["state"], one["last_error"]) for one in deliveries(stage)} == {("delivered", None)}
     assert len(sent) == len(set(sent)) == 30
 
 

@@ -1,6 +1,7 @@
 """A receiver of webhooks on loopback that does what a test tells it: answer, refuse, hang, redirect."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,12 @@ Answer = Callable[[Notice], int]
 class Receiver:
     """Answers each notice with the status that `answer` says, 204 by default; keeps all of them."""
 
-    def __init__(self, answer: Answer = lambda _notice: 204, port: int = 0) -> None:
+    def __init__(
+        self,
+        answer: Answer = lambda _notice: 204,
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.answer = answer
         self.notices: list[Notice] = []
         self.came = threading.Semaphore(0)
@@ -61,12 +67,15 @@ class Receiver:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
-            request_queue_size = 128  # many call at once; the default of 5 would turn some away
+            # The default of 5 drops connections when a deliverer opens many at once.
+            request_queue_size = 128
 
             def handle_error(self, request: object, client_address: object) -> None:
                 """Whoever called has gone: a timeout is what the test is about."""
 
         self._server = Server(("127.0.0.1", port), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))

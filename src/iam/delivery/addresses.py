@@ -64,8 +64,8 @@ def check_webhook_url(url: str, *, allow_private: bool) -> str:
     return url
 
 
-async def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """The IP address to connect to: looked up now, checked, and then used as it is.
+async def resolve(host: str, port: int, *, allow_private: bool) -> tuple[str, ...]:
+    """The IP addresses to connect to, best first: looked up now, checked, and then used as they are.
 
     A name that is looked up once to be checked and once more to connect could say two things (DNS
     rebinding).
@@ -78,7 +78,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> str:
     addresses = [str(one[4][0]) for one in found]
     if not allow_private and not all(is_public(one) for one in addresses):
         raise WebhookUrlRefused("Its name stands for an address of a private network.")
-    return addresses[0]
+    return tuple(dict.fromkeys(addresses))
 
 
 def _is_ip(host: str) -> bool:

@@ -54,27 +54,53 @@ async def send(
             parts = urlsplit(check_webhook_url(claimed.url, allow_private=allow_private))
             host = parts.hostname or ""
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            address = await resolve(host, port, allow_private=allow_private)
-            # The connection goes to the address that was checked; certificate and Host are the name's.
-            target = http.URL(claimed.url).copy_with(host=address)
+            addresses = await resolve(host, port, allow_private=allow_private)
             headers = {
                 **signed_headers(claimed.secret, claimed.event.id, now, body),
                 "host": parts.netloc,
                 "content-type": "application/json",
                 "user-agent": "Hanzo-IAM",
             }
-            request = client.build_request(
-                "POST", target, content=body, headers=headers, extensions={"sni_hostname": host}
-            )
-            answer = await client.send(request, stream=True)
-            await answer.aclose()
+            status = await _post(client, claimed.url, host, addresses, headers, body)
     except WebhookUrlRefused:
         return Outcome(None, "address_refused")
     except (TimeoutError, http.TimeoutException):
         return Outcome(None, "timeout")
     except (OSError, http.HTTPError, http.InvalidURL, ValueError) as error:
         return Outcome(None, f"connection: {type(error).__name__}")
-    status: int = answer.status_code
     if 200 <= status < 300:
         return Outcome(status, None)
     return Outcome(status, "redirect" if 300 <= status < 400 else "status")
+
+
+async def _post(
+    client: Any,
+    url: str,
+    host: str,
+    addresses: tuple[str, ...],
+    headers: dict[str, str],
+    body: bytes,
+) -> int:
+    """The status of the answer from the first of these addresses that can be connected to.
+
+    The connection goes to an address that was checked; certificate and Host are the name's.
+    """
+    http = _http()
+    for number, address in enumerate(addresses, 1):
+        request = client.build_request(
+            "POST",
+            http.URL(url).copy_with(host=address),
+            content=body,
+            headers=headers,
+            extensions={"sni_hostname": host},
+        )
+        try:
+            answer = await client.send(request, stream=True)
+        except http.ConnectError:
+            if number == len(addresses):
+                raise
+        else:
+            await answer.aclose()
+            status: int = answer.status_code
+            return status
+    raise OSError("the name has no address")
