@@ -160,13 +160,13 @@ class _CompiledForLibpq(_Compiled):
             return super().execute(connection, values)
         known = _known_to(connection, driver)
         if self._name not in known.statements:
-            _checked(link.prepare(self._name, self._numbered))
+            _checked(link, link.prepare(self._name, self._numbered))
             known.statements.add(self._name)
         written = self.parameters(values)
         sent: Any = known.adapters.dump_sequence(
             [written[one] for one in self._order], self._formats
         )
-        result = _checked(link.exec_prepared(self._name, sent))
+        result = _checked(link, link.exec_prepared(self._name, sent))
         known.adapters.set_pgresult(result)
         return known.adapters.load_rows(0, result.ntuples, tuple)
 
@@ -191,7 +191,7 @@ def _known_to(connection: Connection, driver: Any) -> _Known:
     if known is None:
         known = info[_KNOWN] = _Known(driver)
     if known.is_stale:
-        found = _checked(driver.pgconn.exec_(_STILL_THERE))
+        found = _checked(driver.pgconn, driver.pgconn.exec_(_STILL_THERE))
         known.statements = {found.get_value(row, 0) or b"" for row in range(found.ntuples)}
         known.is_stale = False
     return known
@@ -217,10 +217,12 @@ def forget_on_rollback(engine: Engine) -> None:
     event.listen(engine, "rollback_savepoint", mark)
 
 
-def _checked(result: pq.abc.PGresult) -> pq.abc.PGresult:
-    if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
-        raise errors.error_from_result(result)
-    return result
+def _checked(link: pq.abc.PGconn, result: pq.abc.PGresult) -> pq.abc.PGresult:
+    if result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+        return result
+    error = errors.error_from_result(result)
+    # libpq makes up this result when the connection is gone: it has no code to tell the kind by.
+    raise errors.OperationalError(str(error)) if link.status == pq.ConnStatus.BAD else error
 
 
 def _wrapped(connection: Connection, statement: str, error: Exception) -> DBAPIError:
