@@ -8,6 +8,7 @@ instruction and never in a database's own time zone or clock.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 Instant = NewType("Instant", int)
@@ -36,7 +37,13 @@ def to_datetime(instant: Instant) -> datetime:
 
 def to_iso(instant: Instant) -> str:
     """RFC 3339 in UTC with milliseconds, `2026-11-23T10:00:00.000Z`: the form of every door."""
-    return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant % 1000:03d}Z"
+    return f"{_to_the_second(instant // 1000)}.{instant % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int) -> str:
+    # The instants of one answer are often of one second.
+    return to_datetime(Instant(seconds * 1000)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def from_iso(text: str) -> Instant:
