@@ -9,6 +9,7 @@ one statement that writes the event (no round trip); on SQLite a second statemen
 trip to make and takes microseconds.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,18 @@ _BOTH = Prepared(
         f"{_NOTICES.format(events='added')}"
     ).bindparams(_DATA)
 )
+_TYPED = ", ".join(
+    f"{name} {'bigint' if name == 'at' else 'json' if name == 'data' else 'text'}"
+    for name in _COLUMNS
+)
+# Many events are one parameter: one round trip, however many sessions a request has ended.
+_MANY = Prepared(
+    text(
+        f"WITH added AS (INSERT INTO event ({', '.join(_COLUMNS)}) "  # noqa: S608 - our own column names
+        f"SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given ({_TYPED}) "
+        f"RETURNING id, at, type, organization, session_id) {_NOTICES.format(events='added')}"
+    )
+)
 _EVENT = Prepared(text(_INSERT).bindparams(_DATA))
 _ITS_NOTICES = Prepared(text(f"{_NOTICES.format(events='event')} WHERE e.id = :id"))
 
@@ -46,7 +59,11 @@ _ITS_NOTICES = Prepared(text(f"{_NOTICES.format(events='event')} WHERE e.id = :i
 def write(connection: Connection, rows: list[Mapping[str, Any]]) -> None:
     """Write these rows of `event`, in their order, and the notices of each."""
     if connection.dialect.name == "postgresql":
-        _BOTH.run(connection, *rows)
+        # The order of one statement's notices is the database's; that of one session's is ours.
+        if len(rows) > 1 and len({row["session_id"] for row in rows}) == len(rows):
+            _MANY.run(connection, {"rows": json.dumps(rows)})
+        else:
+            _BOTH.run(connection, *rows)
         return
     _EVENT.run(connection, *rows)
     _ITS_NOTICES.run(connection, *({"id": row["id"]} for row in rows))

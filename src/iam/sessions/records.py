@@ -6,7 +6,18 @@ Statements only. Records are locked after the rows of their sessions, in the ord
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.prepared import Prepared
@@ -86,8 +97,11 @@ def remove(connection: Connection, gone: Mapping[RecordKey, set[str]]) -> None:
             emptied.append(names)
     if kept:
         _KEEP_RECORD.run(connection, *kept)
-    if emptied:
+    if emptied and connection.dialect.name == "sqlite":
         _DROP_RECORD.run(connection, *emptied)
+    elif emptied:
+        lists = {name: [one[name] for one in emptied] for name in emptied[0]}
+        _DROP_RECORDS.run(connection, lists)
 
 
 _THIS_RECORD = (
@@ -101,6 +115,15 @@ _KEEP_RECORD = Prepared(
     .values(session_ids=bindparam("b_ids", type_=session_record.c.session_ids.type))
 )
 _DROP_RECORD = Prepared(delete(session_record).where(_THIS_RECORD))
+# On PostgreSQL all of them in one round trip.
+_DROP_RECORDS = Prepared(
+    text(
+        "DELETE FROM session_record AS r USING unnest(CAST(:b_organization AS text[]),"
+        " CAST(:b_user AS text[]), CAST(:b_application AS text[]))"
+        " AS e (organization, user_name, application) WHERE r.organization = e.organization"
+        " AND r.user_name = e.user_name AND r.application = e.application"
+    )
+)
 
 
 def read(connection: Connection, key: RecordKey) -> SessionRecord | None:

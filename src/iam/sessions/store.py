@@ -158,13 +158,18 @@ def note_ends(
     ends: Sequence[tuple[Session, Instant, EndReason, Actor]],
 ) -> None:
     """Write these ends on the rows (which the caller has locked) and take the IDs off the records."""
-    _NOTE_END.run(
-        connection,
-        *(
-            {"b_id": ended.id, "b_at": at, "b_reason": str(reason), "b_by": actor}
-            for ended, at, reason, actor in ends
-        ),
-    )
+    if connection.dialect.name == "sqlite":
+        names = ("b_id", "b_at", "b_reason", "b_by")
+        rows = ((ended.id, at, str(reason), by) for ended, at, reason, by in ends)
+        _NOTE_END.run(connection, *(dict(zip(names, row, strict=True)) for row in rows))
+    else:
+        lists = {
+            "ids": [ended.id for ended, *_ in ends],
+            "ats": [at for _, at, _, _ in ends],
+            "reasons": [str(reason) for _, _, reason, _ in ends],
+            "actors": [by for *_, by in ends],
+        }
+        _NOTE_ENDS.run(connection, lists)
     gone: dict[RecordKey, set[str]] = {}
     for ended, *_ in ends:
         gone.setdefault(ended.record_key, set()).add(ended.id)
@@ -178,6 +183,16 @@ _NOTE_END = Prepared(
         ended_at=bindparam("b_at"),
         end_reason=bindparam("b_reason"),
         ended_by=bindparam("b_by"),
+    )
+)
+
+
+# On PostgreSQL all of them in one round trip.
+_NOTE_ENDS = Prepared(
+    text(
+        "UPDATE session SET ended_at = e.at, end_reason = e.reason, ended_by = e.actor "
+        "FROM unnest(CAST(:ids AS text[]), CAST(:ats AS bigint[]), CAST(:reasons AS text[]),"
+        " CAST(:actors AS text[])) AS e (id, at, reason, actor) WHERE session.id = e.id"
     )
 )
 
