@@ -227,7 +227,10 @@ def select_due(
     connection: Connection, organization: str | None, now: Instant, limit: int
 ) -> tuple[str, ...]:
     """Sessions that a deadline may have ended, by index; `end_reason` has the last word on each."""
-    query = select(session.c.id).where(_LIVE, session.c.check_at <= now).limit(limit)
+    # In the index's order: without it PostgreSQL may go through the table from its beginning, where in the
+    # middle of a sweep lie all those that have been noted before.
+    query = select(session.c.id).where(_LIVE, session.c.check_at <= now)
+    query = query.order_by(session.c.check_at).limit(limit)
     if organization is not None:
         query = query.where(session.c.organization == organization)
     return tuple(connection.execute(query).scalars())
