@@ -96,8 +96,10 @@ def test_an_event_with_an_older_id_than_the_last_one_shown_is_shown(database: Da
 
 def test_the_feed_goes_on_after_any_event_in_pages(database: Database) -> None:
     made = [_event(NOW + number) for number in range(feed.PAGE + 20)]
+    begin = database.look(lambda c: feed.newest(c, NOW))
     for first in range(0, len(made), 100):
         database.write(lambda c, i=first: audit.append(c, made[i : i + 100]))  # type: ignore[misc] # mypy cannot infer defaults
+    assert _arrived(database, begin, len(made))[0] == [one.id for one in made]
     after = database.read(lambda c: feed.position_of(c, made[9].id, None))
     assert after is not None
     first_page, position = _arrived(database, after, feed.PAGE)

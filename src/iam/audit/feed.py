@@ -23,6 +23,9 @@ _ROW = literal_column("event.rowid", BigInteger)
 _ALL_ENDED_BELOW = literal_column(
     "pg_snapshot_xmin(pg_current_snapshot())::text::bigint", BigInteger
 )
+# No transaction of this cluster has this number yet.
+_UNUSED_FROM = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint", BigInteger)
+_LAST_ID = EVENT + "~"
 
 
 class Position(NamedTuple):
@@ -57,9 +60,14 @@ def position_of(connection: Connection, id_: str, organization: str | None) -> P
     found = connection.execute(query).one_or_none()
     if found is None:
         return None
-    if not sqlite and found.number >= connection.execute(select(_ALL_ENDED_BELOW)).scalar_one():
-        # The database was restored into another cluster, which counts transactions from further back.
-        return Position(0, id_, _since(found.at))
+    if not sqlite:
+        below, unused = connection.execute(select(_ALL_ENDED_BELOW, _UNUSED_FROM)).one()
+        if found.number >= unused:
+            # The database was restored into another cluster, which counts transactions from further back.
+            return Position(0, id_, _since(found.at))
+        if found.number >= below:
+            # Not from the feed, which shows only what has settled: others before it are still at work.
+            return Position(below - 1, _LAST_ID, _since(found.at))
     return Position(found.number, id_, _since(found.at))
 
 
