@@ -25,7 +25,7 @@ _ALL_ENDED_BELOW = literal_column(
 )
 # No transaction of this cluster has this number yet.
 _UNUSED_FROM = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint", BigInteger)
-_LAST_ID = EVENT + "~"
+_LAST_ID = EVENT + "z" * 26
 
 
 class Position(NamedTuple):
