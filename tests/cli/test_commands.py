@@ -115,6 +115,22 @@ def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
     ]
 
 
+def test_disabling_an_organization_ends_its_sessions(iam: Iam, database: Database) -> None:
+    iam("org", "create", "acme")
+    heart = Heart(database, now=system_clock())
+    started = heart.start()
+
+    assert iam("org", "disable", "acme").returncode == 0
+
+    heart.move(60)
+    assert heart.over(started) == "user_disabled"
+    assert " no " in iam("org", "list").stdout
+    assert iam("org", "disable", "built-in").returncode == 1
+    assert iam("org", "enable", "acme").returncode == 0
+    changes = [one.data for one in events(database) if one.type == "organization.updated"]
+    assert changes == [{"changed": ["enabled"]}] * 2
+
+
 def test_sessions_are_listed_and_ended_by_what_the_options_say(
     iam: Iam, database: Database
 ) -> None:

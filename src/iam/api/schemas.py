@@ -317,6 +317,7 @@ class OrganizationBody(Body):
 
 class OrganizationPatch(Body):
     display_name: DisplayName = Field(default_factory=_absent)
+    enabled: StrictBool = Field(default_factory=_absent)
     policy: PolicyBody = Field(default_factory=_absent)
 
 

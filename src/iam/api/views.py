@@ -238,6 +238,7 @@ class ExplainedView(View):
 class OrganizationView(View):
     name: str
     display_name: str
+    enabled: bool
     policy: PolicyView
     created_at: datetime
 
@@ -252,6 +253,7 @@ def organization_view(organization: Organization, policy: Policy) -> dict[str, A
     return {
         "name": organization.name,
         "display_name": organization.display_name,
+        "enabled": organization.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(organization.created_at),
     }

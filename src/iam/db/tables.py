@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -37,6 +38,7 @@ organization = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("display_name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -133,6 +135,8 @@ session = Table(
     Column("metadata", JSON, nullable=False),
     # `ip` as 16 bytes (kernel.addresses): a network is a range of them.
     Column("address", LargeBinary),
+    # Since when it is refused until its user has shown their password (sessions.lock); it lives on.
+    Column("locked_at", BigInteger),
     # On SQLite the key's tree is the table: half the pages to read for a validation.
     sqlite_with_rowid=False,
     # On PostgreSQL a page keeps room for a touched row's next version, beside the former one.
@@ -155,6 +159,11 @@ for _name, _columns, _where in (
     ("ix_session_application", ("application", "organization", "id"), _LIVE),
     ("ix_session_address", ("address", "id"), text("ended_at IS NULL AND address IS NOT NULL")),
     ("ix_session_instance", ("instance", "id"), text("ended_at IS NULL AND instance IS NOT NULL")),
+    (
+        "ix_session_locked",
+        ("organization", "id"),
+        text("ended_at IS NULL AND locked_at IS NOT NULL"),
+    ),
     ("ix_session_children", ("parent",), text("parent IS NOT NULL")),
     ("ix_session_ended", ("ended_at",), _ENDED),
     ("ix_session_ended_listed", ("organization", "id"), _ENDED),

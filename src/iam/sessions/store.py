@@ -112,7 +112,7 @@ _INSERT_SESSION = Prepared(
         {
             column.name: bindparam(column.name, type_=column.type)
             for column in session.columns
-            if column.name not in ("ended_at", "end_reason", "ended_by")
+            if column.name not in ("ended_at", "end_reason", "ended_by", "locked_at")
         }
     )
 )

@@ -36,7 +36,7 @@ def admit(
         target = find_application(connection, home_of(application, organization), application)
     except (UserMissing, ApplicationMissing) as error:
         raise NotAdmitted from error
-    if not person.enabled or not target.enabled:
+    if not person.admitted or not target.enabled:
         raise NotAdmitted
     return person, target
 
