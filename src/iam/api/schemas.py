@@ -206,6 +206,14 @@ class SignInBody(Body):
     password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
 
 
+class PasswordChangeBody(Body):
+    """The password one has, and the one that is to take its place."""
+
+    current_password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+    new_password: Password = Field(repr=False)
+    end_others: StrictBool = Field(True, description="End all other sessions of the caller.")
+
+
 class StartBody(Body):
     """A session that an application starts for one of its users or service instances."""
 

@@ -89,6 +89,13 @@ class StartedView(View):
     token: str
 
 
+class RotatedView(View):
+    """A session that got a new token; the former one no longer works."""
+
+    session: SessionView
+    token: str | None = Field(description="null for a browser: it got it as its cookie.")
+
+
 class SessionsView(View):
     items: list[SessionView]
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")

@@ -140,7 +140,7 @@ def read_password_hash(connection: Connection, organization: str, name: str) -> 
 def set_password_hash(
     connection: Connection, organization: str, name: str, password_hash: str
 ) -> None:
-    """Store a newer hash of the password the user already has (their sessions stay)."""
+    """Store a hash of the user's password; what becomes of their sessions is the caller's to know."""
     connection.execute(
         update(user_account).where(_is(organization, name)).values(password_hash=password_hash)
     )
