@@ -214,6 +214,12 @@ class PasswordChangeBody(Body):
     end_others: StrictBool = Field(True, description="End all other sessions of the caller.")
 
 
+class UnlockBody(Body):
+    """The password of the session's user."""
+
+    password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+
+
 class StartBody(Body):
     """A session that an application starts for one of its users or service instances."""
 

@@ -45,6 +45,7 @@ class SessionView(View):
     user_agent: str | None
     instance: str | None
     metadata: dict[str, Any]
+    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     state: Literal["active", "ended"]
     ended_at: datetime | None
     end_reason: EndReason | None
@@ -75,6 +76,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user_agent": session.user_agent,
         "instance": session.instance,
         "metadata": dict(session.metadata),
+        "locked_at": iso(session.locked_at),
         "state": "active" if reason is None else "ended",
         "ended_at": iso(ended_at),
         "end_reason": reason,
@@ -111,7 +113,7 @@ class FoundView(SessionsView):
 class RefusedView(View):
     """Why a token is not good."""
 
-    code: Literal["session_unknown", "session_ended"]
+    code: Literal["session_unknown", "session_ended", "session_locked"]
     end_reason: EndReason | None
 
 

@@ -30,6 +30,7 @@ from iam.kernel.events import user_actor
 from iam.kernel.secrets import make_secret
 from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import ParentEnded, Started
+from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, LiveRow
 from iam.sessions.validate import validate
 from iam.signin.codes import Code, issue_code, note_started, redeem_code
@@ -86,7 +87,9 @@ def enter(request: Request) -> Response:
         there = target._replace(path="/.iam/callback?" + urlencode({"rd": target.path}))
         return see_other(there.url)
     browser = _browser_session(engine, request, now)
-    if browser is None:
+    if browser is None or engine.database.read(
+        lambda c: locked_child(c, browser.id, application, now)
+    ):
         client_id = engine.database.read(
             lambda c: find_application(c, organization, application)
         ).client_id
@@ -216,7 +219,7 @@ def sign_out(request: Request) -> Response:
     row = None
     if token is not None:
         verdict = engine.database.read(lambda c: validate(c, token, now))
-        row = verdict.row if verdict.reason is None else None
+        row = verdict.living
     if request.method == "POST":
         _check_same_origin(request, here.host)
         if row is not None:

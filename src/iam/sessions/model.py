@@ -59,6 +59,7 @@ class LiveRow(NamedTuple):
     display_name: str
     email: str | None
     roles: str
+    locked_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Session:
     user_agent: str | None
     device: str | None
     metadata: Mapping[str, object]
+    locked_at: Instant | None = None
+    """Since when it is refused until its user unlocks it (`sessions.lock`)."""
 
     @property
     def idle_expires_at(self) -> Instant:

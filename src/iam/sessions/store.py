@@ -56,6 +56,7 @@ LIVE_COLUMNS = (
     session.c.display_name,
     session.c.email,
     session.c.roles,
+    session.c.locked_at,
 )
 _LIVE = session.c.ended_at.is_(None)
 _READ_LIVE_ROW = Prepared(select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id")))
@@ -320,4 +321,5 @@ def _session(row: Row[Any]) -> Session:
         user_agent=row.user_agent,
         device=row.device,
         metadata=row.metadata,
+        locked_at=None if row.locked_at is None else Instant(row.locked_at),
     )

@@ -11,9 +11,10 @@ from iam.kernel.errors import Forbidden
 from iam.kernel.events import Actor, Origin, user_actor
 from iam.kernel.secrets import Random
 from iam.sessions import lifecycle, rules, store, touch
-from iam.sessions.lifecycle import NewSession, ParentEnded, Started
+from iam.sessions.lifecycle import EntryLocked, NewSession, ParentEnded, Started
 from iam.sessions.model import Session
 from iam.sessions.policy import effective_policy, end_reason, home_of
+from iam.sessions.validate import Hold, refusal
 
 
 class NotAdmitted(Forbidden):
@@ -63,22 +64,26 @@ def enter_application(
 
     Raises:
         ParentEnded: the browser session is over.
+        EntryLocked: it is locked, or its session of this application is.
         NotAdmitted: its user may not enter this application.
     """
     browser = store.read_session(connection, browser_session)
-    if browser is None or not browser.is_browser_session or end_reason(browser, now) is not None:
+    if browser is None or not browser.is_browser_session:
         raise ParentEnded
+    _require_open(browser, now)
     if browser.organization != organization:
         raise NotAdmitted
     rules.share_rules(connection, organization)
     # Locked first, and alone: two tabs that enter one application at once get one session, and none
     # waits for a row of the other's in a ring.
     locked = store.lock_live(connection, [browser.id])
-    if not locked or end_reason(locked[0], now) is not None:
+    if not locked:
         raise ParentEnded
+    _require_open(locked[0], now)
     user, _ = admit(connection, organization, browser.user, application)
     existing = _existing(connection, browser, application, instance, now)
     if existing is not None:
+        _require_open(existing, now)
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
         return existing, user, None
     started = lifecycle.start(
@@ -101,6 +106,14 @@ def enter_application(
         random=random,
     )
     return started.session, user, started
+
+
+def _require_open(session: Session, now: Instant) -> None:
+    reason = refusal(session, now)
+    if reason is Hold.LOCKED:
+        raise EntryLocked
+    if reason is not None:
+        raise ParentEnded
 
 
 def _existing(
