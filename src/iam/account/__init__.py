@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
@@ -33,6 +34,8 @@ def routes() -> list[BaseRoute]:
         Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
         Route("/sign-out", show_sign_out),
         Route("/sign-out", sign_out, methods=["POST"]),
+        Route("/sign-out/device", show_device),
+        Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/sessions/end", end_one, methods=["POST"]),
         Route("/account/sessions/end-others", end_others, methods=["POST"]),

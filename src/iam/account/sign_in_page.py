@@ -13,13 +13,22 @@ from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
+from iam.signin.known_devices import REMEMBERED
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
     PasswordAttempt,
     sign_in_with_password,
 )
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie, set_cookie
+from iam.web.cookies import (
+    BROWSER,
+    DEVICE,
+    FLOW,
+    clear_cookie,
+    keep_cookie,
+    read_cookie,
+    set_cookie,
+)
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
@@ -27,7 +36,7 @@ from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
 from iam.web.visitor import look
 
-_FLOW = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_MADE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # by make_secret
 
 # `{at}`: when, for what somebody did; a deadline explains itself.
 _ENDED = {
@@ -105,6 +114,9 @@ async def check_sign_in(request: Request) -> Response:
             return again(status=422, error=_error("Something is missing", words, field))
     verdict, _ = await look(engine, request, now)
     holds = verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+    device = read_cookie(request, engine.settings, DEVICE) or ""
+    if not _MADE.fullmatch(device):
+        device = make_secret(engine.random)
     attempt = PasswordAttempt(
         organization=organization,
         application=BUILT_IN_APPLICATION,
@@ -112,6 +124,8 @@ async def check_sign_in(request: Request) -> Response:
         password=password,
         origin=origin_of(request, engine.settings),
         replaces=holds.id if holds is not None else None,
+        device=device,
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -132,6 +146,7 @@ async def check_sign_in(request: Request) -> Response:
     engine.count_started(started)
     response = see_other(return_to)
     set_cookie(response.headers, engine.settings, BROWSER, started.token)
+    keep_cookie(response.headers, engine.settings, DEVICE, device, REMEMBERED)
     clear_cookie(response.headers, engine.settings, FLOW)
     return response
 
@@ -159,7 +174,7 @@ def _page(
     # The flow cookie proves nothing but that form and answer are of one browser: so it may stay
     # while several pages are open, and the session it leads to has nothing of it.
     flow = read_cookie(request, engine.settings, FLOW) or ""
-    fresh = not _FLOW.fullmatch(flow)
+    fresh = not _MADE.fullmatch(flow)
     if fresh:
         flow = make_secret(engine.random)
     home = destination.organization

@@ -55,6 +55,7 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         username=body.username,
         password=body.password,
         origin=origin_of(request, engine.settings),
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random

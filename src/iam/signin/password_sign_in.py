@@ -19,8 +19,9 @@ from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.model import EndReason
 from iam.sessions.policy import effective_policy, home_of
-from iam.signin import throttle
+from iam.signin import known_devices, throttle
 from iam.signin.devices import device_label
+from iam.signin.known_devices import SignIn
 from iam.signin.passwords import Passwords
 
 
@@ -34,7 +35,8 @@ class CredentialsInvalid(Unauthenticated):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordAttempt:
     """What somebody claims. `replaces` is the session whose place the new one takes (the browser's
-    former one), which the caller has proven to hold."""
+    former one), which the caller has proven to hold. `device`: what a browser is told again by; None of
+    a program. `mails`: whether the user can be told of a new device by mail."""
 
     organization: str
     application: str
@@ -42,6 +44,8 @@ class PasswordAttempt:
     password: str
     origin: Origin = NOWHERE
     replaces: str | None = None
+    device: str | None = None
+    mails: bool = False
 
 
 def sign_in_with_password(
@@ -167,6 +171,15 @@ def _succeed(
             )
         ],
     )
+    sign_in = SignIn(
+        user=user,
+        session=started.session,
+        cookie=attempt.device,
+        mails=attempt.mails,
+        actor=actor,
+        origin=attempt.origin,
+    )
+    known_devices.notice(connection, sign_in, now, random)
     return replace(started, ended=replaced)
 
 

@@ -1,4 +1,4 @@
-"""Cookies: three, each with one job and its own name.
+"""Cookies: four, each with one job and its own name.
 
 `__Host-` makes a browser refuse a cookie that another host of the same domain planted. Names are
 compared exactly and a name that comes twice is worth nothing (cookie tossing). On an http issuer,
@@ -16,6 +16,8 @@ FLOW = "iam-flow"
 """A sign-in under way; proves nothing but that form and answer are of one browser."""
 APP = "iam-app"
 """The gate's, on an application's own host."""
+DEVICE = "iam-device"
+"""What a browser is told again by, so that its next sign-in is no news; proves nothing."""
 
 
 def cookie_name(settings: Settings, name: str) -> str:
@@ -38,6 +40,13 @@ def read_cookie(request: HTTPConnection, settings: Settings, name: str) -> str |
 def set_cookie(headers: MutableHeaders, settings: Settings, name: str, value: str) -> None:
     """Set a cookie that ends with the browser."""
     headers.append("set-cookie", _cookie(settings, name, value))
+
+
+def keep_cookie(
+    headers: MutableHeaders, settings: Settings, name: str, value: str, seconds: int
+) -> None:
+    """Set a cookie that outlives the browser, for so many seconds."""
+    headers.append("set-cookie", f"{_cookie(settings, name, value)}; Max-Age={seconds}")
 
 
 def clear_cookie(headers: MutableHeaders, settings: Settings, name: str) -> None:
