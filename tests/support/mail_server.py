@@ -83,7 +83,7 @@ class MailServer:
                 data.login.decode(),
                 data.password.decode(),
             )
-            return AuthResult(success=given == login)
+            return AuthResult(success=given == login, handled=False)
 
         class Quiet(Controller):
             def factory(self) -> SMTP:

@@ -12,6 +12,8 @@ from email.utils import format_datetime
 from html import escape
 from typing import NamedTuple
 
+import idna
+
 from iam.delivery.mails import Mail
 from iam.kernel.clock import Instant, to_datetime
 
@@ -78,7 +80,8 @@ def to_address(name: str, address: str) -> Address:
         ValueError: it is no address that mail can go to.
     """
     local, _, domain = address.rpartition("@")
-    domain = domain.encode("idna").decode("ascii")  # its error is a ValueError
+    # IDNA 2008: the codec that comes with Python would make another domain, another one's, of some.
+    domain = idna.encode(domain, uts46=True).decode("ascii")
     if not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise ValueError("no address")
     return Address(plain(name), username=local, domain=domain)
