@@ -37,7 +37,7 @@ async def show_device(request: Request) -> Response:
             user=mail.user,
             organization=content.organization_name,
             device=content.device,
-            icon=device_kind(content.device, None),
+            kind=device_kind(content.device, None),
             ip=content.ip,
             at=when(mail.created_at),
         )

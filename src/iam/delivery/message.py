@@ -109,7 +109,7 @@ def _lines(facts: tuple[tuple[str, str], ...]) -> str:
 def _table(facts: tuple[tuple[str, str], ...]) -> str:
     cell = "padding:4px 16px 4px 0;text-align:left;vertical-align:top"
     return "\n".join(
-        f'<tr><th style="{cell};font-weight:normal;color:#5b6472">{escape(name)}</th>'
+        f'<tr><th style="{cell};font-weight:normal;opacity:.75">{escape(name)}</th>'
         f'<td style="{cell}">{escape(value)}</td></tr>'
         for name, value in facts
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from ipaddress import ip_address, ip_network
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, delete, exists, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iam import audit
@@ -170,12 +170,9 @@ def purge(connection: Connection, now: Instant) -> int:
         .limit(PURGED)
     )
     found = connection.execute(old).all()
-    for row in found:
-        connection.execute(
-            delete(table).where(
-                table.c.user_id == row.user_id, table.c.device_hash == row.device_hash
-            )
-        )
+    if found:
+        key = tuple_(table.c.user_id, table.c.device_hash)
+        connection.execute(delete(table).where(key.in_([tuple(row) for row in found])))
     return len(found)
 
 
