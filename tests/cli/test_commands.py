@@ -240,7 +240,8 @@ def test_a_policy_is_tried_set_and_explained(iam: Iam, heart: Heart, database: D
     assert lines["idle_timeout"] == "30 m default"
     assert lines["maximum_sessions"] == "- default"
     assert iam("policy", "set", "--organization", "acme", "maximum_lifetime=none").returncode == 0
-    assert "12 h default" in " ".join(iam("policy", "explain", "acme").stdout.split())
+    explained = iam("policy", "explain", "acme", "--application", "wiki").stdout
+    assert "maximum_lifetime 12 h default" in " ".join(explained.split())
 
 
 @pytest.mark.parametrize(
