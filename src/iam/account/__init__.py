@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
+from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
@@ -40,6 +41,8 @@ def routes() -> list[BaseRoute]:
         Route("/unlock", check_unlock, methods=["POST"]),
         Route("/sign-out", show_sign_out),
         Route("/sign-out", sign_out, methods=["POST"]),
+        Route("/sign-out/device", show_device),
+        Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/sessions/end", end_one, methods=["POST"]),
         Route("/account/sessions/end-others", end_others, methods=["POST"]),

@@ -22,7 +22,7 @@ from iam.signin.password_sign_in import (
     sign_in_with_password,
 )
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie, set_cookie
+from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
@@ -114,6 +114,7 @@ async def check_sign_in(request: Request) -> Response:
             return again(status=422, error=_error("Something is missing", words, field))
     verdict, _ = await look(engine, request, now)
     holds = verdict.living if verdict is not None else None
+    device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
         application=BUILT_IN_APPLICATION,
@@ -122,6 +123,8 @@ async def check_sign_in(request: Request) -> Response:
         origin=origin_of(request, engine.settings),
         replaces=holds.id if holds is not None else None,
         remember=fields.get("remember") == "1",
+        device=device,
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -144,7 +147,7 @@ async def check_sign_in(request: Request) -> Response:
             words = "Sign out somewhere else first, or ask your administrator."
             return again(status=409, error=_error(full.title, words, None))
         return await choose_for_sign_in(request, destination, attempt, full, return_to)
-    return signed_in(engine, started, return_to, now)
+    return signed_in(engine, started, return_to, now, device)
 
 
 async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:

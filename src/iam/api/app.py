@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from iam.api import (
     directory_api,
     events_api,
+    mails_api,
     own_api,
     policies_api,
     search_api,
@@ -39,6 +40,7 @@ _TAGS = [
     {"name": "policies", "description": "How long sessions last."},
     {"name": "events", "description": "What happened."},
     {"name": "webhooks", "description": "Whom we tell of events, and what became of it."},
+    {"name": "mails", "description": "Mails about new devices, and what became of them."},
 ]
 
 
@@ -77,6 +79,7 @@ def create_api() -> FastAPI:
         events_api.router,
         stream_api.router,
         webhooks_api.router,
+        mails_api.router,
     ):
         app.include_router(router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI documents replacing it so

@@ -64,6 +64,7 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         origin=origin_of(request, engine.settings),
         remember=body.remember,
         give_up=tuple(body.end_sessions),
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random

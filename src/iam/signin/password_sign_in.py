@@ -21,9 +21,10 @@ from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.limits import Crowd, SessionLimit
 from iam.sessions.model import EndReason
 from iam.sessions.policy import home_of
-from iam.signin import throttle
+from iam.signin import known_devices, throttle
 from iam.signin.devices import device_label
 from iam.signin.enter import policy_of
+from iam.signin.known_devices import SignIn
 from iam.signin.passwords import Passwords
 
 
@@ -49,6 +50,10 @@ class PasswordAttempt:
     """The person asks to be kept signed in."""
     give_up: tuple[str, ...] = ()
     """Sessions of theirs that may end to make room, where the policy lets them choose."""
+    device: str | None = None
+    """What a browser is told again by; None of a program."""
+    mails: bool = False
+    """Whether the user can be told of a new device by mail."""
 
 
 class NoRoom(SessionLimit):
@@ -218,6 +223,15 @@ def _succeed(
             )
         ],
     )
+    sign_in = SignIn(
+        user=user,
+        session=started.session,
+        cookie=attempt.device,
+        mails=attempt.mails,
+        actor=actor,
+        origin=attempt.origin,
+    )
+    known_devices.notice(connection, sign_in, now, random)
     return replace(started, ended=(*replaced, *started.ended))
 
 
