@@ -7,7 +7,7 @@ were locked with it are unlocked with it.
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from iam import audit
 from iam.db.tables import session as table
@@ -115,7 +115,7 @@ def unlock(
 def locked_child(connection: Connection, parent: str, application: str, now: Instant) -> str | None:
     """The session of this application that was entered from this browser session, if it is locked."""
     query = select(table.c.id).where(
-        table.c.parent == parent,
+        or_(table.c.parent == parent, table.c.entered_through == parent),
         table.c.application == application,
         table.c.ended_at.is_(None),
         table.c.locked_at.is_not(None),
