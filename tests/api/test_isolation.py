@@ -8,7 +8,17 @@ from tests.support.tenants import Tenant
 from tests.support.world import World
 
 OWN = frozenset(
-    {"signIn", "getOwnSession", "signOut", "listMySessions", "endMySession", "endMyOtherSessions"}
+    {
+        "signIn",
+        "getOwnSession",
+        "signOut",
+        "listMySessions",
+        "endMySession",
+        "endMyOtherSessions",
+        "changeMyPassword",
+        "lockMySession",
+        "unlockOwnSession",
+    }
 )
 """What is about the caller's own sessions; all else is managing."""
 
@@ -51,6 +61,7 @@ OF_ANOTHER_CLIENT = {
     "endSessions": 404,
     "endSessionsBefore": 404,
     "extendSession": 404,
+    "lockSession": 404,
     "getBulkEnd": 404,
     "getSessionTimeline": 404,
     "listSessionRecords": 404,

@@ -51,6 +51,7 @@ def _row(number: int, **members: Any) -> dict[str, Any]:
         "user_agent": None,
         "device": "Firefox on Linux" if number % 11 else "Chrome Mobile on Android",
         "metadata": {},
+        "locked_at": at if number % 150 in (6, 7) else None,
         **members,
     }
     row.setdefault("ip", ip)
@@ -104,6 +105,7 @@ FILTERS: dict[str, tuple[SessionFilter, Any]] = {
     "last active before": (_acme(last_active_before=after(START, 9)), lambda r: r["last_active_at"] < after(START, 9)),  # noqa: E501 - a table
     "active": (_acme(state="active"), lambda r: r["ended_at"] is None),
     "ended": (_acme(state="ended"), lambda r: r["ended_at"] is not None),
+    "locked": (_acme(state="locked"), lambda r: r["ended_at"] is None and r["locked_at"] is not None),
     "both": (_acme(user="user-4", state="active"), lambda r: r["user_name"] == "user-4" and r["ended_at"] is None),  # noqa: E501 - a table
 }  # fmt: skip  # reads as the table it is
 
@@ -193,6 +195,7 @@ INDEXES = {
     "last active before": "listed",
     "active": "listed",
     "ended": "listed",
+    "locked": "locked",
     "both": "user",
 }
 

@@ -31,7 +31,7 @@ from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE, Page, State
 from iam.sessions.model import Session
 
-LOOKED_AT = 20_000
+LOOKED_AT = 10_000
 """So many sessions are looked at for one page of a filter without an index of its own."""
 SORTED_AT_MOST = 10_000
 """So many sessions are put into an order for which there is no index."""
@@ -255,25 +255,27 @@ def _by_start(
         select(column).where(*side, *conditions).order_by(order)
         for side in _sides_of(wanted.state, now)
     ]
-    end = None
-    if wide(wanted):
-        ends = [_nth(connection, one, LOOKED_AT) for one in queries]
-        there = [one for one in ends if one is not None]
-        if there:
-            end = max(there) if down else min(there)
-        queries = [_among(one, wanted, end, down=down) for one in queries]
+    looks = bool(wide(wanted))
     ids: list[str] = []
+    ends: list[str] = []
     for query in queries:
-        ids += connection.execute(query.limit(limit + 1)).scalars()
+        asked = _among(query, wanted, down=down) if looks else query
+        found = list(connection.execute(asked.limit(limit + 1)).scalars())
+        ids += found
+        if looks:
+            # So far this side is known: to its last match on a full page, or to where it was looked at.
+            end = found[-1] if len(found) > limit else _nth(connection, query, LOOKED_AT)
+            ends += [] if end is None else [end]
+    known = (max(ends) if down else min(ends)) if ends else None
+    if known is not None:
+        ids = [one for one in ids if (one >= known if down else one <= known)]
     ids.sort(reverse=down)
     if len(ids) > limit:
         return ids[:limit], ids[limit - 1]
-    return ids, end
+    return ids, known
 
 
-def _among(
-    query: Select[tuple[str]], wanted: SessionFilter, end: str | None, *, down: bool
-) -> Select[tuple[str]]:
+def _among(query: Select[tuple[str]], wanted: SessionFilter, *, down: bool) -> Select[tuple[str]]:
     """What matches among the first `LOOKED_AT`. They are selected first: on PostgreSQL the hope to meet
     a match soon would make it go through the sessions of everybody, by the key."""
     looked_at = query.add_columns(
@@ -281,8 +283,6 @@ def _among(
     )
     some = looked_at.limit(LOOKED_AT).subquery("looked_at").c
     found = select(some.id).where(*wide(wanted, some))
-    if end is not None:
-        found = found.where(some.id >= end if down else some.id <= end)
     return found.order_by(some.id.desc() if down else some.id.asc())
 
 

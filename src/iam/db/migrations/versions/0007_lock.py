@@ -1,4 +1,4 @@
-"""Organizations that can be switched off, and sessions that can be locked."""
+"""Organizations that can be switched off, sessions that can be locked, and the ended ones of all."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,11 +15,16 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False, server_default=sa.true()),
     )
     op.add_column("session", sa.Column("locked_at", sa.BigInteger(), nullable=True))
-    locked = sa.text("ended_at IS NULL AND locked_at IS NOT NULL")
+    _create_index("locked", ["organization", "id"], "ended_at IS NULL AND locked_at IS NOT NULL")
+    _create_index("ended_all", ["id"], "ended_at IS NOT NULL")
+
+
+def _create_index(name: str, columns: list[str], where: str) -> None:
+    condition = sa.text(where)
     op.create_index(
-        "ix_session_locked",
+        f"ix_session_{name}",
         "session",
-        ["organization", "id"],
-        sqlite_where=locked,
-        postgresql_where=locked,
+        columns,
+        sqlite_where=condition,
+        postgresql_where=condition,
     )
