@@ -115,6 +115,45 @@ def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
     ]
 
 
+def test_disabling_an_organization_ends_its_sessions(iam: Iam, database: Database) -> None:
+    iam("org", "create", "acme")
+    heart = Heart(database, now=system_clock())
+    started = heart.start()
+
+    assert iam("org", "disable", "acme").returncode == 0
+
+    heart.move(60)
+    assert heart.over(started) == "user_disabled"
+    assert " no " in iam("org", "list").stdout
+    assert iam("org", "disable", "built-in").returncode == 1
+    assert iam("org", "enable", "acme").returncode == 0
+    changes = [one.data for one in events(database) if one.type == "organization.updated"]
+    assert changes == [{"changed": ["enabled"]}] * 2
+
+
+def test_a_session_is_locked_with_its_children_and_listed_as_locked(
+    iam: Iam, database: Database
+) -> None:
+    heart = Heart(database, now=system_clock())
+    browser = heart.browser()
+    child, other = heart.start(parent=browser), heart.start()
+
+    done = iam("sessions", "lock", browser.session.id)
+
+    assert done.returncode == 0, done.stderr
+    listed = iam("sessions", "list", "--state", "locked").stdout
+    there = [one.session.id in listed for one in (browser, child, other)]
+    assert there == [True, True, False]
+    assert heart.over(child) == "locked"
+    locked = [one for one in events(database) if one.type == "session.locked"]
+    assert {(one.session, one.actor) for one in locked} == {
+        (browser.session.id, OPERATOR),
+        (child.session.id, OPERATOR),
+    }
+    heart.end(other)
+    assert iam("sessions", "lock", other.session.id).returncode == 1
+
+
 def test_sessions_are_listed_and_ended_by_what_the_options_say(
     iam: Iam, database: Database
 ) -> None:

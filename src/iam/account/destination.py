@@ -20,6 +20,13 @@ _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 
 
+class OrganizationOff(Forbidden):
+    """The organization somebody wants to sign in to is disabled."""
+
+    code = "organization_disabled"
+    title = "This organization is switched off."
+
+
 class ApplicationOff(Forbidden):
     """The application somebody wants to enter is disabled."""
 
@@ -56,7 +63,7 @@ def find_destination(
 
     Raises:
         ApplicationMissing, OrganizationMissing: unknown, or the two do not go together.
-        ApplicationOff: the application is disabled.
+        ApplicationOff, OrganizationOff: it is disabled.
     """
     own = find_application(connection, BUILT_IN_ORGANIZATION, BUILT_IN_APPLICATION)
     application = _application(connection, client_id)
@@ -71,9 +78,16 @@ def find_destination(
         client_id=application.client_id if application is not None else "",
         path="/sign-in" if organization is None else f"/sign-in/{organization}",
         application=application,
-        organization=find_organization(connection, home) if home is not None else None,
+        organization=_organization(connection, home) if home is not None else None,
         own_name=own.display_name,
     )
+
+
+def _organization(connection: Connection, name: str) -> Organization:
+    found = find_organization(connection, name)
+    if not found.enabled:
+        raise OrganizationOff(f"{found.display_name} takes no sign-ins at the moment.")
+    return found
 
 
 def _application(connection: Connection, client_id: str) -> Application | None:

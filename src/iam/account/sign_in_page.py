@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from iam.account.choose_page import choose_for_sign_in, signed_in
 from iam.account.destination import Destination, find_destination, form_targets
+from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
@@ -54,6 +55,9 @@ async def show_sign_in(request: Request) -> Response:
         request, query_text(request, "application"), request.path_params.get("organization")
     )
     verdict, _ = await look(engine, request, now)
+    locked = await way_to_unlock(request, destination, verdict, now)
+    if locked is not None:
+        return locked
     current, notice = None, _why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
@@ -73,7 +77,7 @@ async def show_sign_in(request: Request) -> Response:
         current=current,
         notice=notice,
     )
-    if verdict is not None and verdict.outcome is not Outcome.VALID:
+    if verdict is not None and verdict.living is None:
         clear_cookie(response.headers, engine.settings, BROWSER)
     return response
 
@@ -109,7 +113,7 @@ async def check_sign_in(request: Request) -> Response:
         if not value:
             return again(status=422, error=_error("Something is missing", words, field))
     verdict, _ = await look(engine, request, now)
-    holds = verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+    holds = verdict.living if verdict is not None else None
     device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
@@ -133,7 +137,7 @@ async def check_sign_in(request: Request) -> Response:
         return again(status=401, error=_error("That did not work", words, "password"))
     except Throttled as error:
         engine.metrics.sign_ins["throttled"] += 1
-        words = f"For safety, sign-in waits a little. Try again in {_wait(error.retry_after)}."
+        words = f"For safety, sign-in waits a little. Try again in {wait_words(error.retry_after)}."
         response = again(status=429, error=_error("Too many attempts", words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
@@ -212,7 +216,7 @@ def _likely_organization(verdict: Verdict | None) -> str:
 
 def _why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     """Why somebody who was signed in has to sign in again; told only to who held the session."""
-    if verdict is None or verdict.reason is None:
+    if verdict is None or not isinstance(verdict.reason, EndReason):
         return None
     words = _ENDED.get(verdict.reason, "This session has ended.").format(at=_at(verdict, now))
     return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
@@ -227,10 +231,3 @@ def _at(verdict: Verdict, now: Instant) -> str:
     ended = to_datetime(row.ended_at if row.ended_at is not None else row.expires_at)
     today = ended.date() == to_datetime(now).date()
     return ended.strftime(" at %H:%M UTC" if today else " on %-d %B at %H:%M UTC")
-
-
-def _wait(seconds: int) -> str:
-    if seconds < 60:
-        return f"{seconds} second{'' if seconds == 1 else 's'}"
-    minutes = -(-seconds // 60)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"

@@ -5,7 +5,6 @@ from starlette.responses import Response
 
 from iam.sessions import lifecycle, store
 from iam.sessions.model import EndReason
-from iam.sessions.validate import Outcome
 from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
@@ -36,7 +35,8 @@ async def show_sign_out(request: Request) -> Response:
 
 @page_errors
 async def sign_out(request: Request) -> Response:
-    """POST: end the session. Somebody whose session is over already is signed out all the same."""
+    """POST: end the session, also a locked one. Somebody whose session is over already is signed out all
+    the same."""
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     token = read_cookie(request, engine.settings, BROWSER)
@@ -46,15 +46,16 @@ async def sign_out(request: Request) -> Response:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
     verdict, _ = await look(engine, request, now)
     number = 0
-    if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
-        row = verdict.row
+    row = verdict.living if verdict is not None else None
+    if row is not None:
+        holder = row
         ended = await in_thread(
             lambda: engine.database.write(
                 lambda c: lifecycle.end(
                     c,
-                    [row.id],
+                    [holder.id],
                     reason=EndReason.SIGNED_OUT,
-                    actor=Person(row).actor,
+                    actor=Person(holder).actor,
                     now=now,
                     random=engine.random,
                     origin=origin_of(request, engine.settings),

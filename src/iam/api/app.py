@@ -18,6 +18,7 @@ from iam.api import (
     directory_api,
     events_api,
     mails_api,
+    own_api,
     policies_api,
     search_api,
     session_api,
@@ -68,6 +69,7 @@ def create_api() -> FastAPI:
     app.add_exception_handler(Exception, on_crash)
     for router in (
         session_api.router,
+        own_api.router,
         search_api.router,
         sessions_api.router,
         sessions_api.hot,

@@ -36,7 +36,7 @@ from iam.api.views import (
 from iam.directory import applications, organizations
 from iam.directory.applications import ApplicationChange, find_application
 from iam.directory.names import Reserved
-from iam.directory.organizations import find_organization
+from iam.directory.organizations import OrganizationChange, find_organization
 from iam.kernel.errors import Conflict, Invalid
 from iam.sessions import rules
 from iam.sessions.layers import read_policies, read_policy
@@ -146,12 +146,16 @@ def get_organization(call: Administrator, name: PathName) -> Response:
     operation_id="updateOrganization",
     summary="Change an organization",
     response_model=OrganizationView,
-    responses=errors(401, 403, 404, body=True),
+    responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_SESSION),
 )
 def update_organization(call: Administrator, name: PathName, body: OrganizationPatch) -> Response:
-    """A tighter policy ends, at once, the live sessions that are too old by it."""
+    """A tighter policy ends, at once, the live sessions that are too old by it. `enabled: false` (for
+    administrators of the installation) ends all of them, however many, and refuses every sign-in."""
     require_organization(call, name)
+    if "enabled" in body.model_fields_set:
+        require_installation(call)
+    change = OrganizationChange(**body.model_dump(include={"display_name", "enabled"}))
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
         rules.hold_rules(connection, name)
@@ -160,10 +164,10 @@ def update_organization(call: Administrator, name: PathName, body: OrganizationP
         if body.policy is not None:
             layer = Layer("organization", name)
             ended = set_policy(connection, call, layer, body.policy).impact.noted
-        if body.display_name is not None:
-            organizations.update_organization(connection, name, body.display_name)
+        cause = call.cause
+        _, more = organizations.update_organization(connection, name, change, **cause)
         _note(connection, call, "organization.updated", body.model_fields_set, organization=name)
-        return _organization(connection, name), ended
+        return _organization(connection, name), ended + more
 
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)

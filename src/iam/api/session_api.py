@@ -99,7 +99,8 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     openapi_extra=secured(BY_SESSION),
 )
 def own_session(call: OwnSession) -> Response:
-    """401 with `session_unknown` or `session_ended` (then `end_reason` says why) if it is not good."""
+    """401 with `session_unknown`, `session_ended` (then `end_reason` says why) or `session_locked` if it
+    is not good."""
     session = call.engine.database.read(lambda c: store.read_session(c, call.caller.session.id))
     if session is None:
         raise SessionUnknown
@@ -160,7 +161,7 @@ def end_my_session(call: OwnSession, id: PathName) -> Response:  # noqa: A002 - 
     own = call.caller.session
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        session = _mine(connection, call, id)
+        session = mine(connection, call, id)
         reason = EndReason.SIGNED_OUT if session.id == own.id else EndReason.ENDED_BY_USER
         return lifecycle.end(
             connection, [session.id], reason=reason, origin=call.origin, **call.cause
@@ -193,7 +194,7 @@ def end_my_others(call: OwnSession) -> Response:
     return answer({"ended": len(ids), "ids": ids, "own_session_ended": own.id in ids})
 
 
-def _mine(connection: Connection, call: OwnCall, session_id: str) -> Session:
+def mine(connection: Connection, call: OwnCall, session_id: str) -> Session:
     """The session, if it is one of the caller's own."""
     session = store.read_session(connection, session_id) if is_id(SESSION, session_id) else None
     own = call.caller.session

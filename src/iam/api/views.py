@@ -51,6 +51,7 @@ class SessionView(View):
     user_agent: str | None
     instance: str | None
     metadata: dict[str, Any]
+    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     state: Literal["active", "ended"]
     ended_at: datetime | None
     end_reason: EndReason | None
@@ -83,6 +84,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user_agent": session.user_agent,
         "instance": session.instance,
         "metadata": dict(session.metadata),
+        "locked_at": iso(session.locked_at),
         "state": "active" if reason is None else "ended",
         "ended_at": iso(ended_at),
         "end_reason": reason,
@@ -95,6 +97,13 @@ class StartedView(View):
 
     session: SessionView
     token: str
+
+
+class RotatedView(View):
+    """A session that got a new token; the former one no longer works."""
+
+    session: SessionView
+    token: str | None = Field(description="null for a browser: it got it as its cookie.")
 
 
 class SessionsView(View):
@@ -112,7 +121,7 @@ class FoundView(SessionsView):
 class RefusedView(View):
     """Why a token is not good."""
 
-    code: Literal["session_unknown", "session_ended"]
+    code: Literal["session_unknown", "session_ended", "session_locked"]
     end_reason: EndReason | None
 
 
@@ -227,6 +236,7 @@ def policy_view(policy: Policy) -> dict[str, Any]:
 class OrganizationView(View):
     name: str
     display_name: str
+    enabled: bool
     policy: PolicyView
     created_at: datetime
 
@@ -241,6 +251,7 @@ def organization_view(organization: Organization, policy: Policy) -> dict[str, A
     return {
         "name": organization.name,
         "display_name": organization.display_name,
+        "enabled": organization.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(organization.created_at),
     }

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     false,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -38,6 +39,7 @@ organization = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("display_name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -150,6 +152,8 @@ session = Table(
     Column("entered_through", Text),
     # Its holder asked to be kept signed in.
     Column("remembered", Boolean, nullable=False, server_default=false()),
+    # Since when it is refused until its user has shown their password (sessions.lock); it lives on.
+    Column("locked_at", BigInteger),
     # On SQLite the key's tree is the table: half the pages to read for a validation.
     sqlite_with_rowid=False,
     # On PostgreSQL a page keeps room for a touched row's next version, beside the former one.
@@ -172,6 +176,11 @@ for _name, _columns, _where in (
     ("ix_session_application", ("application", "organization", "id"), _LIVE),
     ("ix_session_address", ("address", "id"), text("ended_at IS NULL AND address IS NOT NULL")),
     ("ix_session_instance", ("instance", "id"), text("ended_at IS NULL AND instance IS NOT NULL")),
+    (
+        "ix_session_locked",
+        ("organization", "id"),
+        text("ended_at IS NULL AND locked_at IS NOT NULL"),
+    ),
     ("ix_session_children", ("parent",), text("parent IS NOT NULL")),
     ("ix_session_entered_through", ("entered_through",), text("entered_through IS NOT NULL")),
     ("ix_session_ended", ("ended_at",), _ENDED),

@@ -31,6 +31,7 @@ from iam.oidc.tokens import TokenInvalid, read_hint
 from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded
 from iam.sessions.limits import SessionLimit
+from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, approach
@@ -218,10 +219,13 @@ def _continue(
     since = _since(parameters, now)
     wanted = bool(prompts & {"login", "select_account"})
     home = browser is not None and browser.organization == client.application.organization
+    locked = False
     if browser is not None and home and not wanted:
         fresh = since is None or _authenticated_since(provider.connection, browser, since)
         if fresh and _is_whom_the_client_means(provider, asked, client, browser):
-            return None
+            locked = _is_locked(provider, client, browser)
+            if not locked:
+                return None
     if "none" in prompts:
         raise LoginRequiredError("The person has to sign in.")
     left = {
@@ -234,8 +238,16 @@ def _continue(
     if since is not None:
         left[SINCE] = str(since)
     return _SignIn(
-        client_id=client.get_client_id(), return_to=f"{PATH}?{urlencode(left)}", again=home
+        client_id=client.get_client_id(),
+        return_to=f"{PATH}?{urlencode(left)}",
+        again=home and not locked,
     )
+
+
+def _is_locked(provider: Provider, client: OpenidClient, browser: LiveRow) -> bool:
+    """Whether the sign-in page is to ask for the password of the session that would be entered again."""
+    application = client.application.name
+    return locked_child(provider.connection, browser.id, application, provider.now) is not None
 
 
 def _since(parameters: dict[str, str], now: Instant) -> Instant | None:

@@ -184,6 +184,8 @@ def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if wanted.state == "locked":
+        conditions.append(session.c.locked_at.is_not(None))
     if wanted.ip is not None:
         first, last = network_range(wanted.ip)
         address = session.c.address
@@ -223,7 +225,7 @@ def _sides_of(state: State | None, now: Instant) -> list[list[ColumnElement[bool
     open_, noted = session.c.ended_at.is_(None), session.c.ended_at.is_not(None)
     if state is None:
         return [[open_], [noted]]
-    if state == "active":
+    if state in ("active", "locked"):
         return [[lives(now)]]
     # Over by a deadline and not noted yet: never many, and `check_at` finds them.
     over = _condition(f"{DUE_AT.text} <= :now", now)

@@ -56,6 +56,7 @@ LIVE_COLUMNS = (
     session.c.display_name,
     session.c.email,
     session.c.roles,
+    session.c.locked_at,
 )
 _LIVE = session.c.ended_at.is_(None)
 _READ_LIVE_ROW = Prepared(select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id")))
@@ -114,7 +115,7 @@ _INSERT_SESSION = Prepared(
         {
             column.name: bindparam(column.name, type_=column.type)
             for column in session.columns
-            if column.name not in ("ended_at", "end_reason", "ended_by")
+            if column.name not in ("ended_at", "end_reason", "ended_by", "locked_at")
         }
     )
 )
@@ -332,4 +333,5 @@ def _session(row: Row[Any]) -> Session:
         metadata=row.metadata,
         entered_through=row.entered_through,
         remembered=row.remembered,
+        locked_at=None if row.locked_at is None else Instant(row.locked_at),
     )

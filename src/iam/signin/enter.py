@@ -14,10 +14,11 @@ from iam.kernel.events import NOWHERE, Actor, Origin, user_actor
 from iam.kernel.secrets import Random
 from iam.sessions import limits, rules, store, touch
 from iam.sessions.layers import effective_policy
-from iam.sessions.lifecycle import NewSession, ParentEnded, Started
+from iam.sessions.lifecycle import EntryLocked, NewSession, ParentEnded, Started
 from iam.sessions.limits import Crowd
 from iam.sessions.model import Session
 from iam.sessions.policy import EffectivePolicy, end_reason, home_of
+from iam.sessions.validate import Hold, refusal
 
 
 class NotAdmitted(Forbidden):
@@ -92,7 +93,7 @@ def admit(
         target = find_application(connection, home_of(application, organization), application)
     except (UserMissing, ApplicationMissing) as error:
         raise NotAdmitted from error
-    if not person.enabled or not target.enabled:
+    if not person.admitted or not target.enabled:
         raise NotAdmitted
     return person, target
 
@@ -119,6 +120,7 @@ def enter_application(
 
     Raises:
         ParentEnded: the browser session is over.
+        EntryLocked: it is locked, or its session of this application is.
         NotAdmitted: its user may not enter this application.
         SessionLimit: they are signed in there in as many places as the policy allows.
     """
@@ -130,10 +132,12 @@ def enter_application(
     # Locked first, and alone: two tabs that enter one application at once get one session, and none
     # waits for a row of the other's in a ring.
     locked = store.lock_live(connection, [browser.id])
-    if not locked or end_reason(locked[0], now) is not None:
+    if not locked:
         raise ParentEnded
+    _require_open(locked[0], now)
     existing = _existing(connection, browser, application, instance, now)
     if existing is not None:
+        _require_open(existing, now)
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
         return existing, user, None
     started = limits.start_within(
@@ -151,8 +155,9 @@ def _browser(
     connection: Connection, browser_session: str, organization: str, now: Instant
 ) -> Session:
     browser = store.read_session(connection, browser_session)
-    if browser is None or not browser.is_browser_session or end_reason(browser, now) is not None:
+    if browser is None or not browser.is_browser_session:
         raise ParentEnded
+    _require_open(browser, now)
     if browser.organization != organization:
         raise NotAdmitted
     return browser
@@ -173,6 +178,14 @@ def _entry(
         device=browser.device,
         instance=instance,
     )
+
+
+def _require_open(session: Session, now: Instant) -> None:
+    reason = refusal(session, now)
+    if reason is Hold.LOCKED:
+        raise EntryLocked
+    if reason is not None:
+        raise ParentEnded
 
 
 def _existing(

@@ -243,7 +243,7 @@ def _admitted(connection: Connection, attempt: PasswordAttempt) -> User | None:
         user = find_user(connection, attempt.organization, attempt.username)
     except (ApplicationMissing, UserMissing):
         return None
-    return user if application.enabled and user.enabled else None
+    return user if application.enabled and user.admitted else None
 
 
 def _fail(
