@@ -316,6 +316,29 @@ one_time_code = Table(
     Column("started_session", Text),
 )
 
+refresh_token = Table(
+    "refresh_token",
+    metadata,
+    # A family: one token at a time is good, and each use puts the next in its place.
+    Column("id", Text, primary_key=True),
+    # It lives exactly as long as its session, and its row goes with the session's.
+    Column("session_id", Text, nullable=False, index=True),
+    Column("client_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("audience", JSON, nullable=False),
+    # The thumbprint of the key that every use has to prove (DPoP); null where none is bound.
+    Column("jkt", Text),
+    Column("proof_hash", LargeBinary, nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    # The one before, and the salt that makes its successor out of it once more.
+    Column("former_hash", LargeBinary),
+    Column("salt", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Column("rotated_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
+)
+
 throttle = Table(
     "throttle",
     metadata,

@@ -32,11 +32,12 @@ from sqlalchemy import Connection
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
+from iam.oidc import refresh_tokens
 from iam.oidc.clients import OpenidClient, find_openid_client
-from iam.oidc.tokens import Grant, make_access_token, make_id_token
+from iam.oidc.tokens import OFFLINE, Grant, make_access_token, make_id_token
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended, ParentEnded, Started
-from iam.sessions.model import EndReason, LiveRow
+from iam.sessions.model import EndReason, LiveRow, Session
 from iam.signin.codes import issue_code, note_started, redeem_code
 from iam.signin.enter import NotAdmitted, enter_application
 from iam.web.engine import Engine
@@ -213,6 +214,7 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
                 origin=Origin(ip=payload["ip"], user_agent=payload["user_agent"]),
                 now=provider.now,
                 random=provider.engine.random,
+                apart=OFFLINE in payload["scope"].split(),
             )
         except ParentEnded as error:
             raise InvalidGrantError("The browser session has ended.") from error
@@ -223,7 +225,7 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
         note_started(provider.connection, authorization_code.text, session.id)
         return Grant(
             client_id=application.client_id,
-            user=user,
+            subject=user.id,
             session=session,
             scope=tuple(payload["scope"].split()),
             nonce=payload["nonce"],
@@ -234,7 +236,8 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
 
 
 class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has no types
-    """The server for one request. `started` and `ended` are to be counted after the commit."""
+    """The server for one request. `started` and `ended` are to be counted, and `touched` to be noted,
+    after the commit."""
 
     def __init__(
         self, connection: Connection, engine: Engine, now: Instant, origin: Origin
@@ -243,6 +246,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         self.connection, self.engine, self.now, self.origin = connection, engine, now, origin
         self.started: list[Started] = []
         self.ended: list[Ended] = []
+        self.touched: list[Session] = []
         self._iss = _Issuer(engine.settings.issuer)
         self.register_grant(_CodeGrant, [_Pkce()])
         self.register_extension(self._iss)
@@ -265,7 +269,9 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         self._iss.add_issuer_parameter(self, answer)
         return answer
 
-    def generate_token(self, *, user: Grant, **_: object) -> dict[str, object]:
+    def generate_token(
+        self, *, user: Grant, include_refresh_token: bool = False, **_: object
+    ) -> dict[str, object]:
         """The body of a token answer (RFC 6749 §5.1; Core §3.1.3.3)."""
         engine, key = self.engine, self.engine.keys[0]
         issuer = engine.settings.issuer
@@ -280,6 +286,10 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         }
         if "openid" in user.scope:
             body["id_token"] = make_id_token(user, access, key, issuer, self.now)
+        if include_refresh_token:
+            body["refresh_token"] = refresh_tokens.issue(
+                self.connection, user, now=self.now, random=engine.random
+            )
         return body
 
     def save_token(self, token: dict[str, object], request: ProtocolRequest) -> None:
@@ -287,14 +297,20 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
 
     def end_used_twice(self, session_id: str, client: OpenidClient) -> None:
         """End the session that a code led to which was used again."""
+        self.end(session_id, client, EndReason.POLICY, USED_TWICE)
+
+    def end(
+        self, session_id: str, client: OpenidClient, reason: EndReason, note: str | None = None
+    ) -> None:
+        """End a session for what its application did."""
         application = client.application
         self.ended += lifecycle.end(
             self.connection,
             [session_id],
-            reason=EndReason.POLICY,
+            reason=reason,
             actor=application_actor(application.organization, application.name),
             now=self.now,
             random=self.engine.random,
             origin=self.origin,
-            note=USED_TWICE,
+            note=note,
         )

@@ -1,4 +1,4 @@
-"""The token endpoint: a code, once, for tokens."""
+"""The token endpoint: whatever is granted, for tokens."""
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     InvalidClientError,
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
-from iam.sessions.lifecycle import Ended, Started
+from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
 from iam.web.caller import ClientInvalid, basic_credentials
 from iam.web.engine import engine_of, in_thread
@@ -30,17 +30,24 @@ async def token(request: Request) -> Response:
     except OAuth2Error as error:
         return respond(Answer(*_plain(error)))
 
-    def work(connection: Connection) -> tuple[Answer, list[Started], list[Ended]]:
+    def work(connection: Connection) -> tuple[Answer, Provider]:
         provider = Provider(connection, engine, now, origin)
+        for grant in _GRANTS:
+            provider.register_grant(grant)
         # Refusals are answers, not exceptions: the code they used up is committed with them.
         answer: Answer = provider.create_token_response(asked)
-        return answer, provider.started, provider.ended
+        return answer, provider
 
-    answer, started, ended = await in_thread(lambda: engine.database.write(work))
-    for one in started:
-        engine.count_started(one)
-    engine.count_ended(ended)
+    answer, provider = await in_thread(lambda: engine.database.write(work))
+    for started in provider.started:
+        engine.count_started(started)
+    engine.count_ended(provider.ended)
+    for session in provider.touched:
+        engine.touches.note(session, now)
     return respond(answer)
+
+
+_GRANTS = (RefreshGrant,)
 
 
 async def read_pairs(request: Request) -> list[tuple[str, str]]:

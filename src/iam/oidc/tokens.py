@@ -11,14 +11,14 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, RSAKey
 
-from iam.directory.users import User
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import SESSION, is_id
 from iam.keys import SigningKey
 from iam.sessions.model import Session
 
 ALGORITHM = "RS256"
-SCOPES = ("openid", "profile", "email")
+OFFLINE = "offline_access"
+SCOPES = ("openid", "profile", "email", OFFLINE)
 
 ACCESS_TOKEN_LIFETIME = 10 * 60
 """Seconds. A resource server that never asks us accepts an ended session's token for so long."""
@@ -39,7 +39,7 @@ class Grant:
     """What tokens are issued for: the user, the session entered, and what the client asked."""
 
     client_id: str
-    user: User
+    subject: str
     session: Session
     scope: tuple[str, ...]
     nonce: str | None
@@ -63,7 +63,7 @@ def make_access_token(
     issued, expires = now // 1000, until // 1000
     claims = {
         "iss": issuer,
-        "sub": grant.user.id,
+        "sub": grant.subject,
         "aud": issuer,
         "client_id": grant.client_id,
         "iat": issued,
@@ -82,7 +82,7 @@ def make_id_token(
     issued = now // 1000
     claims: dict[str, Any] = {
         "iss": issuer,
-        "sub": grant.user.id,
+        "sub": grant.subject,
         "aud": grant.client_id,
         "azp": grant.client_id,
         "iat": issued,

@@ -51,6 +51,7 @@ def enter_application(
     origin: Origin,
     now: Instant,
     random: Random,
+    apart: bool = False,
 ) -> tuple[Session, User, Started | None]:
     """The session of `application` that belongs to this browser session, started if need be.
 
@@ -60,6 +61,7 @@ def enter_application(
 
     Args:
         organization: the application's, which must be the browser session's as well.
+        apart: a new session without a parent, which does not end with the browser session.
 
     Raises:
         ParentEnded: the browser session is over.
@@ -77,10 +79,12 @@ def enter_application(
     if not locked or end_reason(locked[0], now) is not None:
         raise ParentEnded
     user, _ = admit(connection, organization, browser.user, application)
-    existing = _existing(connection, browser, application, instance, now)
+    existing = None if apart else _existing(connection, browser, application, instance, now)
     if existing is not None:
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
         return existing, user, None
+    if apart:
+        touch.write_touches(connection, {browser.id: now}, now)
     started = lifecycle.start(
         connection,
         NewSession(
@@ -88,7 +92,7 @@ def enter_application(
             user=browser.user,
             application=application,
             identity=user.identity,
-            parent=browser.id,
+            parent=None if apart else browser.id,
             authenticated_at=browser.authenticated_at,
             amr=browser.amr,
             origin=origin,
