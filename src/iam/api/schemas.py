@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from iam.api.client_members import ClientBody, ClientPatch
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, USER_NAME_PATTERN
 from iam.kernel.addresses import network_range
@@ -320,7 +321,7 @@ class OrganizationPatch(Body):
     policy: PolicyBody = Field(default_factory=_absent)
 
 
-class ApplicationBody(Body):
+class ApplicationBody(Body, ClientBody):
     organization: Name
     name: Name
     display_name: DisplayName | None = None
@@ -334,7 +335,7 @@ class ApplicationBody(Body):
     policy: PolicyBody = Field(default_factory=PolicyBody)
 
 
-class ApplicationPatch(Body):
+class ApplicationPatch(Body, ClientPatch):
     display_name: DisplayName = Field(default_factory=_absent)
     redirect_uris: RedirectUris = Field(default_factory=_absent)
     post_logout_redirect_uris: RedirectUris = Field(default_factory=_absent)

@@ -71,6 +71,9 @@ application = Table(
     Column("grant_types", JSON, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # none | client_secret_basic | client_secret_post | private_key_jwt; null: the secret, either way
+    Column("token_endpoint_auth_method", Text),
+    Column("jwks", JSON(none_as_null=True)),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 
@@ -337,6 +340,16 @@ refresh_token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("rotated_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
+)
+
+spent = Table(
+    "spent",
+    metadata,
+    # What is good once and has been used, or is good no more: the SHA-256 of its kind, owner and name.
+    Column("key", LargeBinary, primary_key=True),
+    # After that nobody would take it anyway.
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
 )
 
 throttle = Table(

@@ -1,7 +1,7 @@
 """Applications: what one signs in to."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host, policy
+from iam.directory.client_settings import ClientSettings, as_row, settings_of
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
@@ -43,7 +44,7 @@ class HostTaken(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """One application. A public one (a browser or native app) has no secret to keep."""
+    """One application. A public one (a browser or native app) has nothing to prove itself with."""
 
     organization: str
     name: str
@@ -56,11 +57,12 @@ class Application:
     gate_hosts: tuple[str, ...]
     enabled: bool
     created_at: Instant
+    client: ClientSettings
 
     @property
     def public(self) -> bool:
-        """Whether it has no secret."""
-        return self.secret_hash is None
+        """Whether it does not authenticate."""
+        return self.client.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
 
     def authenticates(self, secret: str) -> bool:
         """Whether this is its client secret, compared in constant time."""
@@ -77,6 +79,8 @@ class ApplicationChange:
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
     enabled: bool | None = None
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Members of `ClientSettings`."""
 
 
 def create_application(
@@ -90,10 +94,11 @@ def create_application(
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
     public: bool = False,
+    client: ClientSettings | None = None,
     now: Instant,
     random: Random,
 ) -> tuple[Application, str | None]:
-    """Add an application; answer it and its client secret, which is shown this once.
+    """Add an application; answer it and its client secret, if it has one, which is shown this once.
 
     The organization must exist (the caller has looked); URIs and hosts are checked by the door.
 
@@ -101,11 +106,15 @@ def create_application(
         NameInvalid: the name's form.
         NameTaken: the organization has an application of that name.
         HostTaken: a gate host is another application's.
+        MethodConflict: it could never authenticate like that.
         Reserved: `app-built-in` is the server's own.
     """
     if name == BUILT_IN_APPLICATION and organization != BUILT_IN_ORGANIZATION:
         raise Reserved("The name app-built-in is reserved.")
-    secret = None if public else make_secret(random)
+    settings = client or ClientSettings()
+    if public and settings.token_endpoint_auth_method is None:
+        settings = replace(settings, token_endpoint_auth_method="none")  # noqa: S106 - a method's name
+    secret = make_secret(random) if settings.check(public=public).has_secret else None
     row = {
         "organization": organization,
         "name": check_name(name),
@@ -117,6 +126,7 @@ def create_application(
         "grant_types": list(grant_types),
         "enabled": True,
         "created_at": now,
+        **as_row(settings),
     }
     try:
         with connection.begin_nested():
@@ -193,6 +203,7 @@ def update_application(
     Raises:
         ApplicationMissing: there is none.
         HostTaken: a gate host is another application's.
+        MethodConflict: it could no longer authenticate.
         Reserved: it would disable `app-built-in`.
     """
     rules.hold_rules(connection, organization)
@@ -210,6 +221,9 @@ def update_application(
         )
         if value is not None
     }
+    if change.client:
+        settings = replace(before.client, **change.client).check(public=before.public)
+        values |= as_row(settings)
     if values:
         connection.execute(
             update(application)
@@ -317,4 +331,5 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         gate_hosts=tuple(sorted(gate_hosts)),
         enabled=bool(row.enabled),
         created_at=Instant(row.created_at),
+        client=settings_of(row),
     )

@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute, Route
 
 from iam.oidc.authorize import authorize
 from iam.oidc.discovery import configuration, jwks
+from iam.oidc.introspect import introspect
+from iam.oidc.revoke import revoke
 from iam.oidc.token import token
 from iam.oidc.userinfo import userinfo
 
@@ -21,5 +23,7 @@ def routes() -> list[BaseRoute]:
         Route("/oauth/jwks", jwks),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),
+        Route("/oauth/introspect", introspect, methods=["POST"]),
+        Route("/oauth/revoke", revoke, methods=["POST"]),
         Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
     ]

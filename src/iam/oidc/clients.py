@@ -43,13 +43,6 @@ class OpenidClient(ClientMixin):  # type: ignore[misc] # Authlib's base has no t
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return redirect_allowed(redirect_uri, self.application.redirect_uris)
 
-    def check_client_secret(self, client_secret: str) -> bool:
-        return self.application.authenticates(client_secret)
-
-    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
-        """Who has a secret must use it: leaving it away would make an application a public one."""
-        return (method == "none") == self.application.public
-
     def check_response_type(self, response_type: str) -> bool:
         return response_type == "code" and self.check_grant_type("authorization_code")
 

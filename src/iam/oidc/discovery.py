@@ -5,6 +5,8 @@ from starlette.responses import JSONResponse, Response
 
 from iam.kernel.authn import SINGLE_FACTOR
 from iam.keys import public_jwks
+from iam.keys.client_keys import ALGORITHMS
+from iam.oidc.client_auth import METHODS
 from iam.oidc.tokens import ALGORITHM, SCOPES
 from iam.web.engine import engine_of
 
@@ -21,6 +23,12 @@ async def configuration(request: Request) -> Response:
             "authorization_endpoint": f"{issuer}/oauth/authorize",
             "token_endpoint": f"{issuer}/oauth/token",
             "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+            "introspection_endpoint": f"{issuer}/oauth/introspect",
+            "introspection_endpoint_auth_methods_supported": [m for m in METHODS if m != "none"],
+            "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "revocation_endpoint_auth_methods_supported": list(METHODS),
+            "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "jwks_uri": f"{issuer}/oauth/jwks",
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
@@ -28,11 +36,8 @@ async def configuration(request: Request) -> Response:
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
-            "token_endpoint_auth_methods_supported": [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
+            "token_endpoint_auth_methods_supported": list(METHODS),
+            "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
             "acr_values_supported": [SINGLE_FACTOR],
             "prompt_values_supported": ["none", "login", "consent", "select_account"],

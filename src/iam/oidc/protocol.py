@@ -32,7 +32,7 @@ from sqlalchemy import Connection
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
-from iam.oidc import refresh_tokens
+from iam.oidc import client_auth, refresh_tokens
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.tokens import OFFLINE, Grant, make_access_token, make_id_token
 from iam.sessions import lifecycle
@@ -155,7 +155,6 @@ class _Issuer(IssuerParameter):  # type: ignore[misc] # Authlib's base has no ty
 class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base has no types
     """The one grant there is. `grant_user` is the browser session; a token's user is a `Grant`."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
     server: "Provider"
 
     def generate_authorization_code(self) -> str:
@@ -253,6 +252,22 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
 
     def query_client(self, client_id: str) -> OpenidClient | None:
         return find_openid_client(self.connection, client_id)
+
+    def authenticate_client(
+        self, request: ProtocolRequest, methods: object = (), endpoint: str = "token"
+    ) -> OpenidClient:
+        """The application that calls; the methods are the same for every grant.
+
+        Raises:
+            InvalidClientError, InvalidRequestError: as `client_auth.authenticate` says.
+        """
+        return client_auth.authenticate(
+            self.connection,
+            request.parameters,
+            request.headers.get("Authorization"),
+            issuer=self.engine.settings.issuer,
+            now=self.now,
+        )
 
     def create_oauth2_request(self, request: ProtocolRequest) -> ProtocolRequest:
         return request

@@ -23,15 +23,12 @@ from iam.sessions.policy import end_reason
 if TYPE_CHECKING:
     from iam.oidc.protocol import Provider
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
-
 
 class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authlib's base has no types
     """Every use rotates the token (RFC 9700 §4.14.2) and is activity of its session, which is read each
     time: a token of a session that has ended is none."""
 
     GRANT_TYPE = "refresh_token"
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
     server: "Provider"
 
     def validate_token_request(self) -> None:

@@ -1,7 +1,6 @@
 """The token endpoint: whatever is granted, for tokens."""
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
-    InvalidClientError,
     InvalidRequestError,
     OAuth2Error,
 )
@@ -12,7 +11,6 @@ from starlette.responses import JSONResponse, Response
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
-from iam.web.caller import ClientInvalid, basic_credentials
 from iam.web.engine import engine_of, in_thread
 
 _FORM = "application/x-www-form-urlencoded"
@@ -23,12 +21,11 @@ async def token(request: Request) -> Response:
     engine = engine_of(request)
     now, origin = engine.clock(), origin_of(request, engine.settings)
     try:
-        asked = ProtocolRequest(
-            "POST", await read_pairs(request), request.headers.get("authorization")
-        )
-        _check(request, asked)
+        asked = await receive(request)
+        if not asked.parameters.get("grant_type"):
+            raise InvalidRequestError("grant_type is missing.")
     except OAuth2Error as error:
-        return respond(Answer(*_plain(error)))
+        return refuse(error)
 
     def work(connection: Connection) -> tuple[Answer, Provider]:
         provider = Provider(connection, engine, now, origin)
@@ -48,6 +45,24 @@ async def token(request: Request) -> Response:
 
 
 _GRANTS = (RefreshGrant,)
+
+
+async def receive(request: Request) -> ProtocolRequest:
+    """A request of an application: a form, no parameter of which may come twice (RFC 6749 §3.2).
+
+    Raises:
+        InvalidRequestError: it is not.
+    """
+    asked = ProtocolRequest("POST", await read_pairs(request), request.headers.get("authorization"))
+    if asked.repeated:
+        raise InvalidRequestError("A parameter came more than once.")
+    return asked
+
+
+def refuse(error: OAuth2Error) -> Response:
+    """An error in the form of RFC 6749 §5.2."""
+    status, body, headers = error()
+    return respond(Answer(status, body, dict(headers)))
 
 
 async def read_pairs(request: Request) -> list[tuple[str, str]]:
@@ -72,24 +87,3 @@ def respond(answer: Answer) -> Response:
         # 303, not 302 or 307: what was posted to us is never posted on (RFC 9700 §4.12).
         return Response(status_code=303, headers=headers)
     return JSONResponse(answer.body, answer.status, headers=headers)
-
-
-def _check(request: Request, asked: ProtocolRequest) -> None:
-    """What Authlib does not look at, or would trip over."""
-    if asked.repeated:
-        raise InvalidRequestError("A parameter came more than once.")
-    try:
-        credentials = basic_credentials(request)
-    except ClientInvalid as error:
-        raise InvalidClientError(
-            "The client credentials are not right.", status_code=401
-        ) from error
-    if credentials is not None and "client_secret" in asked.parameters:
-        raise InvalidRequestError("Use one method of client authentication, not two.")
-    if not asked.parameters.get("grant_type"):
-        raise InvalidRequestError("grant_type is missing.")
-
-
-def _plain(error: OAuth2Error) -> tuple[int, dict[str, str], dict[str, str]]:
-    status, body, headers = error()
-    return status, body, dict(headers)

@@ -12,7 +12,6 @@ from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, RSAKey
 
 from iam.kernel.clock import Instant, after
-from iam.kernel.ids import SESSION, is_id
 from iam.keys import SigningKey
 from iam.sessions.model import Session
 
@@ -49,10 +48,15 @@ class Grant:
 class AccessToken:
     """What an access token that was verified says."""
 
+    jti: str
     subject: str
     session_id: str
     client_id: str
     scope: tuple[str, ...]
+    audience: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+    """Both in seconds since 1970, as the token has them."""
 
 
 def make_access_token(
@@ -104,31 +108,31 @@ def make_id_token(
 def read_access_token(
     text: str, keys: tuple[SigningKey, ...], issuer: str, now: Instant
 ) -> AccessToken:
-    """What this access token says.
+    """What this access token says. Whom it is for (`audience`) is the caller's to check.
 
     Raises:
         TokenInvalid: not signed by us, not an access token (an ID token is none), or too old.
     """
     claims = _verify(text, keys, _ACCESS_TOKEN_TYPE)
-    subject, sid, client_id, scope, expires = (
-        claims.get(name) for name in ("sub", "sid", "client_id", "scope", "exp")
-    )
-    if claims.get("iss") != issuer or claims.get("aud") != issuer:
+    if claims.get("iss") != issuer:
         raise TokenInvalid("it is another issuer's")
-    if not (
-        isinstance(subject, str)
-        and isinstance(sid, str)
-        and is_id(SESSION, sid)
-        and isinstance(client_id, str)
-        and isinstance(scope, str)
-        and isinstance(expires, int)
-    ):
-        raise TokenInvalid("a claim is missing")
-    if now >= expires * 1000:
+    try:
+        audience = claims["aud"]
+        token = AccessToken(
+            jti=claims["jti"],
+            subject=claims["sub"],
+            session_id=claims["sid"],
+            client_id=claims["client_id"],
+            scope=tuple(claims["scope"].split()),
+            audience=(audience,) if isinstance(audience, str) else tuple(audience),
+            issued_at=claims["iat"],
+            expires_at=claims["exp"],
+        )
+    except KeyError as error:
+        raise TokenInvalid("a claim is missing") from error
+    if now >= token.expires_at * 1000:
         raise TokenInvalid("it has expired")
-    return AccessToken(
-        subject=subject, session_id=sid, client_id=client_id, scope=tuple(scope.split())
-    )
+    return token
 
 
 def read_hint(text: str, keys: tuple[SigningKey, ...], issuer: str, client_id: str) -> str:

@@ -1,11 +1,17 @@
 """Userinfo: asks the session at every call, and so refuses the moment it ends."""
 
+from functools import partial
+
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from iam.oidc.tokens import TokenInvalid, read_access_token
+from iam.oidc import spent
+from iam.oidc.tokens import AccessToken, TokenInvalid, read_access_token
+from iam.sessions.model import LiveRow
 from iam.sessions.policy import end_reason
-from iam.web.engine import engine_of
+from iam.sessions.store import read_live_row
+from iam.web.engine import engine_of, in_thread
 
 
 async def userinfo(request: Request) -> Response:
@@ -22,11 +28,15 @@ async def userinfo(request: Request) -> Response:
         token = read_access_token(text.strip(), engine.keys, engine.settings.issuer, now)
     except TokenInvalid as error:
         return _refuse(401, "invalid_token", f"This access token is not valid: {error}")
-    row = await engine.reader.read(token.session_id)
+    if engine.settings.issuer not in token.audience:
+        return _refuse(401, "invalid_token", "This access token is for another resource")
+    row, revoked = await in_thread(lambda: engine.database.read(partial(_read, token)))
     outcome = "unknown" if row is None else "ended" if end_reason(row, now) else "valid"
     engine.metrics.validations[outcome] += 1
     if row is None or outcome == "ended":
         return _refuse(401, "invalid_token", "The session has ended")
+    if revoked:
+        return _refuse(401, "invalid_token", "This access token was revoked")
     if "openid" not in token.scope:
         return _refuse(403, "insufficient_scope", "The scope openid was not asked for", "openid")
     claims: dict[str, str] = {"sub": token.subject}
@@ -35,6 +45,11 @@ async def userinfo(request: Request) -> Response:
     if "email" in token.scope and row.email is not None:
         claims["email"] = row.email
     return JSONResponse(claims, headers={"cache-control": "no-store"})
+
+
+def _read(token: AccessToken, connection: Connection) -> tuple[LiveRow | None, bool]:
+    row = read_live_row(connection, token.session_id)
+    return row, spent.is_spent(connection, spent.REVOKED, token.client_id, token.jti)
 
 
 def _refuse(status: int, error: str | None, description: str, scope: str | None = None) -> Response:

@@ -16,6 +16,7 @@ from iam.delivery import outbox
 from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
+from iam.oidc import spent
 from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, throttle
 from iam.web.engine import Engine, in_thread
@@ -120,6 +121,7 @@ async def sweep_once(engine: Engine, holder: str) -> int:
     def tidy() -> bool:
         write(lambda c: codes.purge(c, clock()))
         write(lambda c: throttle.purge(c, clock()))
+        write(lambda c: spent.purge(c, clock()))
         write(lambda c: bulk.purge(c, clock()))
         return False
 

@@ -31,3 +31,16 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_refresh_token_session_id", "refresh_token", ["session_id"])
+    op.create_table(
+        "spent",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_spent"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_spent_expires_at", "spent", ["expires_at"])
+    op.add_column("application", sa.Column("token_endpoint_auth_method", sa.Text()))
+    op.add_column("application", sa.Column("jwks", sa.JSON()))
+    op.execute(
+        "UPDATE application SET token_endpoint_auth_method = 'none' WHERE secret_hash IS NULL"
+    )

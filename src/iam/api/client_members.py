@@ -1,0 +1,43 @@
+"""What an application settles about itself as an OAuth client, as requests and answers have it."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from iam.directory.client_settings import AuthMethod
+
+
+class Jwks(BaseModel):
+    """A JWK Set (RFC 7517 §5) of public keys: RSA from 2048 bits, EC on P-256, Ed25519."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10)]
+
+
+def _absent() -> Any:
+    """Stands for a member that was not given, where null is no value."""
+    return None
+
+
+class ClientBody(BaseModel):
+    """Members of a new application."""
+
+    token_endpoint_auth_method: AuthMethod | None = Field(
+        None, description="null: with the secret, in the header or the body; `none` if public."
+    )
+    jwks: Jwks | None = Field(None, description="Its public keys, for `private_key_jwt`.")
+
+
+class ClientPatch(BaseModel):
+    """The same, to change."""
+
+    token_endpoint_auth_method: AuthMethod = Field(default_factory=_absent)
+    jwks: Jwks = Field(default_factory=_absent)
+
+
+class ClientView(BaseModel):
+    """The same, as they are."""
+
+    token_endpoint_auth_method: AuthMethod | None
+    jwks: dict[str, Any] | None

@@ -1,0 +1,131 @@
+"""Introspection (RFC 7662): whether a token is good, read off its session at every call."""
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
+    InvalidRequestError,
+    OAuth2Error,
+)
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.directory.applications import Application
+from iam.kernel.clock import Instant
+from iam.oidc import client_auth, refresh_tokens, spent
+from iam.oidc.protocol import Answer, ProtocolRequest
+from iam.oidc.refresh_tokens import Standing
+from iam.oidc.token import receive, refuse, respond
+from iam.oidc.tokens import TokenInvalid, read_access_token
+from iam.sessions import store
+from iam.sessions.model import Session
+from iam.sessions.policy import end_reason
+from iam.web.engine import Engine, engine_of, in_thread
+
+_INACTIVE: dict[str, object] = {"active": False}
+
+
+async def introspect(request: Request) -> Response:
+    """`POST /oauth/introspect`, for applications that authenticate. A look is not activity.
+
+    About a token that is not theirs to know they are told what they are told about none at all.
+    """
+    engine = engine_of(request)
+    now = engine.clock()
+    try:
+        asked = await receive(request)
+
+        def work(connection: Connection) -> dict[str, object]:
+            caller = _caller(connection, engine, asked, now)
+            return _look(connection, engine, caller, asked.parameters["token"], now)
+
+        if not asked.parameters.get("token"):
+            raise InvalidRequestError("token is missing.")
+        # An assertion is used up, which takes a connection that writes.
+        database = engine.database
+        run = database.write if "client_assertion" in asked.parameters else database.read
+        body = await in_thread(lambda: run(work))
+    except OAuth2Error as error:
+        return refuse(error)
+    return respond(Answer(200, body))
+
+
+def _caller(
+    connection: Connection, engine: Engine, asked: ProtocolRequest, now: Instant
+) -> Application:
+    client = client_auth.authenticate(
+        connection,
+        asked.parameters,
+        asked.headers.get("Authorization"),
+        issuer=engine.settings.issuer,
+        now=now,
+    )
+    if client.application.public:
+        # Anybody knows its client ID: that is no authentication (RFC 7662 §2.1, against scanning).
+        raise client_auth.refused()
+    return client.application
+
+
+def _look(
+    connection: Connection, engine: Engine, caller: Application, text: str, now: Instant
+) -> dict[str, object]:
+    # Which kind it is, its form says: the hint is not needed.
+    if text.startswith("rft_"):
+        return _refresh_token(connection, caller, text, now)
+    try:
+        token = read_access_token(text, engine.keys, engine.settings.issuer, now)
+    except TokenInvalid:
+        return _INACTIVE
+    session = _live(connection, token.session_id, now)
+    if session is None or token.client_id != caller.client_id:
+        return _INACTIVE
+    if spent.is_spent(connection, spent.REVOKED, token.client_id, token.jti):
+        return _INACTIVE
+    return {
+        **_of_session(session),
+        "scope": " ".join(token.scope),
+        "client_id": token.client_id,
+        "token_type": "Bearer",
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "sub": token.subject,
+        "aud": token.audience[0] if len(token.audience) == 1 else list(token.audience),
+        "iss": engine.settings.issuer,
+        "jti": token.jti,
+    }
+
+
+def _refresh_token(
+    connection: Connection, caller: Application, text: str, now: Instant
+) -> dict[str, object]:
+    token = refresh_tokens.find(connection, text, now)
+    if token is None or token.client_id != caller.client_id or token.standing is Standing.STALE:
+        return _INACTIVE
+    session = _live(connection, token.session_id, now)
+    if session is None:
+        return _INACTIVE
+    return {
+        **_of_session(session),
+        "scope": " ".join(token.scope),
+        "client_id": token.client_id,
+        "exp": session.expires_at // 1000,
+        "iat": token.created_at // 1000,
+        "sub": token.subject,
+    }
+
+
+def _live(connection: Connection, session_id: str, now: Instant) -> Session | None:
+    session = store.read_session(connection, session_id)
+    return session if session is not None and end_reason(session, now) is None else None
+
+
+def _of_session(session: Session) -> dict[str, Any]:
+    """RFC 9470 §6.2: how the user signed in, besides who it is and which session."""
+    body: dict[str, Any] = {"active": True, "username": session.user, "sid": session.id}
+    if session.acr is not None:
+        body["acr"] = session.acr
+    if session.amr:
+        body["amr"] = list(session.amr)
+    if session.authenticated_at is not None:
+        body["auth_time"] = session.authenticated_at // 1000
+    return body
