@@ -1,6 +1,7 @@
 """Settings: read from the environment once, checked at start, never changed after."""
 
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +42,17 @@ class Settings(BaseSettings):
         "",
         description="Password of the first administrator (first start only); else one is made and printed.",
         repr=False,
+    )
+    encryption_key: str = Field(
+        "",
+        description="32 bytes (base64 or hexadecimal) that encrypt the signing keys; then former ones.",
+        repr=False,
+    )
+    key_rotation: int = Field(
+        90,
+        ge=0,
+        le=3650,
+        description="Days after which signing keys are replaced; 0: by command only.",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (),
@@ -108,6 +120,16 @@ class Settings(BaseSettings):
             raise ValueError("it must have at least 8 characters")
         return value
 
+    @field_validator("encryption_key")
+    @classmethod
+    def _encryption_key(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            if not re.fullmatch(r"[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?", one):
+                raise ValueError(
+                    "it must be 32 bytes as base64 or hexadecimal, or several with commas"
+                )
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
@@ -171,6 +193,6 @@ def _sentence(error: dict[str, Any]) -> str:
     if not error["loc"]:
         return f"{message}."
     name = "IAM_" + str(error["loc"][0]).upper()
-    secret = name == "IAM_ADMIN_PASSWORD"
+    secret = name in ("IAM_ADMIN_PASSWORD", "IAM_ENCRYPTION_KEY")
     shown = "" if secret or error["input"] is None else f" is {str(error['input'])!r}, but"
     return f"{name}{shown} {message[0].lower() + message[1:]}."

@@ -226,7 +226,7 @@ class Party:
     def claims(self, text: str) -> dict[str, Any]:
         """What a JWT says, its signature checked with the published keys."""
         keys = KeySet.import_key_set(self.world.get("/oauth/jwks").json())
-        return jwt.decode(text, keys, algorithms=["RS256"]).claims
+        return jwt.decode(text, keys, algorithms=["RS256", "ES256"]).claims
 
 
 def header_of(text: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from iam.directory.client_settings import AuthMethod
+from iam.directory.client_settings import AuthMethod, SigningAlgorithm
 
 
 class Jwks(BaseModel):
@@ -27,6 +27,7 @@ class ClientBody(BaseModel):
         None, description="null: with the secret, in the header or the body; `none` if public."
     )
     jwks: Jwks | None = Field(None, description="Its public keys, for `private_key_jwt`.")
+    id_token_signed_response_alg: SigningAlgorithm = "RS256"  # noqa: S105 - an algorithm
 
 
 class ClientPatch(BaseModel):
@@ -34,6 +35,7 @@ class ClientPatch(BaseModel):
 
     token_endpoint_auth_method: AuthMethod = Field(default_factory=_absent)
     jwks: Jwks = Field(default_factory=_absent)
+    id_token_signed_response_alg: SigningAlgorithm = Field(default_factory=_absent)
 
 
 class ClientView(BaseModel):
@@ -41,3 +43,4 @@ class ClientView(BaseModel):
 
     token_endpoint_auth_method: AuthMethod | None
     jwks: dict[str, Any] | None
+    id_token_signed_response_alg: SigningAlgorithm

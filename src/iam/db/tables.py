@@ -74,6 +74,7 @@ application = Table(
     # none | client_secret_basic | client_secret_post | private_key_jwt; null: the secret, either way
     Column("token_endpoint_auth_method", Text),
     Column("jwks", JSON(none_as_null=True)),
+    Column("id_token_signed_response_alg", Text, nullable=False, server_default=text("'RS256'")),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 
@@ -366,8 +367,10 @@ signing_key = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("algorithm", Text, nullable=False),
-    Column("private_key", Text, nullable=False),  # PEM, PKCS #8
+    Column("private_key", Text, nullable=False),  # PEM, PKCS #8, encrypted (keys.cipher)
     Column("created_at", BigInteger, nullable=False),
+    # Published at once, it signs from then on.
+    Column("active_at", BigInteger, nullable=False, server_default=text("0")),
 )
 
 lease = Table(

@@ -8,6 +8,8 @@ from iam.kernel.errors import Conflict
 
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
+SigningAlgorithm = Literal["RS256", "ES256"]
+
 
 class MethodConflict(Conflict):
     """An application could not authenticate by that method."""
@@ -24,6 +26,8 @@ class ClientSettings:
     """None: with its secret, in the header or in the body."""
     jwks: Mapping[str, Any] | None = None
     """Its own public keys (RFC 7517 §5)."""
+    id_token_signed_response_alg: SigningAlgorithm = "RS256"  # noqa: S105 - an algorithm
+    """What its tokens are signed by."""
 
     @property
     def has_secret(self) -> bool:

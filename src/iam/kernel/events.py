@@ -36,6 +36,7 @@ EVENT_TYPES = (
     "application.updated",
     "delivery.redelivered",
     "installation.created",
+    "keys.rotated",
     "organization.created",
     "organization.deleted",
     "organization.updated",

@@ -6,8 +6,9 @@ from starlette.responses import JSONResponse, Response
 from iam.kernel.authn import SINGLE_FACTOR
 from iam.keys import public_jwks
 from iam.keys.client_keys import ALGORITHMS
+from iam.keys.signing import ALGORITHMS as SIGNING_ALGORITHMS
 from iam.oidc.client_auth import METHODS
-from iam.oidc.tokens import ALGORITHM, SCOPES
+from iam.oidc.tokens import SCOPES
 from iam.web.engine import engine_of
 
 # Long enough to spare requests, short enough that a new key is known before the old one is gone.
@@ -35,7 +36,7 @@ async def configuration(request: Request) -> Response:
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "token_endpoint_auth_methods_supported": list(METHODS),
             "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],

@@ -32,6 +32,7 @@ from sqlalchemy import Connection
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
+from iam.keys import signer
 from iam.oidc import client_auth, refresh_tokens
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.tokens import OFFLINE, Grant, make_access_token, make_id_token
@@ -285,10 +286,11 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         return answer
 
     def generate_token(
-        self, *, user: Grant, include_refresh_token: bool = False, **_: object
+        self, *, client: OpenidClient, user: Grant, include_refresh_token: bool = False, **_: object
     ) -> dict[str, object]:
         """The body of a token answer (RFC 6749 §5.1; Core §3.1.3.3)."""
-        engine, key = self.engine, self.engine.keys[0]
+        engine = self.engine
+        key = signer(engine.keys, client.application.client.id_token_signed_response_alg)
         issuer = engine.settings.issuer
         access, lifetime = make_access_token(
             user, key, issuer, self.now, jti=make_secret(engine.random)

@@ -1,4 +1,4 @@
-"""ID and access tokens: JWTs, RS256, signed and read with the installation's own keys only."""
+"""ID and access tokens: JWTs, signed and read with the installation's own keys only."""
 
 import base64
 import json
@@ -9,13 +9,13 @@ from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import GuestProtocol, RSAKey
+from joserfc.jwk import ECKey, GuestProtocol, RSAKey
 
 from iam.kernel.clock import Instant, after
 from iam.keys import SigningKey
+from iam.keys.signing import ALGORITHMS
 from iam.sessions.model import Session
 
-ALGORITHM = "RS256"
 OFFLINE = "offline_access"
 SCOPES = ("openid", "profile", "email", OFFLINE)
 
@@ -26,7 +26,7 @@ ID_TOKEN_LIFETIME = 5 * 60
 
 _ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - the header of RFC 9068 §2.1, not a password
 _LONGEST = 8192
-_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
+_REGISTRY = jws.JWSRegistry(algorithms=list(ALGORITHMS))
 
 
 class TokenInvalid(Exception):
@@ -151,19 +151,19 @@ def read_hint(text: str, keys: tuple[SigningKey, ...], issuer: str, client_id: s
 
 
 def _sign(claims: dict[str, Any], key: SigningKey, type_: str) -> str:
-    header = {"alg": ALGORITHM, "kid": key.id, "typ": type_}
-    return jwt.encode(header, claims, key.key, algorithms=[ALGORITHM])
+    header = {"alg": key.algorithm, "kid": key.id, "typ": type_}
+    return jwt.encode(header, claims, key.key, registry=_REGISTRY)
 
 
 def _verify(text: str, keys: tuple[SigningKey, ...], type_: str) -> Mapping[str, Any]:
     if len(text) > _LONGEST:
         raise TokenInvalid("it is too long")
 
-    def ours(token: GuestProtocol) -> RSAKey:
+    def ours(token: GuestProtocol) -> RSAKey | ECKey:
         # By `kid` among our own keys: what else a header names (jwk, jku, x5u) is never looked at.
-        kid = token.headers().get("kid")
+        header = token.headers()
         for one in keys:
-            if one.id == kid:
+            if one.id == header.get("kid") and one.algorithm == header.get("alg"):
                 return one.key
         raise TokenInvalid("its key is not ours")
 

@@ -16,7 +16,9 @@ from iam.delivery import outbox
 from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
+from iam.keys import load_keys
 from iam.oidc import spent
+from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, throttle
 from iam.web.engine import Engine, in_thread
@@ -24,6 +26,8 @@ from iam.web.engine import Engine, in_thread
 _log = structlog.get_logger("iam.jobs")
 _LEASE = 30  # seconds
 _TOUCHES = 2000
+# Seconds within which a node knows a new signing key, which signs only long after (PUBLISHED_AHEAD).
+_KEYS = 20
 # Between two batches the sweep rests for so many times what the last one took: at most a fifth of a
 # core and of the database's writes is its own, however slow they are at the moment.
 _REST = 4
@@ -66,6 +70,7 @@ async def _run_jobs(engine: Engine, deliverer: Deliverer) -> None:
         group.create_task(_forever("touches", 0.1, lambda: write_touches(engine)))
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
+        group.create_task(_forever("keys", _KEYS, lambda: look_at_keys(engine)))
         group.create_task(_forever("sweep", interval, lambda: sweep_once(engine, holder)))
 
 
@@ -90,6 +95,12 @@ def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
     ids = sorted(touches)
     for first in range(0, len(ids), _TOUCHES):
         yield {one: touches[one] for one in ids[first : first + _TOUCHES]}
+
+
+async def look_at_keys(engine: Engine) -> None:
+    """Know the signing keys that there are by now."""
+    load = partial(load_keys, cipher=engine.cipher)
+    engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
 async def sweep_once(engine: Engine, holder: str) -> int:
@@ -125,8 +136,19 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         write(lambda c: bulk.purge(c, clock()))
         return False
 
+    def keys() -> bool:
+        rotation.keep_up(
+            engine.database,
+            engine.keys,
+            engine.cipher,
+            engine.settings.key_rotation,
+            clock(),
+            random,
+        )
+        return False
+
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy])
+    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy, keys])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

@@ -44,3 +44,16 @@ def upgrade() -> None:
     op.execute(
         "UPDATE application SET token_endpoint_auth_method = 'none' WHERE secret_hash IS NULL"
     )
+    op.add_column(
+        "application",
+        sa.Column(
+            "id_token_signed_response_alg",
+            sa.Text(),
+            nullable=False,
+            server_default=sa.text("'RS256'"),
+        ),
+    )
+    op.add_column(
+        "signing_key",
+        sa.Column("active_at", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+    )
