@@ -2,9 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from iam.directory.client_settings import AuthMethod, SigningAlgorithm
+from iam.directory.client_settings import AuthMethod, SigningAlgorithm, TokenFormat
+
+# RFC 8707 §2: an absolute URI without a fragment.
+RESOURCE_PATTERN = r"^[a-z][a-z0-9+.-]{1,30}:[A-Za-z0-9._~:/?@!$&'()*+,;=%-]+$"
+Resources = Annotated[
+    list[Annotated[str, StringConstraints(max_length=512, pattern=RESOURCE_PATTERN)]],
+    Field(max_length=20),
+]
 
 
 class Jwks(BaseModel):
@@ -28,6 +35,10 @@ class ClientBody(BaseModel):
     )
     jwks: Jwks | None = Field(None, description="Its public keys, for `private_key_jwt`.")
     id_token_signed_response_alg: SigningAlgorithm = "RS256"  # noqa: S105 - an algorithm
+    access_token_format: TokenFormat = "jwt"  # noqa: S105 - a format
+    resources: Resources = Field(
+        default_factory=list, description="Under which names it is a resource server."
+    )
 
 
 class ClientPatch(BaseModel):
@@ -36,6 +47,8 @@ class ClientPatch(BaseModel):
     token_endpoint_auth_method: AuthMethod = Field(default_factory=_absent)
     jwks: Jwks = Field(default_factory=_absent)
     id_token_signed_response_alg: SigningAlgorithm = Field(default_factory=_absent)
+    access_token_format: TokenFormat = Field(default_factory=_absent)
+    resources: Resources = Field(default_factory=_absent)
 
 
 class ClientView(BaseModel):
@@ -43,4 +56,6 @@ class ClientView(BaseModel):
 
     token_endpoint_auth_method: AuthMethod | None
     jwks: dict[str, Any] | None
+    access_token_format: TokenFormat
+    resources: list[str]
     id_token_signed_response_alg: SigningAlgorithm

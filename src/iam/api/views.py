@@ -4,7 +4,6 @@ The functions make plain dictionaries: nothing is validated twice on its way out
 what the tests check, on every answer.
 """
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from iam.api.client_members import ClientView
 from iam.directory.applications import Application
+from iam.directory.client_settings import as_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
@@ -300,7 +300,7 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
         "public": application.public,
-        **asdict(application.client),
+        **as_row(application.client),
         "enabled": application.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(application.created_at),

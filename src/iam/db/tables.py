@@ -75,6 +75,8 @@ application = Table(
     Column("token_endpoint_auth_method", Text),
     Column("jwks", JSON(none_as_null=True)),
     Column("id_token_signed_response_alg", Text, nullable=False, server_default=text("'RS256'")),
+    Column("access_token_format", Text, nullable=False, server_default=text("'jwt'")),
+    Column("resources", JSON, nullable=False, server_default=text("'[]'")),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 
@@ -340,6 +342,24 @@ refresh_token = Table(
     Column("salt", LargeBinary),
     Column("created_at", BigInteger, nullable=False),
     Column("rotated_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
+)
+
+access_token = Table(
+    "access_token",
+    metadata,
+    # Opaque ones; of those that are JWTs nothing is kept.
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    # Null: an application's own, without a user.
+    Column("session_id", Text, index=True),
+    Column("client_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("audience", JSON, nullable=False),
+    Column("jkt", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
@@ -169,6 +169,16 @@ def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
     )
     row = connection.execute(query).one_or_none()
     return (row.organization, row.application) if row is not None else None
+
+
+def find_resource_server(connection: Connection, organization: str, resource: str) -> bool:
+    """Whether an enabled application of the organization is a resource server by this name."""
+    query = select(application.c.resources).where(
+        application.c.organization == organization,
+        application.c.enabled,
+        cast(application.c.resources, Text) != "[]",
+    )
+    return any(resource in found for found in connection.execute(query).scalars())
 
 
 def list_applications(

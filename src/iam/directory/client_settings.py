@@ -8,6 +8,7 @@ from iam.kernel.errors import Conflict
 
 AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "private_key_jwt"]
 
+TokenFormat = Literal["jwt", "opaque"]
 SigningAlgorithm = Literal["RS256", "ES256"]
 
 
@@ -28,11 +29,20 @@ class ClientSettings:
     """Its own public keys (RFC 7517 §5)."""
     id_token_signed_response_alg: SigningAlgorithm = "RS256"  # noqa: S105 - an algorithm
     """What its tokens are signed by."""
+    access_token_format: TokenFormat = "jwt"  # noqa: S105 - a format
+    """Whether resource servers can read its access tokens by themselves, or have to ask."""
+    resources: tuple[str, ...] = ()
+    """Under which names (absolute URIs) it is a resource server: what access tokens may be for."""
 
     @property
     def has_secret(self) -> bool:
         """Whether it proves itself by a secret."""
         return self.token_endpoint_auth_method not in ("none", "private_key_jwt")
+
+    @property
+    def opaque_access_tokens(self) -> bool:
+        """Whether its access tokens say nothing by themselves."""
+        return self.access_token_format == "opaque"  # noqa: S105 - a format
 
     def check(self, *, public: bool) -> "ClientSettings":
         """Itself, if an application that is public or not can authenticate like that.

@@ -19,6 +19,7 @@ WEBHOOK = "whk_"
 DELIVERY = "dlv_"
 BULK_END = "blk_"
 REFRESH = "rft_"
+ACCESS = "oat_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

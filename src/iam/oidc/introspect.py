@@ -12,14 +12,13 @@ from starlette.responses import Response
 
 from iam.directory.applications import Application
 from iam.kernel.clock import Instant
-from iam.oidc import client_auth, refresh_tokens, spent
+from iam.oidc import client_auth, refresh_tokens
+from iam.oidc.access_tokens import find_session, home_of, read_access_token
 from iam.oidc.protocol import Answer, ProtocolRequest
 from iam.oidc.refresh_tokens import Standing
 from iam.oidc.token import receive, refuse, respond
-from iam.oidc.tokens import TokenInvalid, read_access_token
-from iam.sessions import store
+from iam.oidc.tokens import TokenInvalid, one_or_many
 from iam.sessions.model import Session
-from iam.sessions.policy import end_reason
 from iam.web.engine import Engine, engine_of, in_thread
 
 _INACTIVE: dict[str, object] = {"active": False}
@@ -28,7 +27,9 @@ _INACTIVE: dict[str, object] = {"active": False}
 async def introspect(request: Request) -> Response:
     """`POST /oauth/introspect`, for applications that authenticate. A look is not activity.
 
-    About a token that is not theirs to know they are told what they are told about none at all.
+    They are told of tokens that were issued to them, and of those that are for them: of their own
+    organization, with one of their names (`resources`) as the audience. Any other token is to them
+    like none at all.
     """
     engine = engine_of(request)
     now = engine.clock()
@@ -69,27 +70,27 @@ def _caller(
 def _look(
     connection: Connection, engine: Engine, caller: Application, text: str, now: Instant
 ) -> dict[str, object]:
-    # Which kind it is, its form says: the hint is not needed.
+    # Of which kind it is, its form says: the hint is not needed.
     if text.startswith("rft_"):
         return _refresh_token(connection, caller, text, now)
     try:
-        token = read_access_token(text, engine.keys, engine.settings.issuer, now)
+        token = read_access_token(connection, text, engine.keys, engine.settings.issuer, now)
     except TokenInvalid:
         return _INACTIVE
-    session = _live(connection, token.session_id, now)
-    if session is None or token.client_id != caller.client_id:
-        return _INACTIVE
-    if spent.is_spent(connection, spent.REVOKED, token.client_id, token.jti):
+    session = find_session(connection, token.session_id, now) if token.session_id else None
+    if home_of(connection, token, session) != caller.organization or not (
+        token.client_id == caller.client_id or set(token.audience) & set(caller.client.resources)
+    ):
         return _INACTIVE
     return {
         **_of_session(session),
-        "scope": " ".join(token.scope),
+        **({"scope": " ".join(token.scope)} if token.scope else {}),
         "client_id": token.client_id,
         "token_type": "Bearer",
         "exp": token.expires_at,
         "iat": token.issued_at,
         "sub": token.subject,
-        "aud": token.audience[0] if len(token.audience) == 1 else list(token.audience),
+        "aud": one_or_many(token.audience),
         "iss": engine.settings.issuer,
         "jti": token.jti,
     }
@@ -101,7 +102,7 @@ def _refresh_token(
     token = refresh_tokens.find(connection, text, now)
     if token is None or token.client_id != caller.client_id or token.standing is Standing.STALE:
         return _INACTIVE
-    session = _live(connection, token.session_id, now)
+    session = find_session(connection, token.session_id, now)
     if session is None:
         return _INACTIVE
     return {
@@ -114,13 +115,10 @@ def _refresh_token(
     }
 
 
-def _live(connection: Connection, session_id: str, now: Instant) -> Session | None:
-    session = store.read_session(connection, session_id)
-    return session if session is not None and end_reason(session, now) is None else None
-
-
-def _of_session(session: Session) -> dict[str, Any]:
+def _of_session(session: Session | None) -> dict[str, Any]:
     """RFC 9470 §6.2: how the user signed in, besides who it is and which session."""
+    if session is None:
+        return {"active": True}
     body: dict[str, Any] = {"active": True, "username": session.user, "sid": session.id}
     if session.acr is not None:
         body["acr"] = session.acr

@@ -33,8 +33,9 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
 from iam.keys import signer
-from iam.oidc import client_auth, refresh_tokens
+from iam.oidc import access_tokens, client_auth, refresh_tokens
 from iam.oidc.clients import OpenidClient, find_openid_client
+from iam.oidc.resources import asked_audience, narrowed
 from iam.oidc.tokens import OFFLINE, Grant, make_access_token, make_id_token
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended, ParentEnded, Started
@@ -161,6 +162,13 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
     def generate_authorization_code(self) -> str:
         provider, asked = self.server, self.request.payload
         browser: LiveRow = self.request.user
+        try:
+            audience = asked_audience(
+                provider.connection, self.request.client.application, asked.data
+            )
+        except OAuth2Error as error:
+            error.redirect_uri = asked.redirect_uri
+            raise
         return issue_code(
             provider.connection,
             _KIND,
@@ -171,6 +179,7 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
                 "code_challenge": asked.data["code_challenge"],
                 "nonce": asked.data.get("nonce"),
                 "scope": self.request.scope,
+                "audience": audience,
                 "ip": provider.origin.ip,
                 "user_agent": provider.origin.user_agent,
             },
@@ -229,6 +238,7 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
             session=session,
             scope=tuple(payload["scope"].split()),
             nonce=payload["nonce"],
+            audience=narrowed(payload.get("audience", ()), self.request.form),
         )
 
     def delete_authorization_code(self, authorization_code: _Redeemed) -> None:
@@ -292,17 +302,22 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         engine = self.engine
         key = signer(engine.keys, client.application.client.id_token_signed_response_alg)
         issuer = engine.settings.issuer
-        access, lifetime = make_access_token(
-            user, key, issuer, self.now, jti=make_secret(engine.random)
-        )
+        if client.application.client.opaque_access_tokens:
+            access, lifetime = access_tokens.issue_opaque(
+                self.connection, user, issuer, self.now, engine.random
+            )
+        else:
+            jti = make_secret(engine.random)
+            access, lifetime = make_access_token(user, key, issuer, self.now, jti)
         body: dict[str, object] = {
             "access_token": access,
             "token_type": "Bearer",
             "expires_in": lifetime,
-            "scope": " ".join(user.scope),
         }
-        if "openid" in user.scope:
-            body["id_token"] = make_id_token(user, access, key, issuer, self.now)
+        if user.scope:
+            body["scope"] = " ".join(user.scope)
+        if "openid" in user.scope and user.session is not None:
+            body["id_token"] = make_id_token(user, user.session, access, key, issuer, self.now)
         if include_refresh_token:
             body["refresh_token"] = refresh_tokens.issue(
                 self.connection, user, now=self.now, random=engine.random

@@ -15,6 +15,7 @@ from authlib.oauth2.rfc6749.grants import (  # type: ignore[import-untyped] # Au
 
 from iam.oidc import refresh_tokens
 from iam.oidc.refresh_tokens import RefreshToken, Standing
+from iam.oidc.resources import narrowed
 from iam.oidc.tokens import Grant
 from iam.sessions import store
 from iam.sessions.model import EndReason, Session
@@ -37,7 +38,7 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
         Raises:
             InvalidGrantError: it is none of this client's, its session has ended, or it was used
                 before: then its session is ended, because two hold it.
-            InvalidScopeError: more is asked for than was granted.
+            InvalidScopeError, InvalidTarget: more is asked for than was granted.
         """
         provider, request = self.server, self.request
         client = self.authenticate_token_endpoint_client()
@@ -72,6 +73,7 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
             scope = tuple(one for one in found.scope if one in asked)
             if not set(asked) <= set(found.scope):
                 raise InvalidScopeError("More is asked for than was granted.")
+        audience = narrowed(found.audience, request.form)
         successor = refresh_tokens.succeed(
             provider.connection, found, provider.now, provider.engine.random
         )
@@ -84,5 +86,5 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
             subject=found.subject,
             session=session,
             scope=scope,
-            nonce=None,
+            audience=audience,
         )

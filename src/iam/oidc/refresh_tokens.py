@@ -63,18 +63,18 @@ class RefreshToken:
 
 
 def issue(connection: Connection, grant: Grant, *, now: Instant, random: Random) -> str:
-    """The first token of a new family; its session is the grant's."""
+    """The first token of a new family; its session is the grant's, which has one."""
     family, secret = make_id(REFRESH, now, random), make_secret(random)
     proof = _text(random(_PROOF_BYTES))
     connection.execute(
         insert(table),
         {
             "id": family,
-            "session_id": grant.session.id,
+            "session_id": grant.session.id if grant.session is not None else None,
             "client_id": grant.client_id,
             "subject": grant.subject,
             "scope": " ".join(grant.scope),
-            "audience": [],
+            "audience": list(grant.audience),
             "jkt": None,
             "proof_hash": hash_secret(proof),
             "secret_hash": hash_secret(secret),

@@ -14,12 +14,11 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.kernel.clock import Instant
-from iam.oidc import refresh_tokens, spent
+from iam.oidc import access_tokens, refresh_tokens
 from iam.oidc.clients import OpenidClient
 from iam.oidc.protocol import Provider
 from iam.oidc.token import receive, refuse
-from iam.oidc.tokens import TokenInvalid, read_access_token
+from iam.oidc.tokens import TokenInvalid
 from iam.sessions.model import EndReason
 from iam.web.address import origin_of
 from iam.web.engine import engine_of, in_thread
@@ -58,12 +57,13 @@ def _revoke(provider: Provider, client: OpenidClient, text: str) -> None:
             provider.end(refresh.session_id, client, EndReason.SIGNED_OUT, _NOTE)
         return
     try:
-        access = read_access_token(text, engine.keys, engine.settings.issuer, now)
+        access = access_tokens.read_access_token(
+            connection, text, engine.keys, engine.settings.issuer, now
+        )
     except TokenInvalid:
         return
     _check_owner(client, access.client_id)
-    until = Instant(access.expires_at * 1000)
-    spent.spend(connection, spent.REVOKED, access.client_id, access.jti, until)
+    access_tokens.revoke(connection, access)
 
 
 def _check_owner(client: OpenidClient, owner: str) -> None:

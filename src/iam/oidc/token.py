@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from iam.oidc.client_credentials import ClientCredentialsGrant
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
@@ -44,7 +45,7 @@ async def token(request: Request) -> Response:
     return respond(answer)
 
 
-_GRANTS = (RefreshGrant,)
+_GRANTS = (RefreshGrant, ClientCredentialsGrant)
 
 
 async def receive(request: Request) -> ProtocolRequest:

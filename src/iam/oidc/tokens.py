@@ -39,9 +39,13 @@ class Grant:
 
     client_id: str
     subject: str
-    session: Session
+    """The user's ID; of an application that asks for itself its client ID."""
+    session: Session | None
+    """None: there is no user, and so no session."""
     scope: tuple[str, ...]
-    nonce: str | None
+    nonce: str | None = None
+    audience: tuple[str, ...] = ()
+    """The resources that the access token is for; none: for this server (userinfo)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +54,7 @@ class AccessToken:
 
     jti: str
     subject: str
-    session_id: str
+    session_id: str | None
     client_id: str
     scope: tuple[str, ...]
     audience: tuple[str, ...]
@@ -63,26 +67,38 @@ def make_access_token(
     grant: Grant, key: SigningKey, issuer: str, now: Instant, jti: str
 ) -> tuple[str, int]:
     """An access token (RFC 9068 §2) and the seconds it is good for, never beyond the session's end."""
-    until = min(after(now, ACCESS_TOKEN_LIFETIME), grant.session.expires_at)
-    issued, expires = now // 1000, until // 1000
-    claims = {
+    issued, expires = now // 1000, access_token_until(grant, now) // 1000
+    claims: dict[str, Any] = {
         "iss": issuer,
         "sub": grant.subject,
-        "aud": issuer,
+        "aud": one_or_many(grant.audience or (issuer,)),
         "client_id": grant.client_id,
         "iat": issued,
         "exp": expires,
         "jti": jti,
-        "sid": grant.session.id,
-        "scope": " ".join(grant.scope),
     }
+    if grant.session is not None:
+        claims["sid"] = grant.session.id
+    if grant.scope:
+        claims["scope"] = " ".join(grant.scope)
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
 
 
+def access_token_until(grant: Grant, now: Instant) -> Instant:
+    """When an access token that is issued now is over: never after its session."""
+    until = after(now, ACCESS_TOKEN_LIFETIME)
+    return until if grant.session is None else min(until, grant.session.expires_at)
+
+
+def one_or_many(audience: tuple[str, ...]) -> str | list[str]:
+    """An audience as a claim (RFC 7519 §4.1.3)."""
+    return audience[0] if len(audience) == 1 else list(audience)
+
+
 def make_id_token(
-    grant: Grant, access_token: str, key: SigningKey, issuer: str, now: Instant
+    grant: Grant, session: Session, access_token: str, key: SigningKey, issuer: str, now: Instant
 ) -> str:
-    """An ID token (OpenID Connect Core §2) that goes with this access token."""
+    """An ID token (OpenID Connect Core §2) of this session that goes with this access token."""
     issued = now // 1000
     claims: dict[str, Any] = {
         "iss": issuer,
@@ -91,21 +107,21 @@ def make_id_token(
         "azp": grant.client_id,
         "iat": issued,
         "exp": issued + ID_TOKEN_LIFETIME,
-        "sid": grant.session.id,
+        "sid": session.id,
         "at_hash": _half_hash(access_token),
     }
-    if grant.session.authenticated_at is not None:
-        claims["auth_time"] = grant.session.authenticated_at // 1000
-    if grant.session.amr:
-        claims["amr"] = list(grant.session.amr)
-    if grant.session.acr is not None:
-        claims["acr"] = grant.session.acr
+    if session.authenticated_at is not None:
+        claims["auth_time"] = session.authenticated_at // 1000
+    if session.amr:
+        claims["amr"] = list(session.amr)
+    if session.acr is not None:
+        claims["acr"] = session.acr
     if grant.nonce is not None:
         claims["nonce"] = grant.nonce
     return _sign(claims, key, "JWT")
 
 
-def read_access_token(
+def read_jwt_access_token(
     text: str, keys: tuple[SigningKey, ...], issuer: str, now: Instant
 ) -> AccessToken:
     """What this access token says. Whom it is for (`audience`) is the caller's to check.
@@ -121,9 +137,9 @@ def read_access_token(
         token = AccessToken(
             jti=claims["jti"],
             subject=claims["sub"],
-            session_id=claims["sid"],
+            session_id=claims.get("sid"),
             client_id=claims["client_id"],
-            scope=tuple(claims["scope"].split()),
+            scope=tuple(claims.get("scope", "").split()),
             audience=(audience,) if isinstance(audience, str) else tuple(audience),
             issued_at=claims["iat"],
             expires_at=claims["exp"],

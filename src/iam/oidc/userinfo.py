@@ -1,17 +1,16 @@
 """Userinfo: asks the session at every call, and so refuses the moment it ends."""
 
-from functools import partial
-
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from iam.oidc import spent
-from iam.oidc.tokens import AccessToken, TokenInvalid, read_access_token
+from iam.kernel.clock import Instant
+from iam.oidc.access_tokens import read_access_token
+from iam.oidc.tokens import AccessToken, TokenInvalid
 from iam.sessions.model import LiveRow
 from iam.sessions.policy import end_reason
 from iam.sessions.store import read_live_row
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_thread
 
 
 async def userinfo(request: Request) -> Response:
@@ -25,18 +24,15 @@ async def userinfo(request: Request) -> Response:
     if scheme.lower() != "bearer":
         return _refuse(401, None, "Show an access token: Authorization: Bearer …")
     try:
-        token = read_access_token(text.strip(), engine.keys, engine.settings.issuer, now)
+        token, row = await in_thread(
+            lambda: engine.database.read(lambda c: _read(c, engine, text.strip(), now))
+        )
     except TokenInvalid as error:
         return _refuse(401, "invalid_token", f"This access token is not valid: {error}")
-    if engine.settings.issuer not in token.audience:
-        return _refuse(401, "invalid_token", "This access token is for another resource")
-    row, revoked = await in_thread(lambda: engine.database.read(partial(_read, token)))
     outcome = "unknown" if row is None else "ended" if end_reason(row, now) else "valid"
     engine.metrics.validations[outcome] += 1
     if row is None or outcome == "ended":
         return _refuse(401, "invalid_token", "The session has ended")
-    if revoked:
-        return _refuse(401, "invalid_token", "This access token was revoked")
     if "openid" not in token.scope:
         return _refuse(403, "insufficient_scope", "The scope openid was not asked for", "openid")
     claims: dict[str, str] = {"sub": token.subject}
@@ -47,9 +43,14 @@ async def userinfo(request: Request) -> Response:
     return JSONResponse(claims, headers={"cache-control": "no-store"})
 
 
-def _read(token: AccessToken, connection: Connection) -> tuple[LiveRow | None, bool]:
-    row = read_live_row(connection, token.session_id)
-    return row, spent.is_spent(connection, spent.REVOKED, token.client_id, token.jti)
+def _read(
+    connection: Connection, engine: Engine, text: str, now: Instant
+) -> tuple[AccessToken, LiveRow | None]:
+    issuer = engine.settings.issuer
+    token = read_access_token(connection, text, engine.keys, issuer, now)
+    if issuer not in token.audience or token.session_id is None:
+        raise TokenInvalid("it is for another resource")
+    return token, read_live_row(connection, token.session_id)
 
 
 def _refuse(status: int, error: str | None, description: str, scope: str | None = None) -> Response:

@@ -57,3 +57,32 @@ def upgrade() -> None:
         "signing_key",
         sa.Column("active_at", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
     )
+    op.add_column(
+        "application",
+        sa.Column(
+            "access_token_format", sa.Text(), nullable=False, server_default=sa.text("'jwt'")
+        ),
+    )
+    op.add_column(
+        "application",
+        sa.Column("resources", sa.JSON(), nullable=False, server_default=sa.text("'[]'")),
+    )
+    op.create_table(
+        "access_token",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=True),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("audience", sa.JSON(), nullable=False),
+        sa.Column("jkt", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_access_token"),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["session.id"], name="fk_access_token_session", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_access_token_session_id", "access_token", ["session_id"])
+    op.create_index("ix_access_token_expires_at", "access_token", ["expires_at"])
