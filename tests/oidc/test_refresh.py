@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import select
 
-from iam.db.tables import refresh_token
+from iam.db.token_tables import refresh_token
 from iam.directory.applications import ApplicationChange, update_application
 from iam.kernel.events import SYSTEM
 from iam.sessions import sweep

@@ -5,7 +5,7 @@ import re
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from iam.db.prepared import Prepared
-from iam.db.tables import access_token as table
+from iam.db.token_tables import access_token as table
 from iam.directory.applications import find_client
 from iam.kernel.clock import Instant
 from iam.kernel.ids import ACCESS, make_id

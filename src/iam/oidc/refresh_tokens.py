@@ -16,7 +16,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from iam.db.prepared import Prepared
-from iam.db.tables import refresh_token as table
+from iam.db.token_tables import refresh_token as table
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import REFRESH, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.prepared import Prepared
-from iam.db.tables import spent as table
+from iam.db.token_tables import spent as table
 from iam.kernel.clock import Instant
 
 ASSERTION = "assertion"
