@@ -1,4 +1,5 @@
-"""Every table, on one page, but those of OAuth (token_tables). Instants are milliseconds since 1970 UTC, durations are seconds.
+"""Every table, on one page (those of OAuth are in `token_tables`). Instants are milliseconds since 1970
+UTC, durations are seconds.
 
 The columns say `user_name`, not `user`: in PostgreSQL `select user` is the database role, and nobody
 should find that out at three in the morning. To read an instant there: `to_timestamp(created_at / 1000.0)`.
