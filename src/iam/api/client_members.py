@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from iam.directory.client_settings import AuthMethod, SigningAlgorithm, TokenFormat
 
@@ -39,6 +39,7 @@ class ClientBody(BaseModel):
     resources: Resources = Field(
         default_factory=list, description="Under which names it is a resource server."
     )
+    require_pushed_authorization_requests: StrictBool = False
 
 
 class ClientPatch(BaseModel):
@@ -49,6 +50,7 @@ class ClientPatch(BaseModel):
     id_token_signed_response_alg: SigningAlgorithm = Field(default_factory=_absent)
     access_token_format: TokenFormat = Field(default_factory=_absent)
     resources: Resources = Field(default_factory=_absent)
+    require_pushed_authorization_requests: StrictBool = Field(default_factory=_absent)
 
 
 class ClientView(BaseModel):
@@ -58,4 +60,5 @@ class ClientView(BaseModel):
     jwks: dict[str, Any] | None
     access_token_format: TokenFormat
     resources: list[str]
+    require_pushed_authorization_requests: bool
     id_token_signed_response_alg: SigningAlgorithm

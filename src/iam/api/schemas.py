@@ -181,7 +181,12 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=50, description="Names of events; `*` is all."),
     AfterValidator(_unique),
 ]
-GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+]
 GrantTypes = Annotated[list[GrantType], Field(max_length=8)]
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -78,6 +79,9 @@ application = Table(
     Column("id_token_signed_response_alg", Text, nullable=False, server_default=text("'RS256'")),
     Column("access_token_format", Text, nullable=False, server_default=text("'jwt'")),
     Column("resources", JSON, nullable=False, server_default=text("'[]'")),
+    Column(
+        "require_pushed_authorization_requests", Boolean, nullable=False, server_default=false()
+    ),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 

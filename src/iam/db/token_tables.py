@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ForeignKeyConstraint,
+    Integer,
     LargeBinary,
     Table,
     Text,
@@ -64,4 +65,32 @@ spent = Table(
     # After that nobody would take it anyway.
     Column("expires_at", BigInteger, nullable=False, index=True),
     sqlite_with_rowid=False,
+)
+
+pushed_request = Table(
+    "pushed_request",
+    metadata,
+    Column("uri_hash", LargeBinary, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+device_request = Table(
+    "device_request",
+    metadata,
+    Column("device_hash", LargeBinary, primary_key=True),
+    Column("user_code_hash", LargeBinary, nullable=False, unique=True),
+    Column("client_id", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("audience", JSON, nullable=False),
+    Column("ip", Text),
+    Column("user_agent", Text),
+    Column("state", Text, nullable=False),  # pending | approved | denied
+    # Of whoever approved it.
+    Column("browser_session", Text),
+    # How often the device may ask, in seconds, and when it last did.
+    Column("poll_interval", Integer, nullable=False),
+    Column("polled_at", BigInteger),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )

@@ -33,6 +33,8 @@ class ClientSettings:
     """Whether resource servers can read its access tokens by themselves, or have to ask."""
     resources: tuple[str, ...] = ()
     """Under which names (absolute URIs) it is a resource server: what access tokens may be for."""
+    require_pushed_authorization_requests: bool = False
+    """Whether its authorization requests have to be pushed (RFC 9126 §6)."""
 
     @property
     def has_secret(self) -> bool:
@@ -76,4 +78,6 @@ def settings_of(row: Any) -> ClientSettings:
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)
+    for name in ("require_pushed_authorization_requests",):
+        values[name] = bool(values[name])  # SQLite has none
     return ClientSettings(**values)

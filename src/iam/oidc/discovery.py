@@ -8,6 +8,7 @@ from iam.keys import public_jwks
 from iam.keys.client_keys import ALGORITHMS
 from iam.keys.signing import ALGORITHMS as SIGNING_ALGORITHMS
 from iam.oidc.client_auth import METHODS
+from iam.oidc.device_grant import DEVICE_CODE
 from iam.oidc.tokens import SCOPES
 from iam.web.engine import engine_of
 
@@ -34,7 +35,15 @@ async def configuration(request: Request) -> Response:
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "grant_types_supported": [
+                "authorization_code",
+                "refresh_token",
+                "client_credentials",
+                DEVICE_CODE,
+            ],
+            "device_authorization_endpoint": f"{issuer}/oauth/device",
+            "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+            "require_pushed_authorization_requests": False,
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
             "token_endpoint_auth_methods_supported": list(METHODS),

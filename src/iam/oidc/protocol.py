@@ -34,6 +34,7 @@ from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
 from iam.keys import signer
 from iam.oidc import access_tokens, client_auth, refresh_tokens
+from iam.oidc import pushed as pushed_requests
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.resources import asked_audience, narrowed
 from iam.oidc.tokens import OFFLINE, Grant, make_access_token, make_id_token
@@ -69,13 +70,19 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
     """A request as Authlib reads it. Parameters come from the query or the body, never from both."""
 
     def __init__(
-        self, method: str, pairs: Iterable[tuple[str, str]], authorization: str | None = None
+        self,
+        method: str,
+        pairs: Iterable[tuple[str, str]],
+        authorization: str | None = None,
+        again: dict[str, str] | None = None,
     ) -> None:
         # Authlib refuses plain http by the address, and behind a proxy a request always looks plain.
         # That browsers reach us over https (or on loopback) is the settings' promise.
         headers = {"Authorization": authorization} if authorization is not None else {}
         super().__init__(method, "https://issuer.invalid/oauth", headers=headers)
         self.payload: _Payload = _Payload(pairs)
+        self.again: dict[str, str] = self.payload.data if again is None else again
+        """The parameters with which a browser comes back here, when it has to go elsewhere first."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -162,6 +169,7 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
     def generate_authorization_code(self) -> str:
         provider, asked = self.server, self.request.payload
         browser: LiveRow = self.request.user
+        self._use_up_pushed()
         try:
             audience = asked_audience(
                 provider.connection, self.request.client.application, asked.data
@@ -186,6 +194,13 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
             now=provider.now,
             random=provider.engine.random,
         )
+
+    def _use_up_pushed(self) -> None:
+        pushed = self.request.again.get("request_uri")
+        if pushed and not pushed_requests.use_up(self.server.connection, pushed):
+            raise InvalidRequestError(
+                "This request was answered before.", redirect_uri=self.request.payload.redirect_uri
+            )
 
     def save_authorization_code(self, code: str, request: ProtocolRequest) -> None:
         """It was stored as it was made."""
@@ -260,6 +275,27 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         self._iss = _Issuer(engine.settings.issuer)
         self.register_grant(_CodeGrant, [_Pkce()])
         self.register_extension(self._iss)
+
+    def take_up(self, asked: ProtocolRequest, since: str) -> ProtocolRequest:
+        """The request that was pushed, if this one refers to one; else itself.
+
+        Raises:
+            PushedRequestUnknown: see `pushed.take_up`.
+        """
+        found = pushed_requests.take_up(self.connection, asked.parameters, since, self.now)
+        return asked if found is None else ProtocolRequest("GET", found[0].items(), again=found[1])
+
+    def get_consent_grant(self, request: ProtocolRequest, end_user: object = None) -> object:
+        """Judge an authorization request.
+
+        Raises:
+            OAuth2Error: it is not right, or should have been pushed (RFC 9126 §6).
+        """
+        grant = super().get_consent_grant(request, end_user)
+        settings = request.client.application.client
+        if settings.require_pushed_authorization_requests and "request_uri" not in request.again:
+            raise InvalidRequestError("This application pushes its requests (RFC 9126).")
+        return grant
 
     def query_client(self, client_id: str) -> OpenidClient | None:
         return find_openid_client(self.connection, client_id)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from iam.oidc.client_credentials import ClientCredentialsGrant
+from iam.oidc.device_grant import DeviceGrant
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
@@ -45,7 +46,7 @@ async def token(request: Request) -> Response:
     return respond(answer)
 
 
-_GRANTS = (RefreshGrant, ClientCredentialsGrant)
+_GRANTS = (RefreshGrant, ClientCredentialsGrant, DeviceGrant)
 
 
 async def receive(request: Request) -> ProtocolRequest:

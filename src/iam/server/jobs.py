@@ -17,7 +17,7 @@ from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.keys import load_keys
-from iam.oidc import access_tokens, spent
+from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, throttle
@@ -134,6 +134,8 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         write(lambda c: throttle.purge(c, clock()))
         write(lambda c: spent.purge(c, clock()))
         write(lambda c: access_tokens.purge(c, clock()))
+        write(lambda c: pushed.purge(c, clock()))
+        write(lambda c: device_requests.purge(c, clock()))
         write(lambda c: bulk.purge(c, clock()))
         return False
 

@@ -52,6 +52,7 @@ def enter_application(
     now: Instant,
     random: Random,
     apart: bool = False,
+    device: str | None = None,
 ) -> tuple[Session, User, Started | None]:
     """The session of `application` that belongs to this browser session, started if need be.
 
@@ -62,6 +63,7 @@ def enter_application(
     Args:
         organization: the application's, which must be the browser session's as well.
         apart: a new session without a parent, which does not end with the browser session.
+        device: what it is entered with, if that is not the browser's device.
 
     Raises:
         ParentEnded: the browser session is over.
@@ -96,7 +98,7 @@ def enter_application(
             authenticated_at=browser.authenticated_at,
             amr=browser.amr,
             origin=origin,
-            device=browser.device,
+            device=device or browser.device,
             instance=instance,
         ),
         effective_policy(connection, organization, application),

@@ -86,3 +86,39 @@ def upgrade() -> None:
     )
     op.create_index("ix_access_token_session_id", "access_token", ["session_id"])
     op.create_index("ix_access_token_expires_at", "access_token", ["expires_at"])
+    op.add_column(
+        "application",
+        sa.Column(
+            "require_pushed_authorization_requests",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.false(),
+        ),
+    )
+    op.create_table(
+        "pushed_request",
+        sa.Column("uri_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("uri_hash", name="pk_pushed_request"),
+    )
+    op.create_index("ix_pushed_request_expires_at", "pushed_request", ["expires_at"])
+    op.create_table(
+        "device_request",
+        sa.Column("device_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("user_code_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("audience", sa.JSON(), nullable=False),
+        sa.Column("ip", sa.Text(), nullable=True),
+        sa.Column("user_agent", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("browser_session", sa.Text(), nullable=True),
+        sa.Column("poll_interval", sa.Integer(), nullable=False),
+        sa.Column("polled_at", sa.BigInteger(), nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("device_hash", name="pk_device_request"),
+        sa.UniqueConstraint("user_code_hash", name="uq_device_request_user_code_hash"),
+    )
+    op.create_index("ix_device_request_expires_at", "device_request", ["expires_at"])
