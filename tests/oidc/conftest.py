@@ -23,6 +23,7 @@ from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
 from iam.sessions.policy import effective_policy
 from tests.support.world import ISSUER, World, make_world
 
+FORM = "application/x-www-form-urlencoded"
 CALLBACK = "https://wiki.acme.test/callback"
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
 CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -202,10 +203,10 @@ class Party:
         path: str,
         parameters: Mapping[str, str | None],
         basic: tuple[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
     ) -> httpx2.Response:
         """Post a form; None leaves a parameter out."""
-        sent = {"content-type": "application/x-www-form-urlencoded", **(headers or {})}
+        sent: dict[str, str | bytes] = {"content-type": FORM, **(headers or {})}
         if basic is not None:
             pair = base64.b64encode(":".join(basic).encode()).decode()
             sent["authorization"] = f"Basic {pair}"

@@ -40,6 +40,7 @@ class ClientBody(BaseModel):
         default_factory=list, description="Under which names it is a resource server."
     )
     require_pushed_authorization_requests: StrictBool = False
+    dpop_bound_access_tokens: StrictBool = False
 
 
 class ClientPatch(BaseModel):
@@ -51,6 +52,7 @@ class ClientPatch(BaseModel):
     access_token_format: TokenFormat = Field(default_factory=_absent)
     resources: Resources = Field(default_factory=_absent)
     require_pushed_authorization_requests: StrictBool = Field(default_factory=_absent)
+    dpop_bound_access_tokens: StrictBool = Field(default_factory=_absent)
 
 
 class ClientView(BaseModel):
@@ -61,4 +63,5 @@ class ClientView(BaseModel):
     access_token_format: TokenFormat
     resources: list[str]
     require_pushed_authorization_requests: bool
+    dpop_bound_access_tokens: bool
     id_token_signed_response_alg: SigningAlgorithm

@@ -82,6 +82,7 @@ application = Table(
     Column(
         "require_pushed_authorization_requests", Boolean, nullable=False, server_default=false()
     ),
+    Column("dpop_bound_access_tokens", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 

@@ -35,6 +35,8 @@ class ClientSettings:
     """Under which names (absolute URIs) it is a resource server: what access tokens may be for."""
     require_pushed_authorization_requests: bool = False
     """Whether its authorization requests have to be pushed (RFC 9126 §6)."""
+    dpop_bound_access_tokens: bool = False
+    """Whether it has to prove a key of its own whenever it asks for tokens (RFC 9449 §5.2)."""
 
     @property
     def has_secret(self) -> bool:
@@ -78,6 +80,6 @@ def settings_of(row: Any) -> ClientSettings:
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)
-    for name in ("require_pushed_authorization_requests",):
+    for name in ("require_pushed_authorization_requests", "dpop_bound_access_tokens"):
         values[name] = bool(values[name])  # SQLite has none
     return ClientSettings(**values)

@@ -6,6 +6,7 @@ encrypted before they were replaced.
 
 import base64
 import binascii
+import hmac
 import os
 from dataclasses import dataclass
 from hashlib import sha256
@@ -67,6 +68,17 @@ class Cipher:
                 except (InvalidTag, ValueError) as error:
                     raise EncryptionKeyWrong("What is stored was changed.") from error
         raise EncryptionKeyWrong(f"It is named {name[:16]!r}. Add it to IAM_ENCRYPTION_KEY.")
+
+    def sign(self, message: bytes) -> bytes:
+        """An authenticator of a message, that every node of the installation makes alike."""
+        return hmac.digest(self.keys[0], message, sha256)
+
+    def signed(self, message: bytes, authenticator: bytes) -> bool:
+        """Whether `sign` made this, under any of the keys."""
+        return any(
+            hmac.compare_digest(hmac.digest(key, message, sha256), authenticator)
+            for key in self.keys
+        )
 
     def is_newest(self, text: str) -> bool:
         """Whether this was encrypted under the key that encrypts now."""

@@ -46,7 +46,7 @@ def issue_opaque(
             "subject": grant.subject,
             "scope": " ".join(grant.scope),
             "audience": list(grant.audience or (issuer,)),
-            "jkt": None,
+            "jkt": grant.jkt,
             "created_at": now,
             "expires_at": until,
         },
@@ -83,6 +83,7 @@ def read_access_token(
         audience=tuple(row.audience),
         issued_at=row.created_at // 1000,
         expires_at=row.expires_at // 1000,
+        jkt=row.jkt,
     )
 
 

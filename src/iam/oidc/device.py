@@ -25,7 +25,9 @@ async def device_authorization(request: Request) -> Response:
         asked = await receive(request)
 
         def work(connection: Connection) -> tuple[str, str]:
-            client = Provider(connection, engine, now, origin).authenticate_client(asked)
+            client = Provider(connection, engine, now, origin).authenticate_client(
+                asked, endpoint="device"
+            )
             if not client.check_grant_type(DEVICE_CODE):
                 raise UnauthorizedClientError("This application is not for devices.")
             return device_requests.begin(

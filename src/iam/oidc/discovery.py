@@ -49,6 +49,7 @@ async def configuration(request: Request) -> Response:
             "token_endpoint_auth_methods_supported": list(METHODS),
             "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
+            "dpop_signing_alg_values_supported": list(ALGORITHMS),
             "acr_values_supported": [SINGLE_FACTOR],
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "claims_supported": [

@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam.oidc.dpop import ProofInvalid
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.pushed import LIFETIME, push
-from iam.oidc.token import receive, refuse, respond
+from iam.oidc.token import key_of, receive, refuse, respond, with_nonce
 from iam.web.address import origin_of
 from iam.web.engine import engine_of, in_thread
 
@@ -27,12 +28,15 @@ async def pushed_request(request: Request) -> Response:
 
         def work(connection: Connection) -> str:
             provider = Provider(connection, engine, now, origin)
-            client = provider.authenticate_client(asked)
+            client = provider.authenticate_client(asked, endpoint="par")
             if any(name in asked.parameters for name in _ELSEWHERE):
                 raise InvalidRequestError("A pushed request holds its parameters itself.")
             client_id = client.get_client_id()
             kept = {name: v for name, v in asked.parameters.items() if name not in _CREDENTIALS}
             kept["client_id"] = client_id
+            jkt = key_of(request, connection, engine, now)
+            if jkt is not None and kept.setdefault("dpop_jkt", jkt) != jkt:
+                raise ProofInvalid("The proof is of another key than dpop_jkt.")
             if not client.check_redirect_uri(asked.parameters.get("redirect_uri", "")):
                 raise InvalidRequestError("This redirect_uri is not registered.")
             if asked.parameters.get("response_type") != "code":
@@ -46,5 +50,6 @@ async def pushed_request(request: Request) -> Response:
         request_uri = await in_thread(lambda: engine.database.write(work))
     except OAuth2Error as error:
         error.redirect_uri = None  # there is no browser to send anywhere
-        return refuse(error)
-    return respond(Answer(201, {"request_uri": request_uri, "expires_in": LIFETIME}))
+        return with_nonce(refuse(error), request, engine, now)
+    answer = respond(Answer(201, {"request_uri": request_uri, "expires_in": LIFETIME}))
+    return with_nonce(answer, request, engine, now)

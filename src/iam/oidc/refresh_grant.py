@@ -51,6 +51,8 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
         found = refresh_tokens.find(provider.connection, text, provider.now)
         if found is None or found.client_id != client.get_client_id():
             raise InvalidGrantError("This refresh token is not known.")
+        if found.jkt is not None and found.jkt != provider.jkt:
+            raise InvalidGrantError("This refresh token is bound to another key.")
         session = store.read_session(provider.connection, found.session_id)
         if session is None or end_reason(session, provider.now) is not None:
             raise InvalidGrantError("The session has ended.")

@@ -62,8 +62,13 @@ class RefreshToken:
     salt: bytes | None
 
 
-def issue(connection: Connection, grant: Grant, *, now: Instant, random: Random) -> str:
-    """The first token of a new family; its session is the grant's, which has one."""
+def issue(
+    connection: Connection, grant: Grant, *, jkt: str | None, now: Instant, random: Random
+) -> str:
+    """The first token of a new family; its session is the grant's, which has one.
+
+    `jkt` is the thumbprint of the key that every use has to prove.
+    """
     family, secret = make_id(REFRESH, now, random), make_secret(random)
     proof = _text(random(_PROOF_BYTES))
     connection.execute(
@@ -75,7 +80,7 @@ def issue(connection: Connection, grant: Grant, *, now: Instant, random: Random)
             "subject": grant.subject,
             "scope": " ".join(grant.scope),
             "audience": list(grant.audience),
-            "jkt": None,
+            "jkt": jkt,
             "proof_hash": hash_secret(proof),
             "secret_hash": hash_secret(secret),
             "former_hash": None,

@@ -37,7 +37,7 @@ async def revoke(request: Request) -> Response:
 
         def work(connection: Connection) -> Provider:
             provider = Provider(connection, engine, now, origin)
-            client = provider.authenticate_client(asked)
+            client = provider.authenticate_client(asked, endpoint="revoke")
             _revoke(provider, client, asked.parameters["token"])
             return provider
 

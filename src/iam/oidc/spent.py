@@ -13,6 +13,7 @@ from iam.db.token_tables import spent as table
 from iam.kernel.clock import Instant
 
 ASSERTION = "assertion"
+PROOF = "proof"
 REVOKED = "revoked"
 
 _FIND = Prepared(select(table.c.key).where(table.c.key == bindparam("key")))

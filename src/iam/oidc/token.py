@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from iam.kernel.clock import Instant
 from iam.oidc.client_credentials import ClientCredentialsGrant
 from iam.oidc.device_grant import DeviceGrant
+from iam.oidc.dpop import make_nonce, proven_key
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_thread
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -34,7 +36,11 @@ async def token(request: Request) -> Response:
         for grant in _GRANTS:
             provider.register_grant(grant)
         # Refusals are answers, not exceptions: the code they used up is committed with them.
-        answer: Answer = provider.create_token_response(asked)
+        try:
+            provider.jkt = key_of(request, connection, engine, now)
+            answer: Answer = provider.create_token_response(asked)
+        except OAuth2Error as error:
+            answer = provider.refuse(error)
         return answer, provider
 
     answer, provider = await in_thread(lambda: engine.database.write(work))
@@ -43,7 +49,7 @@ async def token(request: Request) -> Response:
     engine.count_ended(provider.ended)
     for session in provider.touched:
         engine.touches.note(session, now)
-    return respond(answer)
+    return with_nonce(respond(answer), request, engine, now)
 
 
 _GRANTS = (RefreshGrant, ClientCredentialsGrant, DeviceGrant)
@@ -59,6 +65,29 @@ async def receive(request: Request) -> ProtocolRequest:
     if asked.repeated:
         raise InvalidRequestError("A parameter came more than once.")
     return asked
+
+
+def key_of(request: Request, connection: Connection, engine: Engine, now: Instant) -> str | None:
+    """The thumbprint of the key that a request at an endpoint of ours proves; None if it proves none.
+
+    Raises:
+        ProofInvalid, NonceWanted: see `dpop.proven_key`.
+    """
+    return proven_key(
+        connection,
+        request.headers.getlist("dpop"),
+        method=request.method,
+        url=engine.settings.issuer + request.url.path,
+        cipher=engine.cipher,
+        now=now,
+    )
+
+
+def with_nonce(response: Response, request: Request, engine: Engine, now: Instant) -> Response:
+    """Whoever sends proofs is given the nonce for the next (RFC 9449 §8.2)."""
+    if "dpop" in request.headers:
+        response.headers["dpop-nonce"] = make_nonce(engine.cipher, now)
+    return response
 
 
 def refuse(error: OAuth2Error) -> Response:

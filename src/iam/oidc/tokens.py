@@ -46,6 +46,8 @@ class Grant:
     nonce: str | None = None
     audience: tuple[str, ...] = ()
     """The resources that the access token is for; none: for this server (userinfo)."""
+    jkt: str | None = None
+    """The thumbprint of the key that whoever uses the access token has to prove (RFC 9449 §6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class AccessToken:
     issued_at: int
     expires_at: int
     """Both in seconds since 1970, as the token has them."""
+    jkt: str | None
 
 
 def make_access_token(
@@ -81,6 +84,8 @@ def make_access_token(
         claims["sid"] = grant.session.id
     if grant.scope:
         claims["scope"] = " ".join(grant.scope)
+    if grant.jkt is not None:
+        claims["cnf"] = {"jkt": grant.jkt}
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
 
 
@@ -143,6 +148,7 @@ def read_jwt_access_token(
             audience=(audience,) if isinstance(audience, str) else tuple(audience),
             issued_at=claims["iat"],
             expires_at=claims["exp"],
+            jkt=claims.get("cnf", {}).get("jkt"),
         )
     except KeyError as error:
         raise TokenInvalid("a claim is missing") from error

@@ -95,6 +95,12 @@ def upgrade() -> None:
             server_default=sa.false(),
         ),
     )
+    op.add_column(
+        "application",
+        sa.Column(
+            "dpop_bound_access_tokens", sa.Boolean(), nullable=False, server_default=sa.false()
+        ),
+    )
     op.create_table(
         "pushed_request",
         sa.Column("uri_hash", sa.LargeBinary(), nullable=False),
