@@ -186,6 +186,7 @@ GrantType = Literal[
     "refresh_token",
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
 ]
 GrantTypes = Annotated[list[GrantType], Field(max_length=8)]
 

@@ -52,6 +52,8 @@ access_token = Table(
     Column("scope", Text, nullable=False),
     Column("audience", JSON, nullable=False),
     Column("jkt", Text),
+    # Who acts for the subject, after a token exchange.
+    Column("act", JSON(none_as_null=True)),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),

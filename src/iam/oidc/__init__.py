@@ -23,6 +23,7 @@ def routes() -> list[BaseRoute]:
     """The door's routes."""
     return [
         Route("/.well-known/openid-configuration", configuration),
+        Route("/.well-known/oauth-authorization-server", configuration),
         Route("/oauth/jwks", jwks),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),

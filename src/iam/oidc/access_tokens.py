@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from iam.db.prepared import Prepared
 from iam.db.token_tables import access_token as table
-from iam.directory.applications import find_client
+from iam.directory.applications import Application, find_client
 from iam.kernel.clock import Instant
 from iam.kernel.ids import ACCESS, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
@@ -47,6 +47,7 @@ def issue_opaque(
             "scope": " ".join(grant.scope),
             "audience": list(grant.audience or (issuer,)),
             "jkt": grant.jkt,
+            "act": dict(grant.act) if grant.act is not None else None,
             "created_at": now,
             "expires_at": until,
         },
@@ -84,6 +85,7 @@ def read_access_token(
         issued_at=row.created_at // 1000,
         expires_at=row.expires_at // 1000,
         jkt=row.jkt,
+        act=row.act,
     )
 
 
@@ -93,13 +95,19 @@ def find_session(connection: Connection, session_id: str, now: Instant) -> Sessi
     return session if session is not None and end_reason(session, now) is None else None
 
 
-def home_of(connection: Connection, token: AccessToken, session: Session | None) -> str | None:
-    """The organization that a token belongs to; None if it is over: an application's own token is good
-    while that is enabled."""
+def concerns(
+    connection: Connection, token: AccessToken, session: Session | None, caller: Application
+) -> bool:
+    """Whether this token, with its session if that lives, is good and an application's to know about: it
+    was issued to it, or is for it, in its organization."""
     if session is not None:
-        return session.organization
-    application = find_client(connection, token.client_id) if token.session_id is None else None
-    return application.organization if application is not None and application.enabled else None
+        home: str | None = session.organization
+    else:
+        # An application's own token is good while that is enabled.
+        owner = find_client(connection, token.client_id) if token.session_id is None else None
+        home = owner.organization if owner is not None and owner.enabled else None
+    mine = token.client_id == caller.client_id or set(token.audience) & set(caller.client.resources)
+    return home == caller.organization and bool(mine)
 
 
 def revoke(connection: Connection, token: AccessToken) -> None:

@@ -9,6 +9,7 @@ from iam.keys.client_keys import ALGORITHMS
 from iam.keys.signing import ALGORITHMS as SIGNING_ALGORITHMS
 from iam.oidc.client_auth import METHODS
 from iam.oidc.device_grant import DEVICE_CODE
+from iam.oidc.exchange import TOKEN_EXCHANGE
 from iam.oidc.tokens import SCOPES
 from iam.web.engine import engine_of
 
@@ -17,7 +18,8 @@ _CACHED = {"cache-control": "public, max-age=300"}
 
 
 async def configuration(request: Request) -> Response:
-    """`GET /.well-known/openid-configuration` (OpenID Connect Discovery §3, RFC 8414 §2)."""
+    """`GET /.well-known/openid-configuration` (OpenID Connect Discovery §3), and the same under the name
+    that clients of OAuth alone look for, `/.well-known/oauth-authorization-server` (RFC 8414 §3)."""
     issuer = engine_of(request).settings.issuer
     return JSONResponse(
         {
@@ -40,6 +42,7 @@ async def configuration(request: Request) -> Response:
                 "refresh_token",
                 "client_credentials",
                 DEVICE_CODE,
+                TOKEN_EXCHANGE,
             ],
             "device_authorization_endpoint": f"{issuer}/oauth/device",
             "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",

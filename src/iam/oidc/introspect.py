@@ -13,7 +13,7 @@ from starlette.responses import Response
 from iam.directory.applications import Application
 from iam.kernel.clock import Instant
 from iam.oidc import client_auth, refresh_tokens
-from iam.oidc.access_tokens import find_session, home_of, read_access_token
+from iam.oidc.access_tokens import concerns, find_session, read_access_token
 from iam.oidc.protocol import Answer, ProtocolRequest
 from iam.oidc.refresh_tokens import Standing
 from iam.oidc.token import receive, refuse, respond
@@ -78,9 +78,7 @@ def _look(
     except TokenInvalid:
         return _INACTIVE
     session = find_session(connection, token.session_id, now) if token.session_id else None
-    if home_of(connection, token, session) != caller.organization or not (
-        token.client_id == caller.client_id or set(token.audience) & set(caller.client.resources)
-    ):
+    if not concerns(connection, token, session, caller):
         return _INACTIVE
     return {
         **_of_session(session),
@@ -88,6 +86,7 @@ def _look(
         "client_id": token.client_id,
         "token_type": "Bearer" if token.jkt is None else "DPoP",
         **({"cnf": {"jkt": token.jkt}} if token.jkt is not None else {}),
+        **({"act": token.act} if token.act is not None else {}),
         "exp": token.expires_at,
         "iat": token.issued_at,
         "sub": token.subject,

@@ -12,6 +12,7 @@ from iam.kernel.clock import Instant
 from iam.oidc.client_credentials import ClientCredentialsGrant
 from iam.oidc.device_grant import DeviceGrant
 from iam.oidc.dpop import make_nonce, proven_key
+from iam.oidc.exchange import ExchangeGrant
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
@@ -52,7 +53,7 @@ async def token(request: Request) -> Response:
     return with_nonce(respond(answer), request, engine, now)
 
 
-_GRANTS = (RefreshGrant, ClientCredentialsGrant, DeviceGrant)
+_GRANTS = (RefreshGrant, ClientCredentialsGrant, DeviceGrant, ExchangeGrant)
 
 
 async def receive(request: Request) -> ProtocolRequest:

@@ -48,6 +48,10 @@ class Grant:
     """The resources that the access token is for; none: for this server (userinfo)."""
     jkt: str | None = None
     """The thumbprint of the key that whoever uses the access token has to prove (RFC 9449 §6)."""
+    act: Mapping[str, Any] | None = None
+    """Who acts for the subject (RFC 8693 §4.1)."""
+    until: Instant | None = None
+    """When the access token is over at the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class AccessToken:
     expires_at: int
     """Both in seconds since 1970, as the token has them."""
     jkt: str | None
+    act: Mapping[str, Any] | None
 
 
 def make_access_token(
@@ -86,13 +91,17 @@ def make_access_token(
         claims["scope"] = " ".join(grant.scope)
     if grant.jkt is not None:
         claims["cnf"] = {"jkt": grant.jkt}
+    if grant.act is not None:
+        claims["act"] = dict(grant.act)
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
 
 
 def access_token_until(grant: Grant, now: Instant) -> Instant:
     """When an access token that is issued now is over: never after its session."""
-    until = after(now, ACCESS_TOKEN_LIFETIME)
-    return until if grant.session is None else min(until, grant.session.expires_at)
+    bounds = [after(now, ACCESS_TOKEN_LIFETIME)]
+    bounds += [grant.session.expires_at] if grant.session is not None else []
+    bounds += [grant.until] if grant.until is not None else []
+    return min(bounds)
 
 
 def one_or_many(audience: tuple[str, ...]) -> str | list[str]:
@@ -149,6 +158,7 @@ def read_jwt_access_token(
             issued_at=claims["iat"],
             expires_at=claims["exp"],
             jkt=claims.get("cnf", {}).get("jkt"),
+            act=claims.get("act"),
         )
     except KeyError as error:
         raise TokenInvalid("a claim is missing") from error

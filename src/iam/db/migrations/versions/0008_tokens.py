@@ -77,6 +77,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("audience", sa.JSON(), nullable=False),
         sa.Column("jkt", sa.Text(), nullable=True),
+        sa.Column("act", sa.JSON(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_access_token"),
