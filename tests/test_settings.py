@@ -41,6 +41,9 @@ def test_without_any_setting_there_is_a_server_on_loopback_with_sqlite() -> None
         ("IAM_DATABASE_URL", "mysql://root@db/iam", "it must begin with postgresql://"),
         ("IAM_DATABASE_URL", "iam.db", "it must begin with postgresql://"),
         ("IAM_TRUSTED_PROXIES", "10.0.0.0/8, nobody", "IAM_TRUSTED_PROXIES is "),
+        ("IAM_ENCRYPTION_KEY", "secret", "it must be 32 bytes as base64 or hexadecimal"),
+        ("IAM_ENCRYPTION_KEY", "00" * 32 + ",x", "it must be 32 bytes as base64"),
+        ("IAM_KEY_ROTATION", "-1", "IAM_KEY_ROTATION is '-1', but "),
         ("IAM_WORKERS", "2", "IAM_WORKERS above 1 needs PostgreSQL"),
     ],
 )

@@ -59,6 +59,17 @@ class Settings(BaseSettings):
         description="Password of the first administrator (first start only); else one is made and printed.",
         repr=False,
     )
+    encryption_key: str = Field(
+        "",
+        description="32 bytes (base64 or hexadecimal) that encrypt the signing keys; then former ones.",
+        repr=False,
+    )
+    key_rotation: int = Field(
+        90,
+        ge=0,
+        le=3650,
+        description="Days after which signing keys are replaced; 0: by command only.",
+    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (),
         description="Networks (CIDR, separated by commas) whose X-Forwarded-* headers are believed.",
@@ -132,6 +143,16 @@ class Settings(BaseSettings):
     def _password(cls, value: str) -> str:
         if value and len(value) < 8:
             raise ValueError("it must have at least 8 characters")
+        return value
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _encryption_key(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            if not re.fullmatch(r"[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?", one):
+                raise ValueError(
+                    "it must be 32 bytes as base64 or hexadecimal, or several with commas"
+                )
         return value
 
     @field_validator("database_url")
@@ -289,6 +310,6 @@ def _sentence(error: dict[str, Any]) -> str:
     if not error["loc"]:
         return f"{message}."
     name = "IAM_" + str(error["loc"][0]).upper()
-    secret = name in ("IAM_ADMIN_PASSWORD", "IAM_SMTP_URL")
+    secret = name in ("IAM_ADMIN_PASSWORD", "IAM_ENCRYPTION_KEY", "IAM_SMTP_URL")
     shown = "" if secret or error["input"] is None else f" is {str(error['input'])!r}, but"
     return f"{name}{shown} {message[0].lower() + message[1:]}."

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -23,6 +23,7 @@ from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
 from tests.support.world import ISSUER, World, make_world
 
+FORM = "application/x-www-form-urlencoded"
 CALLBACK = "https://wiki.acme.test/callback"
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
 CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -35,8 +36,8 @@ def query_of(location: str) -> dict[str, str]:
 
 @dataclass
 class Party:
-    """Organization `acme` with user ada and applications `wiki` (a secret) and `phone` (public);
-    organization `globex` with user eve."""
+    """Organization `acme` with user ada and applications `wiki` (a secret) and `phone` (public), `mail` and
+    `tablet` that are the same and may refresh; organization `globex` with user eve."""
 
     world: World
     applications: dict[str, Application] = field(default_factory=dict)
@@ -61,16 +62,19 @@ class Party:
                     now=now,
                     random=engine.random,
                 )
-            for name, public, uris in (
+            for name, public, uris, *grants in (
                 ("wiki", False, [CALLBACK, "https://wiki.acme.test/back?tenant=1"]),
                 ("shop", False, ["https://shop.acme.test/callback"]),
                 ("phone", True, ["com.acme.phone:/callback", "http://127.0.0.1/callback"]),
+                ("mail", False, ["https://mail.acme.test/callback"], "refresh_token"),
+                ("tablet", True, ["com.acme.tablet:/callback"], "refresh_token"),
             ):
                 made, secret = create_application(
                     connection,
                     organization="acme",
                     name=name,
                     redirect_uris=uris,
+                    grant_types=["authorization_code", *grants],
                     public=public,
                     now=now,
                     random=engine.random,
@@ -170,12 +174,44 @@ class Party:
             "code_verifier": VERIFIER,
             **changes,
         }
-        headers = {"content-type": "application/x-www-form-urlencoded"}
+        return self.form("/oauth/token", parameters, basic)
+
+    def refresh(
+        self, refresh_token: str, application: str = "mail", /, **changes: str | None
+    ) -> httpx2.Response:
+        """Use a refresh token, with the secret in the body unless changed."""
+        return self.ask(
+            "/oauth/token",
+            application,
+            grant_type="refresh_token",
+            refresh_token=refresh_token,
+            **changes,
+        )
+
+    def ask(
+        self, path: str, application: str = "wiki", /, **parameters: str | None
+    ) -> httpx2.Response:
+        """Post a form with this application's credentials in it, unless changed."""
+        credentials = {
+            "client_id": self.applications[application].client_id,
+            "client_secret": self.secrets.get(application),
+        }
+        return self.form(path, {**credentials, **parameters})
+
+    def form(
+        self,
+        path: str,
+        parameters: Mapping[str, str | None],
+        basic: tuple[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> httpx2.Response:
+        """Post a form; None leaves a parameter out."""
+        sent: dict[str, str | bytes] = {"content-type": FORM, **(headers or {})}
         if basic is not None:
             pair = base64.b64encode(":".join(basic).encode()).decode()
-            headers["authorization"] = f"Basic {pair}"
+            sent["authorization"] = f"Basic {pair}"
         body = urlencode({name: value for name, value in parameters.items() if value is not None})
-        return self.world.post("/oauth/token", content=body, headers=headers)
+        return self.world.post(path, content=body, headers=sent)
 
     def tokens(
         self, token: str, application: str = "wiki", /, **changes: str | None
@@ -191,7 +227,7 @@ class Party:
     def claims(self, text: str) -> dict[str, Any]:
         """What a JWT says, its signature checked with the published keys."""
         keys = KeySet.import_key_set(self.world.get("/oauth/jwks").json())
-        return jwt.decode(text, keys, algorithms=["RS256"]).claims
+        return jwt.decode(text, keys, algorithms=["RS256", "ES256"]).claims
 
 
 def header_of(text: str) -> dict[str, Any]:

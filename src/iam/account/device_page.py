@@ -49,7 +49,7 @@ async def end_device(request: Request) -> Response:
     """POST: end the session. The form's field is the link itself: nobody else's page knows one, so it
     needs no other protection from forged requests."""
     engine, now = engine_of(request), engine_of(request).clock()
-    mail_id = read_link(engine.keys, (await read_form(request)).get("t", ""))
+    mail_id = read_link(engine.cipher, (await read_form(request)).get("t", ""))
     if mail_id is None:
         return _no_link(request)
     origin = origin_of(request, engine.settings)
@@ -75,7 +75,7 @@ async def end_device(request: Request) -> Response:
 
 async def _open_mail(engine: Engine, token: str) -> Mail | None:
     """The mail that a link is from, if the link still works."""
-    mail_id = read_link(engine.keys, token)
+    mail_id = read_link(engine.cipher, token)
     if mail_id is None:
         return None
     try:

@@ -35,9 +35,11 @@ from iam.api.views import (
 )
 from iam.directory import applications, organizations
 from iam.directory.applications import ApplicationChange, find_application
+from iam.directory.client_settings import MEMBERS, ClientSettings
 from iam.directory.names import Reserved
 from iam.directory.organizations import OrganizationChange, find_organization
 from iam.kernel.errors import Conflict, Invalid
+from iam.keys.client_keys import check_jwks
 from iam.sessions import rules
 from iam.sessions.layers import read_policies, read_policy
 from iam.sessions.lifecycle import Ended
@@ -56,7 +58,7 @@ class GateHostReserved(Invalid):
 
 
 class HasNoSecret(Conflict):
-    """A public application has no secret that could be replaced."""
+    """An application that proves itself otherwise, or not at all, has no secret to replace."""
 
     code = "no_client_secret"
     title = "This application has no client secret."
@@ -239,13 +241,15 @@ def create_application(call: Administrator, body: ApplicationBody) -> Response:
     owner = body.organization
     require_organization(call, owner)
     check_hosts(call.engine.settings, body.gate_hosts)
+    check_jwks(body.jwks)
 
     def work(connection: Connection) -> dict[str, Any]:
         rules.hold_rules(connection, owner)
         find_organization(connection, owner)
         made, secret = applications.create_application(
             connection,
-            **body.model_dump(exclude={"policy"}),
+            **body.model_dump(exclude={"policy", *MEMBERS}),
+            client=ClientSettings(**body.model_dump(include=set(MEMBERS))),
             now=call.now,
             random=call.engine.random,
         )
@@ -287,8 +291,10 @@ def update_application(
     too old."""
     require_organization(call, organization)
     check_hosts(call.engine.settings, body.gate_hosts or ())
+    check_jwks(body.jwks)
     change = ApplicationChange(
-        **body.model_dump(include=body.model_fields_set - {"policy"}),
+        **body.model_dump(include=body.model_fields_set - {"policy", *MEMBERS}),
+        client=body.model_dump(include=body.model_fields_set & set(MEMBERS)),
     )
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
@@ -352,7 +358,7 @@ def rotate_secret(call: Administrator, organization: PathName, name: PathName) -
         application = find_application(connection, organization, name)
         if name == BUILT_IN_APPLICATION:
             raise Reserved("The application app-built-in has no use for a secret.")
-        if application.public:
+        if not application.client.has_secret:
             raise HasNoSecret
         secret = applications.rotate_client_secret(
             connection, organization, name, call.engine.random

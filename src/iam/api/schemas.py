@@ -19,6 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from iam.api.client_members import ClientBody, ClientPatch
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, ROLE_PATTERN, USER_NAME_PATTERN
 from iam.kernel.addresses import network_range
@@ -178,7 +179,13 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=50, description="Names of events; `*` is all."),
     AfterValidator(_unique),
 ]
-GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 GrantTypes = Annotated[list[GrantType], Field(max_length=8)]
 
 
@@ -263,7 +270,7 @@ class OrganizationPatch(Body):
     policy: PolicyBody = Field(default_factory=absent)
 
 
-class ApplicationBody(Body):
+class ApplicationBody(Body, ClientBody):
     organization: Name
     name: Name
     display_name: DisplayName | None = None
@@ -277,7 +284,7 @@ class ApplicationBody(Body):
     policy: PolicyBody = Field(default_factory=PolicyBody)
 
 
-class ApplicationPatch(Body):
+class ApplicationPatch(Body, ClientPatch):
     display_name: DisplayName = Field(default_factory=absent)
     redirect_uris: RedirectUris = Field(default_factory=absent)
     post_logout_redirect_uris: RedirectUris = Field(default_factory=absent)

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from iam.api.client_members import ClientView
 from iam.directory.applications import Application
+from iam.directory.client_settings import as_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
@@ -257,7 +259,7 @@ def organization_view(organization: Organization, policy: Policy) -> dict[str, A
     }
 
 
-class ApplicationView(View):
+class ApplicationView(View, ClientView):
     organization: str
     name: str
     client_id: str
@@ -273,7 +275,7 @@ class ApplicationView(View):
 
 
 class NewApplicationView(ApplicationView):
-    client_secret: str | None = Field(description="Shown this once; null for a public application.")
+    client_secret: str | None = Field(description="Shown this once; null if it has none.")
 
 
 class ApplicationsView(View):
@@ -298,6 +300,7 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
         "public": application.public,
+        **as_row(application.client),
         "enabled": application.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(application.created_at),

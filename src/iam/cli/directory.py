@@ -1,5 +1,7 @@
 """Organizations, applications and users from the command line."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -114,12 +116,18 @@ def create_application(
     display_name: DisplayName = None,
     redirect_uri: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
     gate_host: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    grant_type: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="It has no secret.")] = False,
+    auth_method: Annotated[str | None, typer.Option(help="How it authenticates.")] = None,
+    jwks: Annotated[Path | None, typer.Option(help="A file with its public keys.")] = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
     from iam.api.directory_api import check_hosts
     from iam.api.schemas import ApplicationBody
     from iam.directory.applications import create_application as create
+    from iam.directory.client_settings import MEMBERS, ClientSettings
     from iam.directory.organizations import find_organization
+    from iam.keys.client_keys import check_jwks
 
     body = _checked(
         ApplicationBody,
@@ -128,7 +136,12 @@ def create_application(
         display_name=display_name,
         redirect_uris=redirect_uri,
         gate_hosts=gate_host,
+        grant_types=grant_type,
+        public=public,
+        token_endpoint_auth_method=auth_method,
+        jwks=_json(jwks),
     )
+    check_jwks(body.jwks)
     with opened_database() as (settings, database):
         check_hosts(settings, body.gate_hosts)
         now = system_clock()
@@ -137,14 +150,20 @@ def create_application(
             rules.hold_rules(connection, organization)
             find_organization(connection, organization)
             made = create(
-                connection, **body.model_dump(exclude={"policy"}), now=now, random=system_random
+                connection,
+                **body.model_dump(exclude={"policy", *MEMBERS}),
+                client=ClientSettings(**body.model_dump(include=set(MEMBERS))),
+                now=now,
+                random=system_random,
             )
             members = {"organization": organization, "application": name}
             _note(connection, "application.created", now, **members)
             return made
 
         application, secret = database.write(work)
-    print(f"client_id      {application.client_id}\nclient_secret  {secret}  (shown this once)")
+    print(f"client_id      {application.client_id}")
+    if secret is not None:
+        print(f"client_secret  {secret}  (shown this once)")
 
 
 @users.command("list")
@@ -274,6 +293,20 @@ def _checked(form: type[Form], **members: object) -> Form:
             for one in error.errors()
         ]
         raise Invalid("; ".join(mistakes)) from error
+
+
+def _json(path: Path | None) -> object:
+    """What a file holds as JSON.
+
+    Raises:
+        Invalid: it cannot be read, or holds something else.
+    """
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path} cannot be read as JSON.") from error
 
 
 def _note(connection: Connection, type_: str, now: Instant, **members: Any) -> None:

@@ -80,6 +80,7 @@ def doctor() -> None:
     """Print one line a check; exit status 1 if one fails."""
     from iam.db.engine import SAFE_SQLITE, sqlite_module
     from iam.keys import load_keys
+    from iam.keys.cipher import open_cipher
 
     settings = load_settings()
     print(f"ok    settings: issuer {settings.issuer}, listening on {settings.host}:{settings.port}")
@@ -89,7 +90,8 @@ def doctor() -> None:
         with opened_database() as (_, database):
             shown = database.url.render_as_string(hide_password=True)
             print(f"ok    database: {shown}, schema is this version's")
-            if database.read(load_keys):
+            cipher = open_cipher(settings)
+            if database.read(lambda connection: load_keys(connection, cipher)):
                 print("ok    signing keys: there")
             else:
                 failed = True

@@ -6,6 +6,7 @@ Does not own: statements about a table; those are in the package that owns it.
 Hands to: `audit`, `sessions`, `directory`, `keys`, `signin` and the doors that keep short-lived codes.
 """
 
+import iam.db.token_tables  # noqa: F401 - its tables are part of the one schema
 from iam.db import mail_tables as mail_tables  # so that the schema is whole wherever it is read
 from iam.db.engine import Database, DatabaseUnavailable, open_database
 

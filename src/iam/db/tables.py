@@ -1,4 +1,5 @@
-"""Every table, on one page. Instants are milliseconds since 1970 UTC, durations are seconds.
+"""Every table, on one page (those of OAuth are in `token_tables`). Instants are milliseconds since 1970
+UTC, durations are seconds.
 
 The columns say `user_name`, not `user`: in PostgreSQL `select user` is the database role, and nobody
 should find that out at three in the morning. To read an instant there: `to_timestamp(created_at / 1000.0)`.
@@ -74,6 +75,16 @@ application = Table(
     Column("grant_types", JSON, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # none | client_secret_basic | client_secret_post | private_key_jwt; null: the secret, either way
+    Column("token_endpoint_auth_method", Text),
+    Column("jwks", JSON(none_as_null=True)),
+    Column("id_token_signed_response_alg", Text, nullable=False, server_default=text("'RS256'")),
+    Column("access_token_format", Text, nullable=False, server_default=text("'jwt'")),
+    Column("resources", JSON, nullable=False, server_default=text("'[]'")),
+    Column(
+        "require_pushed_authorization_requests", Boolean, nullable=False, server_default=false()
+    ),
+    Column("dpop_bound_access_tokens", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 
@@ -359,8 +370,10 @@ signing_key = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("algorithm", Text, nullable=False),
-    Column("private_key", Text, nullable=False),  # PEM, PKCS #8
+    Column("private_key", Text, nullable=False),  # PEM, PKCS #8, encrypted (keys.cipher)
     Column("created_at", BigInteger, nullable=False),
+    # Published at once, it signs from then on.
+    Column("active_at", BigInteger, nullable=False, server_default=text("0")),
 )
 
 lease = Table(

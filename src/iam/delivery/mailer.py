@@ -23,7 +23,7 @@ from iam.delivery.message import write_message
 from iam.delivery.outbox import Outcome
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
-from iam.keys import SigningKey
+from iam.keys.cipher import Cipher
 from iam.settings import Settings, is_loopback
 
 _log = structlog.get_logger("iam.delivery")
@@ -42,7 +42,7 @@ class Mailer:
     database: Database
     clock: Clock
     random: Random
-    keys: tuple[SigningKey, ...]
+    cipher: Cipher
     threads: CapacityLimiter
     count: Callable[[str], None] = lambda _outcome: None
     _running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -108,7 +108,7 @@ class Mailer:
         host = urlsplit(settings.issuer).hostname or ""
         if is_loopback(host):
             host = "localhost"
-        link = make_link(settings.issuer, self.keys, mail.id)
+        link = make_link(settings.issuer, self.cipher, mail.id)
         try:
             message = write_message(mail, link, sender=settings.mail_sender, host=host)
         except ValueError:

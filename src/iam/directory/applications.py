@@ -1,15 +1,16 @@
 """Applications: what one signs in to."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host
 from iam.db.tables import organization as organization_table
+from iam.directory.client_settings import ClientSettings, as_row, settings_of
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
@@ -53,7 +54,7 @@ class HostTaken(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """One application. A public one (a browser or native app) has no secret to keep."""
+    """One application. A public one (a browser or native app) has nothing to prove itself with."""
 
     organization: str
     name: str
@@ -67,6 +68,7 @@ class Application:
     enabled: bool
     organization_enabled: bool
     created_at: Instant
+    client: ClientSettings
 
     @property
     def is_open(self) -> bool:
@@ -75,8 +77,8 @@ class Application:
 
     @property
     def public(self) -> bool:
-        """Whether it has no secret."""
-        return self.secret_hash is None
+        """Whether it does not authenticate."""
+        return self.client.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
 
     def authenticates(self, secret: str) -> bool:
         """Whether this is its client secret, compared in constant time."""
@@ -93,6 +95,8 @@ class ApplicationChange:
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
     enabled: bool | None = None
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Members of `ClientSettings`."""
 
 
 def create_application(
@@ -106,10 +110,11 @@ def create_application(
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
     public: bool = False,
+    client: ClientSettings | None = None,
     now: Instant,
     random: Random,
 ) -> tuple[Application, str | None]:
-    """Add an application; answer it and its client secret, which is shown this once.
+    """Add an application; answer it and its client secret, if it has one, which is shown this once.
 
     The organization must exist (the caller has looked); URIs and hosts are checked by the door.
 
@@ -117,11 +122,15 @@ def create_application(
         NameInvalid: the name's form.
         NameTaken: the organization has an application of that name.
         HostTaken: a gate host is another application's.
+        MethodConflict: it could never authenticate like that.
         Reserved: `app-built-in` is the server's own.
     """
     if name == BUILT_IN_APPLICATION and organization != BUILT_IN_ORGANIZATION:
         raise Reserved("The name app-built-in is reserved.")
-    secret = None if public else make_secret(random)
+    settings = client or ClientSettings()
+    if public and settings.token_endpoint_auth_method is None:
+        settings = replace(settings, token_endpoint_auth_method="none")  # noqa: S106 - a method's name
+    secret = make_secret(random) if settings.check(public=public).has_secret else None
     row = {
         "organization": organization,
         "name": check_name(name),
@@ -133,6 +142,7 @@ def create_application(
         "grant_types": list(grant_types),
         "enabled": True,
         "created_at": now,
+        **as_row(settings),
     }
     try:
         with connection.begin_nested():
@@ -178,6 +188,16 @@ def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
     return (row.organization, row.application) if row is not None else None
 
 
+def find_resource_server(connection: Connection, organization: str, resource: str) -> bool:
+    """Whether an enabled application of the organization is a resource server by this name."""
+    query = select(application.c.resources).where(
+        application.c.organization == organization,
+        application.c.enabled,
+        cast(application.c.resources, Text) != "[]",
+    )
+    return any(resource in found for found in connection.execute(query).scalars())
+
+
 def list_applications(
     connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
 ) -> tuple[Application, ...]:
@@ -211,6 +231,7 @@ def update_application(
     Raises:
         ApplicationMissing: there is none.
         HostTaken: a gate host is another application's.
+        MethodConflict: it could no longer authenticate.
         Reserved: it would disable `app-built-in`.
     """
     rules.hold_rules(connection, organization)
@@ -228,6 +249,9 @@ def update_application(
         )
         if value is not None
     }
+    if change.client:
+        settings = replace(before.client, **change.client).check(public=before.public)
+        values |= as_row(settings)
     if values:
         connection.execute(
             update(application)
@@ -334,4 +358,5 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         enabled=bool(row.enabled),
         organization_enabled=bool(row.organization_enabled),
         created_at=Instant(row.created_at),
+        client=settings_of(row),
     )

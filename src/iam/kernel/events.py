@@ -42,6 +42,7 @@ EVENT_TYPES = (
     "application.updated",
     "delivery.redelivered",
     "installation.created",
+    "keys.rotated",
     "mail.resent",
     "organization.created",
     "organization.deleted",

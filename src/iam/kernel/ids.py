@@ -19,6 +19,8 @@ WEBHOOK = "whk_"
 DELIVERY = "dlv_"
 BULK_END = "blk_"
 MAIL = "eml_"
+REFRESH = "rft_"
+ACCESS = "oat_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

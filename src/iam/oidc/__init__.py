@@ -9,7 +9,12 @@ Hands to: `server`, which serves its routes.
 from starlette.routing import BaseRoute, Route
 
 from iam.oidc.authorize import authorize
+from iam.oidc.device import device_authorization
+from iam.oidc.device_page import decide, enter_code, show_device
 from iam.oidc.discovery import configuration, jwks
+from iam.oidc.introspect import introspect
+from iam.oidc.par import pushed_request
+from iam.oidc.revoke import revoke
 from iam.oidc.token import token
 from iam.oidc.userinfo import userinfo
 
@@ -18,8 +23,16 @@ def routes() -> list[BaseRoute]:
     """The door's routes."""
     return [
         Route("/.well-known/openid-configuration", configuration),
+        Route("/.well-known/oauth-authorization-server", configuration),
         Route("/oauth/jwks", jwks),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),
+        Route("/oauth/par", pushed_request, methods=["POST"]),
+        Route("/oauth/device", device_authorization, methods=["POST"]),
+        Route("/device", show_device, methods=["GET"]),
+        Route("/device", enter_code, methods=["POST"]),
+        Route("/device/decide", decide, methods=["POST"]),
+        Route("/oauth/introspect", introspect, methods=["POST"]),
+        Route("/oauth/revoke", revoke, methods=["POST"]),
         Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
     ]

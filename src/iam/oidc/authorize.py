@@ -26,6 +26,7 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Invalid
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
+from iam.oidc.pushed import PushedRequestUnknown
 from iam.oidc.token import read_pairs, respond
 from iam.oidc.tokens import TokenInvalid, read_hint
 from iam.sessions import store
@@ -113,13 +114,13 @@ def _authorize(request: Request) -> Response:
     def work(connection: Connection) -> tuple[Answer | _SignIn | _Choose, Verdict | None]:
         verdict = validate(connection, token, now) if token is not None else None
         provider = Provider(connection, engine, now, origin)
-        return _decide(provider, asked, _browser_session(verdict)), verdict
+        return _decide(provider, provider.take_up(asked, SINCE), _browser_session(verdict)), verdict
 
     # Without a cookie no code can come of it, and no lock for writing is needed.
     run = engine.database.read if token is None else engine.database.write
     try:
         decision, verdict = run(work)
-    except (ClientUnknown, RedirectUnknown) as error:
+    except (ClientUnknown, RedirectUnknown, PushedRequestUnknown) as error:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
     _count(engine, verdict, now)
@@ -230,7 +231,7 @@ def _continue(
         raise LoginRequiredError("The person has to sign in.")
     left = {
         name: value
-        for name, value in parameters.items()
+        for name, value in asked.again.items()
         if name not in ("prompt", "max_age", SINCE)
     }
     if wanted:

@@ -17,6 +17,9 @@ from iam.delivery.deliverer import Deliverer
 from iam.delivery.mailer import Mailer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
+from iam.keys import load_keys
+from iam.oidc import access_tokens, device_requests, pushed, spent
+from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, known_devices, throttle
 from iam.web.engine import Engine, in_thread
@@ -24,6 +27,8 @@ from iam.web.engine import Engine, in_thread
 _log = structlog.get_logger("iam.jobs")
 _LEASE = 30  # seconds
 _TOUCHES = 2000
+# Seconds within which a node knows a new signing key, which signs only long after (PUBLISHED_AHEAD).
+_KEYS = 20
 # Between two batches the sweep rests for so many times what the last one took: at most a fifth of a
 # core and of the database's writes is its own, however slow they are at the moment.
 _REST = 4
@@ -73,7 +78,7 @@ def make_mailer(engine: Engine) -> Mailer:
         database=engine.database,
         clock=engine.clock,
         random=engine.random,
-        keys=engine.keys,
+        cipher=engine.cipher,
         threads=CapacityLimiter(1),
         count=count,
     )
@@ -86,6 +91,7 @@ async def _run_jobs(engine: Engine, deliverer: Deliverer, mailer: Mailer) -> Non
         group.create_task(_forever("touches", 0.1, lambda: write_touches(engine)))
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
+        group.create_task(_forever("keys", _KEYS, lambda: look_at_keys(engine)))
         group.create_task(_forever("sweep", interval, lambda: sweep_once(engine, holder)))
 
 
@@ -110,6 +116,12 @@ def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
     ids = sorted(touches)
     for first in range(0, len(ids), _TOUCHES):
         yield {one: touches[one] for one in ids[first : first + _TOUCHES]}
+
+
+async def look_at_keys(engine: Engine) -> None:
+    """Know the signing keys that there are by now."""
+    load = partial(load_keys, cipher=engine.cipher)
+    engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
 async def sweep_once(engine: Engine, holder: str) -> int:
@@ -148,12 +160,27 @@ async def sweep_once(engine: Engine, holder: str) -> int:
     def tidy() -> bool:
         write(lambda c: codes.purge(c, clock()))
         write(lambda c: throttle.purge(c, clock()))
+        write(lambda c: spent.purge(c, clock()))
+        write(lambda c: access_tokens.purge(c, clock()))
+        write(lambda c: pushed.purge(c, clock()))
+        write(lambda c: device_requests.purge(c, clock()))
         write(lambda c: bulk.purge(c, clock()))
+        return False
+
+    def keys() -> bool:
+        rotation.keep_up(
+            engine.database,
+            engine.keys,
+            engine.cipher,
+            engine.settings.key_rotation,
+            clock(),
+            random,
+        )
         return False
 
     await _count_active(engine)
     purges = [purge, purge_deliveries, purge_mails, purge_devices]
-    await _in_turn(engine, holder, [expire, take_up, *purges, tidy])
+    await _in_turn(engine, holder, [expire, take_up, *purges, tidy, keys])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

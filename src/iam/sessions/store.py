@@ -59,6 +59,7 @@ LIVE_COLUMNS = (
     session.c.locked_at,
 )
 _LIVE = session.c.ended_at.is_(None)
+_READ_SESSION = Prepared(select(session).where(session.c.id == bindparam("session_id")))
 _READ_LIVE_ROW = Prepared(select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id")))
 
 
@@ -70,7 +71,7 @@ def read_live_row(connection: Connection, session_id: str) -> LiveRow | None:
 
 def read_session(connection: Connection, session_id: str) -> Session | None:
     """One session, live or ended; None if there is no such row."""
-    row = connection.execute(select(session).where(session.c.id == session_id)).one_or_none()
+    row = _READ_SESSION.one_or_none(connection, {"session_id": session_id})
     return _session(row) if row is not None else None
 
 

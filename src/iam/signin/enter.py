@@ -108,6 +108,8 @@ def enter_application(
     origin: Origin,
     now: Instant,
     random: Random,
+    apart: bool = False,
+    device: str | None = None,
 ) -> tuple[Session, User, Started | None]:
     """The session of `application` that belongs to this browser session, started if need be.
 
@@ -117,6 +119,8 @@ def enter_application(
 
     Args:
         organization: the application's, which must be the browser session's as well.
+        apart: a new session without a parent, which does not end with the browser session.
+        device: what it is entered with, if that is not the browser's device.
 
     Raises:
         ParentEnded: the browser session is over.
@@ -135,14 +139,16 @@ def enter_application(
     if not locked:
         raise ParentEnded
     _require_open(locked[0], now)
-    existing = _existing(connection, browser, application, instance, now)
+    existing = None if apart else _existing(connection, browser, application, instance, now)
     if existing is not None:
         _require_open(existing, now)
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
         return existing, user, None
+    if apart:
+        touch.write_touches(connection, {browser.id: now}, now)
     started = limits.start_within(
         connection,
-        _entry(browser, user, application, instance, origin),
+        _entry(browser, user, application, instance, origin, apart=apart, device=device),
         policy,
         actor=user_actor(organization, browser.user),
         now=now,
@@ -164,18 +170,25 @@ def _browser(
 
 
 def _entry(
-    browser: Session, user: User, application: str, instance: str | None, origin: Origin
+    browser: Session,
+    user: User,
+    application: str,
+    instance: str | None,
+    origin: Origin,
+    *,
+    apart: bool = False,
+    device: str | None = None,
 ) -> NewSession:
     return NewSession(
         organization=user.organization,
         user=user.name,
         application=application,
         identity=user.identity,
-        parent=browser.id,
+        parent=None if apart else browser.id,
         authenticated_at=browser.authenticated_at,
         amr=browser.amr,
         origin=origin,
-        device=browser.device,
+        device=device or browser.device,
         instance=instance,
     )
 
