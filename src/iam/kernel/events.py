@@ -41,6 +41,7 @@ EVENT_TYPES = (
     "organization.deleted",
     "organization.updated",
     "policy.updated",
+    "registration_token.created",
     "session.ended",
     "session.extended",
     "session.rotated",

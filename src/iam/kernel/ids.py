@@ -20,6 +20,7 @@ DELIVERY = "dlv_"
 BULK_END = "blk_"
 REFRESH = "rft_"
 ACCESS = "oat_"
+REGISTRATION = "rgt_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:
