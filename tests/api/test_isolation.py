@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateUser": {"password": "taken over", "roles": ["administrator"]},
     "updateInstallationPolicy": {"idle_timeout": 1},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
+    "createRegistrationToken": {"organization": "acme"},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
 }
 

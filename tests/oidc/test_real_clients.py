@@ -136,6 +136,14 @@ def test_openid_client_proves_itself_by_a_key_and_exchanges_tokens(site: Site) -
     }
 
 
+def test_openid_client_registers_itself(site: Site) -> None:
+    body = {"organization": "acme"}
+    made = site.admin.post("/v1/registration-tokens", json=body).json()
+    newcomer = {"client_id": "none yet", "client_secret": made["token"]}
+
+    assert site.run("registers", newcomer) == {"named": "Newcomer", "entered": True}
+
+
 def test_openid_client_lets_a_device_in(site: Site) -> None:
     application = site.register(
         "tv", display_name="Television", public=True, grant_types=[DEVICE_CODE]

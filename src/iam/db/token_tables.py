@@ -96,3 +96,29 @@ device_request = Table(
     Column("polled_at", BigInteger),
     Column("expires_at", BigInteger, nullable=False, index=True),
 )
+
+registration_token = Table(
+    "registration_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("organization", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("uses_left", Integer, nullable=False),
+    ForeignKeyConstraint(["organization"], ["organization.name"], ondelete="CASCADE"),
+)
+
+client_registration = Table(
+    "client_registration",
+    metadata,
+    # An application that registered itself, and what it manages itself with.
+    Column("organization", Text, primary_key=True),
+    Column("application", Text, primary_key=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ["organization", "application"],
+        ["application.organization", "application.name"],
+        ondelete="CASCADE",
+    ),
+)

@@ -48,6 +48,7 @@ EVENT_TYPES = (
     "organization.deleted",
     "organization.updated",
     "policy.updated",
+    "registration_token.created",
     "session.ended",
     "session.extended",
     "session.locked",

@@ -21,6 +21,7 @@ BULK_END = "blk_"
 MAIL = "eml_"
 REFRESH = "rft_"
 ACCESS = "oat_"
+REGISTRATION = "rgt_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

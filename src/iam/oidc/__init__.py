@@ -14,6 +14,7 @@ from iam.oidc.device_page import decide, enter_code, show_device
 from iam.oidc.discovery import configuration, jwks
 from iam.oidc.introspect import introspect
 from iam.oidc.par import pushed_request
+from iam.oidc.register import manage, register
 from iam.oidc.revoke import revoke
 from iam.oidc.token import token
 from iam.oidc.userinfo import userinfo
@@ -32,6 +33,8 @@ def routes() -> list[BaseRoute]:
         Route("/device", show_device, methods=["GET"]),
         Route("/device", enter_code, methods=["POST"]),
         Route("/device/decide", decide, methods=["POST"]),
+        Route("/oauth/register", register, methods=["POST"]),
+        Route("/oauth/register/{client_id}", manage, methods=["GET", "PUT", "DELETE"]),
         Route("/oauth/introspect", introspect, methods=["POST"]),
         Route("/oauth/revoke", revoke, methods=["POST"]),
         Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),

@@ -44,6 +44,7 @@ async def configuration(request: Request) -> Response:
                 DEVICE_CODE,
                 TOKEN_EXCHANGE,
             ],
+            "registration_endpoint": f"{issuer}/oauth/register",
             "device_authorization_endpoint": f"{issuer}/oauth/device",
             "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
             "require_pushed_authorization_requests": False,

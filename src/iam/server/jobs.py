@@ -15,6 +15,7 @@ from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
 from iam.delivery.mailer import Mailer
+from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.keys import load_keys
@@ -163,6 +164,7 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         write(lambda c: spent.purge(c, clock()))
         write(lambda c: access_tokens.purge(c, clock()))
         write(lambda c: pushed.purge(c, clock()))
+        write(lambda c: registrations.purge(c, clock()))
         write(lambda c: device_requests.purge(c, clock()))
         write(lambda c: bulk.purge(c, clock()))
         return False

@@ -115,6 +115,21 @@ const journeys = {
     };
   },
 
+  async registers() {
+    const config = await oidc.dynamicClientRegistration(
+      new URL(ISSUER),
+      {
+        redirect_uris: [CALLBACK],
+        client_name: "Newcomer",
+        token_endpoint_auth_method: "client_secret_post", // what this library does by default
+      },
+      undefined,
+      { initialAccessToken: CLIENT_SECRET, execute },
+    );
+    const tokens = await enter(config);
+    return { named: config.clientMetadata().client_name, entered: Boolean(tokens.claims().sid) };
+  },
+
   async device() {
     const config = await discover(oidc.None());
     const begun = await oidc.initiateDeviceAuthorization(config, { scope: "openid profile" });

@@ -129,3 +129,33 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_code_hash", name="uq_device_request_user_code_hash"),
     )
     op.create_index("ix_device_request_expires_at", "device_request", ["expires_at"])
+    op.create_table(
+        "registration_token",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("organization", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("uses_left", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_registration_token"),
+        sa.ForeignKeyConstraint(
+            ["organization"],
+            ["organization.name"],
+            name="fk_registration_token_organization",
+            ondelete="CASCADE",
+        ),
+    )
+    op.create_index("ix_registration_token_expires_at", "registration_token", ["expires_at"])
+    op.create_table(
+        "client_registration",
+        sa.Column("organization", sa.Text(), nullable=False),
+        sa.Column("application", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("organization", "application", name="pk_client_registration"),
+        sa.ForeignKeyConstraint(
+            ["organization", "application"],
+            ["application.organization", "application.name"],
+            name="fk_client_registration_application",
+            ondelete="CASCADE",
+        ),
+    )
