@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -20,10 +22,15 @@ from iam.kernel.events import SYSTEM
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
-from iam.sessions.policy import effective_policy
+from iam.sessions.policy import effective_policy, end_reason
 from tests.support.world import ISSUER, World, make_world
 
 CALLBACK = "https://wiki.acme.test/callback"
+SIGNED_OUT = "https://wiki.acme.test/signed-out?from=iam"
+AFTER_LOGOUT = {
+    "wiki": [SIGNED_OUT, "https://wiki.acme.test/"],
+    "phone": ["com.acme.phone:/signed-out"],
+}
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
 CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
@@ -71,6 +78,7 @@ class Party:
                     organization="acme",
                     name=name,
                     redirect_uris=uris,
+                    post_logout_redirect_uris=AFTER_LOGOUT.get(name, ()),
                     public=public,
                     now=now,
                     random=engine.random,
@@ -147,6 +155,24 @@ class Party:
         """GET with this browser's cookie."""
         return self.world.get(path, headers={"cookie": f"iam={token}"} if token else {})
 
+    def logout(self, token: str | None, /, **fields: str | None) -> httpx2.Response:
+        """GET the logout endpoint in this browser; None leaves a parameter out."""
+        query = urlencode({name: value for name, value in fields.items() if value is not None})
+        return self.visit(f"/oauth/logout?{query}" if query else "/oauth/logout", token)
+
+    def say_yes(self, token: str | None, page: httpx2.Response, **fields: str) -> httpx2.Response:
+        """Send the form of a sign-out question as it stands, or with other fields."""
+        hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
+        body = {name: unescape(value) for name, value in hidden} | fields
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        headers |= {"cookie": f"iam={token}"} if token else {}
+        return self.world.post("/oauth/logout/confirm", content=urlencode(body), headers=headers)
+
+    def ended(self, session_id: str) -> str | None:
+        """Why this session is over; None while it lives."""
+        reason = end_reason(self.session(session_id), self.world.clock())
+        return None if reason is None else str(reason)
+
     def code(self, token: str, application: str = "wiki", /, **changes: str | None) -> str:
         answer = self.authorize(token, application, **changes)
         assert answer.status_code == 303, answer.text
@@ -221,4 +247,13 @@ def _populated(world: World) -> Party:
     return made
 
 
-__all__ = ["CALLBACK", "CHALLENGE", "ISSUER", "VERIFIER", "Party", "header_of", "query_of"]
+__all__ = [
+    "CALLBACK",
+    "CHALLENGE",
+    "ISSUER",
+    "SIGNED_OUT",
+    "VERIFIER",
+    "Party",
+    "header_of",
+    "query_of",
+]

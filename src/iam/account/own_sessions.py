@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.sign_out_page import signed_out_page
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Missing
 from iam.sessions import lifecycle, store
@@ -19,6 +18,7 @@ from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import moment, page_errors, render, see_other
 from iam.web.session_words import application_names, device_of
+from iam.web.signing_out import signed_out_page
 from iam.web.visitor import posting_visitor, visitor_of
 
 _SHOWN = 500

@@ -3,17 +3,15 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.sessions import lifecycle, store
-from iam.sessions.model import EndReason
+from iam.sessions import store
 from iam.sessions.validate import Outcome
-from iam.web.address import origin_of
-from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render
-from iam.web.visitor import forget_browser, look, visitor_of
+from iam.web.signing_out import sign_out_browser, signed_out_page
+from iam.web.visitor import look, visitor_of
 
 
 @page_errors
@@ -47,26 +45,5 @@ async def sign_out(request: Request) -> Response:
     verdict, _ = await look(engine, request, now)
     number = 0
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
-        row = verdict.row
-        ended = await in_thread(
-            lambda: engine.database.write(
-                lambda c: lifecycle.end(
-                    c,
-                    [row.id],
-                    reason=EndReason.SIGNED_OUT,
-                    actor=Person(row).actor,
-                    now=now,
-                    random=engine.random,
-                    origin=origin_of(request, engine.settings),
-                )
-            )
-        )
-        number = engine.count_ended(ended)
+        number = len(await sign_out_browser(request, verdict.row, now))
     return signed_out_page(request, applications=max(0, number - 1))
-
-
-def signed_out_page(request: Request, *, applications: int = 0) -> Response:
-    """What somebody sees whose browser session has just ended; the browser forgets it as well."""
-    response = render(request, "signed_out.html", applications=applications)
-    forget_browser(response.headers, engine_of(request))
-    return response

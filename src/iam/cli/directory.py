@@ -77,6 +77,9 @@ def create_application(
     name: Name,
     display_name: DisplayName = None,
     redirect_uri: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    post_logout_redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="Where one may go on to after signing out.")
+    ] = None,
     gate_host: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
@@ -91,6 +94,7 @@ def create_application(
         name=name,
         display_name=display_name,
         redirect_uris=redirect_uri,
+        post_logout_redirect_uris=post_logout_redirect_uri,
         gate_hosts=gate_host,
     )
     with opened_database() as (settings, database):

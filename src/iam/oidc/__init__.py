@@ -1,4 +1,4 @@
-"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS.
+"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS, logout.
 
 Owns: the protocol's parameters, errors and tokens. Authlib judges the requests, joserfc signs.
 Does not own: who is signed in, the sessions that a code leads to and when they end (`signin`,
@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from iam.oidc.authorize import authorize
 from iam.oidc.discovery import configuration, jwks
+from iam.oidc.logout import CONFIRM_PATH, confirm, logout
 from iam.oidc.token import token
 from iam.oidc.userinfo import userinfo
 
@@ -21,5 +22,7 @@ def routes() -> list[BaseRoute]:
         Route("/oauth/jwks", jwks),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route("/oauth/token", token, methods=["POST"]),
+        Route("/oauth/logout", logout, methods=["GET", "POST"]),
+        Route(CONFIRM_PATH, confirm, methods=["POST"]),
         Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
     ]

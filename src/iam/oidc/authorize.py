@@ -249,13 +249,16 @@ def _is_whom_the_client_means(
         return True
     engine = provider.engine
     try:
-        subject = read_hint(hint, engine.keys, engine.settings.issuer, client.get_client_id())
+        meant = read_hint(hint, engine.keys, engine.settings.issuer)
     except TokenInvalid as error:
-        raise InvalidRequestError("id_token_hint is no ID token of this client.") from error
+        raise InvalidRequestError("id_token_hint is no ID token of ours.") from error
+    if meant.client_id != client.get_client_id():
+        raise InvalidRequestError("id_token_hint was issued to another client.")
     try:
-        return find_user(provider.connection, browser.organization, browser.user).id == subject
+        who = find_user(provider.connection, browser.organization, browser.user)
     except UserMissing:
         return False
+    return who.id == meant.subject
 
 
 def _enter(

@@ -22,6 +22,7 @@ async def configuration(request: Request) -> Response:
             "token_endpoint": f"{issuer}/oauth/token",
             "userinfo_endpoint": f"{issuer}/oauth/userinfo",
             "jwks_uri": f"{issuer}/oauth/jwks",
+            "end_session_endpoint": f"{issuer}/oauth/logout",
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
