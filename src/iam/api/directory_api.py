@@ -20,9 +20,15 @@ from iam.api.access import (
     require_installation,
     require_organization,
 )
+from iam.api.client_settings import (
+    ApplicationChangeForm,
+    ApplicationForm,
+    check_client_settings,
+    split_settings,
+)
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.policies_api import set_policy
-from iam.api.schemas import ApplicationBody, ApplicationPatch, OrganizationBody, OrganizationPatch
+from iam.api.schemas import OrganizationBody, OrganizationPatch
 from iam.api.views import (
     ApplicationsView,
     ApplicationView,
@@ -35,6 +41,7 @@ from iam.api.views import (
 )
 from iam.directory import applications, organizations
 from iam.directory.applications import ApplicationChange, find_application
+from iam.directory.client_settings import ClientSettings
 from iam.directory.names import Reserved
 from iam.directory.organizations import find_organization
 from iam.kernel.errors import Conflict, Invalid
@@ -224,18 +231,22 @@ def list_applications(
     responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_SESSION),
 )
-def create_application(call: Administrator, body: ApplicationBody) -> Response:
+def create_application(call: Administrator, body: ApplicationForm) -> Response:
     """The answer holds the client secret, this once."""
     owner = body.organization
     require_organization(call, owner)
     check_hosts(call.engine.settings, body.gate_hosts)
+    chosen, members = split_settings(body.model_dump(exclude={"policy"}))
+    settings = ClientSettings(**chosen)
+    check_client_settings(call.engine.settings, settings)
 
     def work(connection: Connection) -> dict[str, Any]:
         rules.hold_rules(connection, owner)
         find_organization(connection, owner)
         made, secret = applications.create_application(
             connection,
-            **body.model_dump(exclude={"policy"}),
+            **members,
+            settings=settings,
             now=call.now,
             random=call.engine.random,
         )
@@ -271,15 +282,14 @@ def get_application(call: Administrator, organization: PathName, name: PathName)
     openapi_extra=secured(BY_SESSION),
 )
 def update_application(
-    call: Administrator, organization: PathName, name: PathName, body: ApplicationPatch
+    call: Administrator, organization: PathName, name: PathName, body: ApplicationChangeForm
 ) -> Response:
     """Disabling it ends its sessions, taking a gate host those there, a tighter policy what is now
     too old."""
     require_organization(call, organization)
     check_hosts(call.engine.settings, body.gate_hosts or ())
-    change = ApplicationChange(
-        **body.model_dump(include=body.model_fields_set - {"policy"}),
-    )
+    chosen, members = split_settings(body.model_dump(include=body.model_fields_set - {"policy"}))
+    change = ApplicationChange(**members, settings=chosen)
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
         find_application(connection, organization, name)
@@ -288,7 +298,10 @@ def update_application(
             layer = Layer("application", organization, name)
             ended = set_policy(connection, call, layer, body.policy)
         cause = call.cause
-        _, more = applications.update_application(connection, organization, name, change, **cause)
+        after, more = applications.update_application(
+            connection, organization, name, change, **cause
+        )
+        check_client_settings(call.engine.settings, after.settings)
         _note(
             connection,
             call,

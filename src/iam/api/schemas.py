@@ -75,7 +75,7 @@ def _text(shortest: int, longest: int, pattern: str = _PLAIN) -> StringConstrain
     return StringConstraints(min_length=shortest, max_length=longest, pattern=pattern)
 
 
-def _absent() -> Any:
+def absent() -> Any:
     """Stands for a member that was not given, where null is no value."""
     return None
 
@@ -227,20 +227,20 @@ class EndFilter(Body):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
 
-    organization: Name = Field(default_factory=_absent)
-    user: UserName = Field(default_factory=_absent)
-    application: Name = Field(default_factory=_absent)
-    instance: Label = Field(default_factory=_absent)
-    parent: Label = Field(default_factory=_absent)
-    ip: Network = Field(default_factory=_absent, description="An address or a network.")
-    device: Label = Field(default_factory=_absent)
-    browser: Label = Field(default_factory=_absent)
-    amr: Label = Field(default_factory=_absent)
-    acr: Label = Field(default_factory=_absent)
-    started_after: Moment = Field(default_factory=_absent)
-    started_before: Moment = Field(default_factory=_absent)
-    last_active_before: Moment = Field(default_factory=_absent)
-    state: State = Field(default_factory=_absent, description="Of `ended` ones none is ended.")
+    organization: Name = Field(default_factory=absent)
+    user: UserName = Field(default_factory=absent)
+    application: Name = Field(default_factory=absent)
+    instance: Label = Field(default_factory=absent)
+    parent: Label = Field(default_factory=absent)
+    ip: Network = Field(default_factory=absent, description="An address or a network.")
+    device: Label = Field(default_factory=absent)
+    browser: Label = Field(default_factory=absent)
+    amr: Label = Field(default_factory=absent)
+    acr: Label = Field(default_factory=absent)
+    started_after: Moment = Field(default_factory=absent)
+    started_before: Moment = Field(default_factory=absent)
+    last_active_before: Moment = Field(default_factory=absent)
+    state: State = Field(default_factory=absent, description="Of `ended` ones none is ended.")
     but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
 
     @model_validator(mode="after")
@@ -265,10 +265,10 @@ class EndBody(Body):
     )
 
     ids: Annotated[list[Label], Field(min_length=1, max_length=1000)] = Field(
-        default_factory=_absent
+        default_factory=absent
     )
-    filter: EndFilter = Field(default_factory=_absent)
-    cursor: Label = Field(default_factory=_absent, description="Of the answer before: go on.")
+    filter: EndFilter = Field(default_factory=absent)
+    cursor: Label = Field(default_factory=absent, description="Of the answer before: go on.")
     dry_run: StrictBool = Field(False, description="Only say which sessions would end.")
     confirm: Label | None = Field(
         None, description="What the dry run of this filter answered: needed above 100 sessions."
@@ -285,11 +285,11 @@ class EndBody(Body):
 class NotBeforeBody(Body):
     """Everything that matches and was authenticated before an instant is over."""
 
-    organization: Name = Field(default_factory=_absent, description="Default: the caller's own.")
-    user: UserName = Field(default_factory=_absent)
-    application: Name = Field(default_factory=_absent)
-    amr: Label = Field(default_factory=_absent, description="A method of authentication.")
-    before: Moment = Field(default_factory=_absent, description="Default: now.")
+    organization: Name = Field(default_factory=absent, description="Default: the caller's own.")
+    user: UserName = Field(default_factory=absent)
+    application: Name = Field(default_factory=absent)
+    amr: Label = Field(default_factory=absent, description="A method of authentication.")
+    before: Moment = Field(default_factory=absent, description="Default: now.")
     but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
     dry_run: StrictBool = Field(False, description="Only say how many sessions that would be.")
     reason: Reason | None = Field(None, description="A note that the event keeps.")
@@ -316,8 +316,8 @@ class OrganizationBody(Body):
 
 
 class OrganizationPatch(Body):
-    display_name: DisplayName = Field(default_factory=_absent)
-    policy: PolicyBody = Field(default_factory=_absent)
+    display_name: DisplayName = Field(default_factory=absent)
+    policy: PolicyBody = Field(default_factory=absent)
 
 
 class ApplicationBody(Body):
@@ -335,13 +335,13 @@ class ApplicationBody(Body):
 
 
 class ApplicationPatch(Body):
-    display_name: DisplayName = Field(default_factory=_absent)
-    redirect_uris: RedirectUris = Field(default_factory=_absent)
-    post_logout_redirect_uris: RedirectUris = Field(default_factory=_absent)
-    grant_types: GrantTypes = Field(default_factory=_absent)
-    gate_hosts: GateHosts = Field(default_factory=_absent)
-    enabled: StrictBool = Field(default_factory=_absent)
-    policy: PolicyBody = Field(default_factory=_absent)
+    display_name: DisplayName = Field(default_factory=absent)
+    redirect_uris: RedirectUris = Field(default_factory=absent)
+    post_logout_redirect_uris: RedirectUris = Field(default_factory=absent)
+    grant_types: GrantTypes = Field(default_factory=absent)
+    gate_hosts: GateHosts = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)
+    policy: PolicyBody = Field(default_factory=absent)
 
 
 class UserBody(Body):
@@ -354,11 +354,11 @@ class UserBody(Body):
 
 
 class UserPatch(Body):
-    password: Password = Field(default_factory=_absent, repr=False)
-    email: Email | None = Field(default_factory=_absent, description="null removes it.")
-    display_name: DisplayName = Field(default_factory=_absent)
-    roles: Roles = Field(default_factory=_absent)
-    enabled: StrictBool = Field(default_factory=_absent)
+    password: Password = Field(default_factory=absent, repr=False)
+    email: Email | None = Field(default_factory=absent, description="null removes it.")
+    display_name: DisplayName = Field(default_factory=absent)
+    roles: Roles = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)
 
 
 class WebhookBody(Body):
@@ -370,6 +370,6 @@ class WebhookBody(Body):
 
 
 class WebhookPatch(Body):
-    url: WebhookUrl = Field(default_factory=_absent)
-    event_types: EventTypes = Field(default_factory=_absent)
-    enabled: StrictBool = Field(default_factory=_absent)
+    url: WebhookUrl = Field(default_factory=absent)
+    event_types: EventTypes = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)

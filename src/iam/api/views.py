@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from iam.directory.applications import Application
+from iam.directory.client_settings import settings_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
@@ -266,6 +267,8 @@ class ApplicationView(View):
     post_logout_redirect_uris: list[str]
     grant_types: list[str]
     gate_hosts: list[str]
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool
     public: bool
     enabled: bool
     policy: PolicyView
@@ -297,6 +300,7 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "post_logout_redirect_uris": list(application.post_logout_redirect_uris),
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
+        **settings_row(application.settings),
         "public": application.public,
         "enabled": application.enabled,
         "policy": policy_view(policy),

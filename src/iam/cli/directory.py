@@ -18,12 +18,16 @@ from iam.kernel.secrets import system_random
 from iam.sessions import rules
 
 organizations = typer.Typer(help="Organizations: list, create.", no_args_is_help=True)
-applications = typer.Typer(help="Applications: list, create.", no_args_is_help=True)
+applications = typer.Typer(help="Applications: list, create, update.", no_args_is_help=True)
 users = typer.Typer(help="Users: list, create, disable, enable, password.", no_args_is_help=True)
 
 Organization = Annotated[str, typer.Argument(help="Name of the organization.")]
 Name = Annotated[str, typer.Argument(help="Name.")]
 DisplayName = Annotated[str | None, typer.Option("--display-name", help="What people read.")]
+BackchannelUri = Annotated[
+    str | None,
+    typer.Option(help="Where it is told that a session has ended (back-channel logout)."),
+]
 _PAGE = 1000
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -81,38 +85,91 @@ def create_application(
         list[str] | None, typer.Option(help="Where one may go on to after signing out.")
     ] = None,
     gate_host: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    backchannel_logout_uri: BackchannelUri = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
+    from iam.api.client_settings import ApplicationForm, check_client_settings, split_settings
     from iam.api.directory_api import check_hosts
-    from iam.api.schemas import ApplicationBody
     from iam.directory.applications import create_application as create
+    from iam.directory.client_settings import ClientSettings
     from iam.directory.organizations import find_organization
 
     body = _checked(
-        ApplicationBody,
+        ApplicationForm,
         organization=organization,
         name=name,
         display_name=display_name,
         redirect_uris=redirect_uri,
         post_logout_redirect_uris=post_logout_redirect_uri,
         gate_hosts=gate_host,
+        backchannel_logout_uri=backchannel_logout_uri,
     )
+    chosen, members = split_settings(body.model_dump(exclude={"policy"}))
+    own = ClientSettings(**chosen)
     with opened_database() as (settings, database):
         check_hosts(settings, body.gate_hosts)
+        check_client_settings(settings, own)
         now = system_clock()
 
         def work(connection: Connection) -> tuple[Application, str | None]:
             rules.hold_rules(connection, organization)
             find_organization(connection, organization)
-            made = create(
-                connection, **body.model_dump(exclude={"policy"}), now=now, random=system_random
-            )
-            members = {"organization": organization, "application": name}
-            _note(connection, "application.created", now, **members)
+            made = create(connection, **members, settings=own, now=now, random=system_random)
+            about = {"organization": organization, "application": name}
+            _note(connection, "application.created", now, **about)
             return made
 
         application, secret = database.write(work)
     print(f"client_id      {application.client_id}\nclient_secret  {secret}  (shown this once)")
+
+
+@applications.command("update")
+def update_application(
+    organization: Organization,
+    name: Name,
+    post_logout_redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="In place of those there are; may be repeated.")
+    ] = None,
+    backchannel_logout_uri: BackchannelUri = None,
+) -> None:
+    """Change how an application signs out; an empty address takes one away."""
+    from iam.api.client_settings import (
+        ApplicationChangeForm,
+        check_client_settings,
+        split_settings,
+    )
+    from iam.directory.applications import ApplicationChange
+    from iam.directory.applications import update_application as change
+
+    given = {
+        "post_logout_redirect_uris": post_logout_redirect_uri,
+        "backchannel_logout_uri": backchannel_logout_uri,
+    }
+    form = _checked(ApplicationChangeForm, **{k: v for k, v in given.items() if v != ""})
+    removed = {name: None for name, value in given.items() if value == ""}
+    chosen, members = split_settings(form.model_dump(include=form.model_fields_set))
+    if not chosen and not members and not removed:
+        raise Invalid("Say what to change.")
+    with opened_database() as (settings, database):
+        now = system_clock()
+
+        def work(connection: Connection) -> None:
+            after, _ = change(
+                connection,
+                organization,
+                name,
+                ApplicationChange(**members, settings={**chosen, **removed}),
+                actor=OPERATOR,
+                now=now,
+                random=system_random,
+            )
+            check_client_settings(settings, after.settings)
+            changed = sorted({*form.model_fields_set, *removed})
+            about = {"organization": organization, "application": name}
+            _note(connection, "application.updated", now, **about, data={"changed": changed})
+
+        database.write(work)
+    print(f"Changed application {organization}/{name}.")
 
 
 @users.command("list")

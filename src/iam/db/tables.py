@@ -69,6 +69,9 @@ application = Table(
     Column("redirect_uris", JSON, nullable=False),
     Column("post_logout_redirect_uris", JSON, nullable=False),
     Column("grant_types", JSON, nullable=False),
+    # How it takes part in OpenID Connect: directory.client_settings.
+    Column("backchannel_logout_uri", Text),
+    Column("backchannel_logout_session_required", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
@@ -178,6 +181,17 @@ for _name, _columns, _where in (
         sqlite_where=_where,
     )
 
+client_session = Table(
+    "client_session",
+    metadata,
+    # A session whose ID a client was given as `sid`: it is told when the session ends. It goes with its
+    # session's row.
+    Column("session_id", Text, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
+)
+
 session_record = Table(
     "session_record",
     metadata,
@@ -264,7 +278,8 @@ delivery = Table(
         "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     ),
     Column("id", Text, nullable=False),
-    # No foreign key: each event would lock its webhook's row, and all of them queue there.
+    # The receiver: a webhook by its ID, or an application by its client ID, which is told of ends
+    # (back-channel logout). No foreign key: each event would lock its row, and all of them queue there.
     Column("webhook", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("session_id", Text),
@@ -280,6 +295,14 @@ delivery = Table(
     Index("uq_delivery_id", "id", unique=True),
     Index("ix_delivery_created_at", "created_at"),
     Index("ix_delivery_webhook_seq", "webhook", "seq"),
+)
+
+_TOLD = text("backchannel_logout_uri IS NOT NULL")
+Index(
+    "ix_application_told",
+    application.c.client_id,
+    postgresql_where=_TOLD,
+    sqlite_where=_TOLD,
 )
 
 _PENDING = text("state = 'pending'")

@@ -1,7 +1,7 @@
 """Applications: what one signs in to."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host, policy
+from iam.directory.client_settings import ClientSettings, settings_of, settings_row
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
@@ -31,6 +32,7 @@ _FIND = Prepared(
         application.c.name == bindparam("name"),
     )
 )
+_UNCHOSEN = ClientSettings()
 _FIND_CLIENT = Prepared(_APPLICATION.where(application.c.client_id == bindparam("client_id")))
 
 
@@ -54,6 +56,7 @@ class Application:
     post_logout_redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     gate_hosts: tuple[str, ...]
+    settings: ClientSettings
     enabled: bool
     created_at: Instant
 
@@ -69,13 +72,14 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationChange:
-    """What to change; None leaves it."""
+    """What to change; None leaves it, and `settings` names those members alone that change."""
 
     display_name: str | None = None
     redirect_uris: Sequence[str] | None = None
     post_logout_redirect_uris: Sequence[str] | None = None
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
     enabled: bool | None = None
 
 
@@ -89,6 +93,7 @@ def create_application(
     post_logout_redirect_uris: Sequence[str] = (),
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
+    settings: ClientSettings = _UNCHOSEN,
     public: bool = False,
     now: Instant,
     random: Random,
@@ -115,6 +120,7 @@ def create_application(
         "redirect_uris": list(redirect_uris),
         "post_logout_redirect_uris": list(post_logout_redirect_uris),
         "grant_types": list(grant_types),
+        **settings_row(settings),
         "enabled": True,
         "created_at": now,
     }
@@ -210,6 +216,7 @@ def update_application(
         )
         if value is not None
     }
+    values |= change.settings
     if values:
         connection.execute(
             update(application)
@@ -315,6 +322,7 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         grant_types=tuple(row.grant_types),
         gate_hosts=tuple(sorted(gate_hosts)),
+        settings=settings_of(row),
         enabled=bool(row.enabled),
         created_at=Instant(row.created_at),
     )

@@ -55,6 +55,8 @@ async def configuration(request: Request) -> Response:
                 "email",
             ],
             "authorization_response_iss_parameter_supported": True,
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
             "claims_parameter_supported": False,
             "request_parameter_supported": False,
             # Said because its default is true.

@@ -29,6 +29,7 @@ from authlib.oauth2.rfc9207 import (  # type: ignore[import-untyped] # Authlib s
 )
 from sqlalchemy import Connection
 
+from iam.delivery.logouts import note_client_session
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
@@ -221,6 +222,9 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
         if started is not None:
             provider.started.append(started)
         note_started(provider.connection, authorization_code.text, session.id)
+        note_client_session(
+            provider.connection, session.id, client_id=application.client_id, subject=user.id
+        )
         return Grant(
             client_id=application.client_id,
             user=user,

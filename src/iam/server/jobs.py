@@ -14,6 +14,7 @@ from anyio import CapacityLimiter
 from iam.db.lease import take_lease
 from iam.delivery import outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.logouts import make_logout_token
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.sessions import bulk, store, sweep, touch
@@ -55,6 +56,9 @@ def make_deliverer(engine: Engine) -> Deliverer:
         timeout=settings.delivery_timeout,
         attempts=settings.delivery_attempts,
         allow_private=settings.delivery_allow_private,
+        logout_token=lambda notice, now: make_logout_token(
+            notice, engine.keys[0], settings.issuer, now
+        ),
         count=count,
     )
 

@@ -1,0 +1,43 @@
+"""Applications that are told when sessions end, and which sessions they know of."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    for column in (
+        sa.Column("backchannel_logout_uri", sa.Text(), nullable=True),
+        sa.Column(
+            "backchannel_logout_session_required",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.false(),
+        ),
+    ):
+        op.add_column("application", column)
+    told = sa.text("backchannel_logout_uri IS NOT NULL")
+    op.create_index(
+        "ix_application_told",
+        "application",
+        ["client_id"],
+        sqlite_where=told,
+        postgresql_where=told,
+    )
+    op.create_table(
+        "client_session",
+        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_id"],
+            ["session.id"],
+            name="fk_client_session_session",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("session_id", name="pk_client_session"),
+    )
