@@ -229,7 +229,7 @@ def test_how_an_application_signs_out_is_changed_and_what_harms_is_refused(
 
     def stored() -> tuple[tuple[str, ...], str | None]:
         found = database.read(lambda c: find_application(c, "acme", "wiki"))
-        return found.post_logout_redirect_uris, found.settings.backchannel_logout_uri
+        return found.post_logout_redirect_uris, found.openid.backchannel_logout_uri
 
     assert stored() == (("https://wiki.test/bye",), "https://wiki.test/ended")
     refused = iam("app", "update", "acme", "wiki", "--backchannel-logout-uri", "https://10.0.0.1/")

@@ -15,7 +15,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from iam.directory.applications import Application, create_application
+from iam.directory.applications import (
+    Application,
+    ApplicationChange,
+    create_application,
+    update_application,
+)
 from iam.directory.organizations import create_organization
 from iam.directory.users import User, create_user
 from iam.kernel.events import SYSTEM
@@ -38,6 +43,12 @@ CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(
 def query_of(location: str) -> dict[str, str]:
     """The query parameters of an address."""
     return dict(parse_qsl(urlsplit(location).query))
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """What the form on a page carries along."""
+    hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page)
+    return {name: unescape(value) for name, value in hidden}
 
 
 @dataclass
@@ -111,6 +122,21 @@ class Party:
             )
         )
 
+    def settle(self, application: str, **members: object) -> None:
+        """Have an application take part in OpenID Connect otherwise."""
+        engine, now = self.world.engine, self.world.clock()
+        engine.database.write(
+            lambda c: update_application(
+                c,
+                "acme",
+                application,
+                ApplicationChange(openid=members),
+                actor=SYSTEM,
+                now=now,
+                random=engine.random,
+            )
+        )
+
     def end(self, session_id: str) -> None:
         engine, now = self.world.engine, self.world.clock()
         engine.database.write(
@@ -162,8 +188,7 @@ class Party:
 
     def say_yes(self, token: str | None, page: httpx2.Response, **fields: str) -> httpx2.Response:
         """Send the form of a sign-out question as it stands, or with other fields."""
-        hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text)
-        body = {name: unescape(value) for name, value in hidden} | fields
+        body = hidden_fields(page.text) | fields
         headers = {"content-type": "application/x-www-form-urlencoded"}
         headers |= {"cookie": f"iam={token}"} if token else {}
         return self.world.post("/oauth/logout/confirm", content=urlencode(body), headers=headers)

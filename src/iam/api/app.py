@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from iam.api import (
+    consents_api,
     directory_api,
     events_api,
     policies_api,
@@ -66,6 +67,7 @@ def create_api() -> FastAPI:
     app.add_exception_handler(Exception, on_crash)
     for router in (
         session_api.router,
+        consents_api.router,
         search_api.router,
         sessions_api.router,
         sessions_api.hot,

@@ -20,13 +20,13 @@ from iam.api.access import (
     require_installation,
     require_organization,
 )
-from iam.api.client_settings import (
+from iam.api.documents import BY_SESSION, errors, secured
+from iam.api.openid_members import (
     ApplicationChangeForm,
     ApplicationForm,
-    check_client_settings,
-    split_settings,
+    check_openid,
+    split_openid,
 )
-from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.policies_api import set_policy
 from iam.api.schemas import OrganizationBody, OrganizationPatch
 from iam.api.views import (
@@ -41,8 +41,8 @@ from iam.api.views import (
 )
 from iam.directory import applications, organizations
 from iam.directory.applications import ApplicationChange, find_application
-from iam.directory.client_settings import ClientSettings
 from iam.directory.names import Reserved
+from iam.directory.openid_settings import OpenidSettings
 from iam.directory.organizations import find_organization
 from iam.kernel.errors import Conflict, Invalid
 from iam.sessions import rules
@@ -236,9 +236,7 @@ def create_application(call: Administrator, body: ApplicationForm) -> Response:
     owner = body.organization
     require_organization(call, owner)
     check_hosts(call.engine.settings, body.gate_hosts)
-    chosen, members = split_settings(body.model_dump(exclude={"policy"}))
-    settings = ClientSettings(**chosen)
-    check_client_settings(call.engine.settings, settings)
+    chosen, members = split_openid(body.model_dump(exclude={"policy"}))
 
     def work(connection: Connection) -> dict[str, Any]:
         rules.hold_rules(connection, owner)
@@ -246,10 +244,11 @@ def create_application(call: Administrator, body: ApplicationForm) -> Response:
         made, secret = applications.create_application(
             connection,
             **members,
-            settings=settings,
+            openid=OpenidSettings(**chosen),
             now=call.now,
             random=call.engine.random,
         )
+        check_openid(call.engine.settings, made)
         event = call.event("application.created", organization=owner, application=made.name)
         audit.append(connection, [event])
         set_policy(connection, call, Layer("application", owner, made.name), body.policy)
@@ -288,8 +287,8 @@ def update_application(
     too old."""
     require_organization(call, organization)
     check_hosts(call.engine.settings, body.gate_hosts or ())
-    chosen, members = split_settings(body.model_dump(include=body.model_fields_set - {"policy"}))
-    change = ApplicationChange(**members, settings=chosen)
+    chosen, members = split_openid(body.model_dump(include=body.model_fields_set - {"policy"}))
+    change = ApplicationChange(**members, openid=chosen)
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
         find_application(connection, organization, name)
@@ -301,7 +300,7 @@ def update_application(
         after, more = applications.update_application(
             connection, organization, name, change, **cause
         )
-        check_client_settings(call.engine.settings, after.settings)
+        check_openid(call.engine.settings, after)
         _note(
             connection,
             call,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from iam.directory.applications import Application
-from iam.directory.client_settings import settings_row
+from iam.directory.openid_settings import ConsentRule, openid_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
@@ -267,6 +267,9 @@ class ApplicationView(View):
     post_logout_redirect_uris: list[str]
     grant_types: list[str]
     gate_hosts: list[str]
+    require_pkce: bool
+    default_max_age: int | None
+    consent: ConsentRule
     backchannel_logout_uri: str | None
     backchannel_logout_session_required: bool
     public: bool
@@ -300,7 +303,7 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "post_logout_redirect_uris": list(application.post_logout_redirect_uris),
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
-        **settings_row(application.settings),
+        **openid_row(application.openid),
         "public": application.public,
         "enabled": application.enabled,
         "policy": policy_view(policy),

@@ -88,10 +88,10 @@ def create_application(
     backchannel_logout_uri: BackchannelUri = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
-    from iam.api.client_settings import ApplicationForm, check_client_settings, split_settings
     from iam.api.directory_api import check_hosts
+    from iam.api.openid_members import ApplicationForm, check_openid, split_openid
     from iam.directory.applications import create_application as create
-    from iam.directory.client_settings import ClientSettings
+    from iam.directory.openid_settings import OpenidSettings
     from iam.directory.organizations import find_organization
 
     body = _checked(
@@ -104,17 +104,17 @@ def create_application(
         gate_hosts=gate_host,
         backchannel_logout_uri=backchannel_logout_uri,
     )
-    chosen, members = split_settings(body.model_dump(exclude={"policy"}))
-    own = ClientSettings(**chosen)
+    chosen, members = split_openid(body.model_dump(exclude={"policy"}))
+    own = OpenidSettings(**chosen)
     with opened_database() as (settings, database):
         check_hosts(settings, body.gate_hosts)
-        check_client_settings(settings, own)
         now = system_clock()
 
         def work(connection: Connection) -> tuple[Application, str | None]:
             rules.hold_rules(connection, organization)
             find_organization(connection, organization)
-            made = create(connection, **members, settings=own, now=now, random=system_random)
+            made = create(connection, **members, openid=own, now=now, random=system_random)
+            check_openid(settings, made[0])
             about = {"organization": organization, "application": name}
             _note(connection, "application.created", now, **about)
             return made
@@ -133,10 +133,10 @@ def update_application(
     backchannel_logout_uri: BackchannelUri = None,
 ) -> None:
     """Change how an application signs out; an empty address takes one away."""
-    from iam.api.client_settings import (
+    from iam.api.openid_members import (
         ApplicationChangeForm,
-        check_client_settings,
-        split_settings,
+        check_openid,
+        split_openid,
     )
     from iam.directory.applications import ApplicationChange
     from iam.directory.applications import update_application as change
@@ -147,7 +147,7 @@ def update_application(
     }
     form = _checked(ApplicationChangeForm, **{k: v for k, v in given.items() if v != ""})
     removed = {name: None for name, value in given.items() if value == ""}
-    chosen, members = split_settings(form.model_dump(include=form.model_fields_set))
+    chosen, members = split_openid(form.model_dump(include=form.model_fields_set))
     if not chosen and not members and not removed:
         raise Invalid("Say what to change.")
     with opened_database() as (settings, database):
@@ -158,12 +158,12 @@ def update_application(
                 connection,
                 organization,
                 name,
-                ApplicationChange(**members, settings={**chosen, **removed}),
+                ApplicationChange(**members, openid={**chosen, **removed}),
                 actor=OPERATOR,
                 now=now,
                 random=system_random,
             )
-            check_client_settings(settings, after.settings)
+            check_openid(settings, after)
             changed = sorted({*form.model_fields_set, *removed})
             about = {"organization": organization, "application": name}
             _note(connection, "application.updated", now, **about, data={"changed": changed})

@@ -69,7 +69,10 @@ application = Table(
     Column("redirect_uris", JSON, nullable=False),
     Column("post_logout_redirect_uris", JSON, nullable=False),
     Column("grant_types", JSON, nullable=False),
-    # How it takes part in OpenID Connect: directory.client_settings.
+    # How it takes part in OpenID Connect: directory.openid_settings.
+    Column("require_pkce", Boolean, nullable=False),
+    Column("default_max_age", Integer),
+    Column("consent", Text, nullable=False),  # none | required
     Column("backchannel_logout_uri", Text),
     Column("backchannel_logout_session_required", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
@@ -190,6 +193,17 @@ client_session = Table(
     Column("client_id", Text, nullable=False),
     Column("subject", Text, nullable=False),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
+)
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("client_id", Text, primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("granted_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["user_account.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["client_id"], ["application.client_id"], ondelete="CASCADE"),
 )
 
 session_record = Table(

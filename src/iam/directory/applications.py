@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host, policy
-from iam.directory.client_settings import ClientSettings, settings_of, settings_row
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
+from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
@@ -32,7 +32,7 @@ _FIND = Prepared(
         application.c.name == bindparam("name"),
     )
 )
-_UNCHOSEN = ClientSettings()
+_UNCHOSEN = OpenidSettings()
 _FIND_CLIENT = Prepared(_APPLICATION.where(application.c.client_id == bindparam("client_id")))
 
 
@@ -56,7 +56,7 @@ class Application:
     post_logout_redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     gate_hosts: tuple[str, ...]
-    settings: ClientSettings
+    openid: OpenidSettings
     enabled: bool
     created_at: Instant
 
@@ -72,14 +72,14 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationChange:
-    """What to change; None leaves it, and `settings` names those members alone that change."""
+    """What to change; None leaves it, and `openid` names those members alone that change."""
 
     display_name: str | None = None
     redirect_uris: Sequence[str] | None = None
     post_logout_redirect_uris: Sequence[str] | None = None
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
+    openid: Mapping[str, object] = field(default_factory=dict)
     enabled: bool | None = None
 
 
@@ -93,7 +93,7 @@ def create_application(
     post_logout_redirect_uris: Sequence[str] = (),
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
-    settings: ClientSettings = _UNCHOSEN,
+    openid: OpenidSettings = _UNCHOSEN,
     public: bool = False,
     now: Instant,
     random: Random,
@@ -120,7 +120,7 @@ def create_application(
         "redirect_uris": list(redirect_uris),
         "post_logout_redirect_uris": list(post_logout_redirect_uris),
         "grant_types": list(grant_types),
-        **settings_row(settings),
+        **openid_row(openid),
         "enabled": True,
         "created_at": now,
     }
@@ -216,7 +216,7 @@ def update_application(
         )
         if value is not None
     }
-    values |= change.settings
+    values |= change.openid
     if values:
         connection.execute(
             update(application)
@@ -322,7 +322,7 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         grant_types=tuple(row.grant_types),
         gate_hosts=tuple(sorted(gate_hosts)),
-        settings=settings_of(row),
+        openid=openid_of(row),
         enabled=bool(row.enabled),
         created_at=Instant(row.created_at),
     )

@@ -34,6 +34,8 @@ EVENT_TYPES = (
     "application.deleted",
     "application.secret_rotated",
     "application.updated",
+    "consent.granted",
+    "consent.withdrawn",
     "delivery.redelivered",
     "installation.created",
     "organization.created",

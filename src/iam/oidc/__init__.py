@@ -9,6 +9,7 @@ Hands to: `server`, which serves its routes.
 from starlette.routing import BaseRoute, Route
 
 from iam.oidc.authorize import authorize
+from iam.oidc.consent import CONSENT_PATH, answer_consent
 from iam.oidc.discovery import configuration, jwks
 from iam.oidc.logout import CONFIRM_PATH, confirm, logout
 from iam.oidc.token import token
@@ -21,6 +22,7 @@ def routes() -> list[BaseRoute]:
         Route("/.well-known/openid-configuration", configuration),
         Route("/oauth/jwks", jwks),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
+        Route(CONSENT_PATH, answer_consent, methods=["POST"]),
         Route("/oauth/token", token, methods=["POST"]),
         Route("/oauth/logout", logout, methods=["GET", "POST"]),
         Route(CONFIRM_PATH, confirm, methods=["POST"]),

@@ -1,6 +1,5 @@
 """The authorization endpoint: from a browser session to a code, by way of sign-in if need be."""
 
-import re
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -11,9 +10,6 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
 )
 from authlib.oidc.core.errors import (  # type: ignore[import-untyped] # Authlib ships no types
     LoginRequiredError,
-    RegistrationNotSupportedError,
-    RequestNotSupportedError,
-    RequestURINotSupportedError,
 )
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -21,11 +17,23 @@ from starlette.responses import Response
 
 from iam.directory.names import UserMissing
 from iam.directory.users import find_user
-from iam.kernel.clock import Instant, after
-from iam.kernel.errors import Invalid
-from iam.oidc.clients import OpenidClient, find_openid_client
+from iam.kernel.clock import Instant
+from iam.oidc.authorize_request import (
+    SINCE,
+    ClientUnknown,
+    RedirectUnknown,
+    ResponseModeUnknown,
+    addressee,
+    authenticated_since,
+    check,
+    prompts_of,
+    without,
+)
+from iam.oidc.clients import OpenidClient
+from iam.oidc.consent import Question, ask, consent_question
+from iam.oidc.form_post import answer_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
-from iam.oidc.token import read_pairs, respond
+from iam.oidc.token import read_pairs
 from iam.oidc.tokens import TokenInvalid, read_hint
 from iam.sessions import rules, store
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
@@ -38,38 +46,22 @@ from iam.web.pages import error_page, see_other
 from iam.web.returning import sign_in_address
 
 PATH = "/oauth/authorize"
-SINCE = "iam_since"
-"""Our own parameter on the way back from sign-in: the person must have signed in at or after this
-instant. It takes the place of `prompt` and `max_age`, which would send them to sign in for ever. It
-needs no signature: who can change it could as well have left `prompt` away."""
-
 _LONGEST = 8192
-_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
-_PROMPTS = {"none", "login", "consent", "select_account"}
-
-
-class ClientUnknown(Invalid):
-    """There is nobody to answer: the client ID names no enabled application."""
-
-    code = "client_unknown"
-    title = "This application is not known here."
-
-
-class RedirectUnknown(Invalid):
-    """The answer would go where the application has registered nothing (open redirect)."""
-
-    code = "redirect_uri_unknown"
-    title = "This return address is not registered."
+_LONGEST_HINT = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SignIn:
-    """The person has to sign in first. `again`: even though they are signed in."""
+    """The person has to sign in first. `again`: even though they are signed in; `login_hint`: whom the
+    client expects."""
 
     client_id: str
     return_to: str
     again: bool
+    login_hint: str | None
+
+
+_Decision = Answer | _SignIn | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -98,7 +90,7 @@ def _authorize(request: Request) -> Response:
     asked = ProtocolRequest("GET", request.query_params.multi_items())
     token = read_cookie(request, engine.settings, BROWSER)
 
-    def work(connection: Connection) -> tuple[Answer | _SignIn, Verdict | None]:
+    def work(connection: Connection) -> tuple[_Decision, Verdict | None]:
         verdict = validate(connection, token, now) if token is not None else None
         provider = Provider(connection, engine, now, origin)
         return _decide(provider, asked, _browser_session(verdict)), verdict
@@ -107,16 +99,23 @@ def _authorize(request: Request) -> Response:
     run = engine.database.read if token is None else engine.database.write
     try:
         decision, verdict = run(work)
-    except (ClientUnknown, RedirectUnknown) as error:
+    except (ClientUnknown, RedirectUnknown, ResponseModeUnknown) as error:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
     _count(engine, verdict, now)
     if isinstance(decision, _SignIn):
         extra = {"prompt": "login"} if decision.again else {}
+        if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
+            extra["login_hint"] = decision.login_hint
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
-    return respond(decision)
+    if isinstance(decision, Question):
+        row = _browser_session(verdict)
+        if row is None or token is None:
+            raise AssertionError("a question without anybody to ask")
+        return ask(request, asked, decision, row, token)
+    return answer_client(request, asked, decision)
 
 
 def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
@@ -133,17 +132,15 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _decide(
-    provider: Provider, asked: ProtocolRequest, browser: LiveRow | None
-) -> Answer | _SignIn:
-    """Answer the client, or have the person sign in.
+def _decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> _Decision:
+    """Answer the client, or have the person sign in or asked.
 
     Raises:
-        ClientUnknown, RedirectUnknown: nobody may be answered, so the person is told.
+        ClientUnknown, RedirectUnknown, ResponseModeUnknown: as `addressee` says.
     """
-    client, redirect_uri = _addressee(provider.connection, asked)
+    client, redirect_uri = addressee(provider.connection, asked)
     try:
-        _check(asked)
+        check(asked)
         grant = provider.get_consent_grant(asked)
         return _continue(provider, asked, client, browser) or _enter(
             provider, asked, client, browser, grant
@@ -151,45 +148,6 @@ def _decide(
     except OAuth2Error as error:
         error.redirect_uri, error.state = redirect_uri, asked.parameters.get("state")
         return provider.refuse(error)
-
-
-def _addressee(connection: Connection, asked: ProtocolRequest) -> tuple[OpenidClient, str]:
-    parameters = asked.parameters
-    client = find_openid_client(connection, parameters.get("client_id"))
-    if client is None or "client_id" in asked.repeated:
-        raise ClientUnknown
-    redirect_uri = parameters.get("redirect_uri", "")
-    if "redirect_uri" in asked.repeated or not client.check_redirect_uri(redirect_uri):
-        raise RedirectUnknown
-    return client, redirect_uri
-
-
-def _check(asked: ProtocolRequest) -> None:
-    """What Authlib does not look at."""
-    parameters = asked.parameters
-    if asked.repeated:
-        raise InvalidRequestError("A parameter came more than once.")
-    for name, error in (
-        ("request", RequestNotSupportedError),
-        ("request_uri", RequestURINotSupportedError),
-        ("registration", RegistrationNotSupportedError),
-    ):
-        if name in parameters:
-            raise error
-    if not parameters.get("response_type"):
-        raise InvalidRequestError("response_type is missing.")
-    if parameters["response_type"] != "code":
-        # Not left to Authlib, which puts the client's text in an error that admits few characters.
-        raise OAuth2Error("Use response_type=code.", error="unsupported_response_type")
-    if parameters.get("response_mode", "query") != "query":
-        raise InvalidRequestError("Use response_mode=query.")
-    prompts = set(parameters.get("prompt", "").split())
-    if "none" in prompts and len(prompts) > 1:
-        raise InvalidRequestError("prompt=none goes with no other value.")
-    if not prompts <= _PROMPTS:
-        raise InvalidRequestError("This prompt is not supported.")
-    if "max_age" in parameters and not _SECONDS.fullmatch(parameters["max_age"]):
-        raise InvalidRequestError("max_age must be a number of seconds.")
 
 
 def _continue(
@@ -201,8 +159,8 @@ def _continue(
         LoginRequiredError: they have to, and the client wants no page shown (prompt=none).
     """
     parameters, now = asked.parameters, provider.now
-    prompts = set(parameters.get("prompt", "").split())
-    since = _since(parameters, now)
+    prompts = prompts_of(asked)
+    since = authenticated_since(asked, client, now)
     wanted = bool(prompts & {"login", "select_account"})
     home = browser is not None and browser.organization == client.application.organization
     if browser is not None and home and not wanted:
@@ -211,27 +169,19 @@ def _continue(
             return None
     if "none" in prompts:
         raise LoginRequiredError("The person has to sign in.")
-    left = {
-        name: value
-        for name, value in parameters.items()
-        if name not in ("prompt", "max_age", SINCE)
-    }
+    left = without(asked, "login", "select_account")
+    for met in ("max_age", SINCE):
+        left.pop(met, None)
     if wanted:
         since = now
     if since is not None:
         left[SINCE] = str(since)
     return _SignIn(
-        client_id=client.get_client_id(), return_to=f"{PATH}?{urlencode(left)}", again=home
+        client_id=client.get_client_id(),
+        return_to=f"{PATH}?{urlencode(left)}",
+        again=home,
+        login_hint=parameters.get("login_hint"),
     )
-
-
-def _since(parameters: dict[str, str], now: Instant) -> Instant | None:
-    bounds = []
-    if "max_age" in parameters:
-        bounds.append(after(now, -int(parameters["max_age"])))
-    if _MILLISECONDS.fullmatch(parameters.get(SINCE, "")):
-        bounds.append(min(Instant(int(parameters[SINCE])), now))
-    return max(bounds, default=None)
 
 
 def _authenticated_since(connection: Connection, browser: LiveRow, since: Instant) -> bool:
@@ -267,14 +217,19 @@ def _enter(
     client: OpenidClient,
     browser: LiveRow | None,
     grant: object,
-) -> Answer:
+) -> Answer | Question:
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
     rules.share_rules(provider.connection, application.organization)
     try:
-        admit(provider.connection, application.organization, browser.user, application.name)
+        user, _ = admit(
+            provider.connection, application.organization, browser.user, application.name
+        )
     except NotAdmitted as error:
         raise AccessDeniedError("This user may not enter this application.") from error
+    question = consent_question(provider, asked, client, user)
+    if question is not None:
+        return question
     answer: Answer = provider.create_authorization_response(asked, browser, grant)
     return answer

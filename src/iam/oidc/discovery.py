@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from iam.kernel.authn import SINGLE_FACTOR
 from iam.keys import public_jwks
+from iam.oidc.authorize_request import PROMPTS, RESPONSE_MODES
 from iam.oidc.tokens import ALGORITHM, SCOPES
 from iam.web.engine import engine_of
 
@@ -25,7 +26,7 @@ async def configuration(request: Request) -> Response:
             "end_session_endpoint": f"{issuer}/oauth/logout",
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": list(RESPONSE_MODES),
             "grant_types_supported": ["authorization_code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [ALGORITHM],
@@ -36,7 +37,7 @@ async def configuration(request: Request) -> Response:
             ],
             "code_challenge_methods_supported": ["S256"],
             "acr_values_supported": [SINGLE_FACTOR],
-            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "prompt_values_supported": list(PROMPTS),
             "claims_supported": [
                 "iss",
                 "sub",

@@ -118,8 +118,9 @@ class _Redeemed:
     code_challenge_method: str = "S256"
 
     @property
-    def code_challenge(self) -> str:
-        return str(self.payload["code_challenge"])
+    def code_challenge(self) -> str | None:
+        challenge = self.payload["code_challenge"]
+        return None if challenge is None else str(challenge)
 
     def get_redirect_uri(self) -> str:
         return str(self.payload["redirect_uri"])
@@ -129,14 +130,19 @@ class _Redeemed:
 
 
 class _Pkce(CodeChallenge):  # type: ignore[misc] # Authlib's base has no types
-    """PKCE with S256 for every client. Authlib would let one with a secret go without, and take
-    `plain` (RFC 9700 §2.1.1): whoever reads the request could then redeem the code."""
+    """PKCE with S256 for every client but those with a secret whose settings let them go without.
+    Authlib would let all of these, and take `plain` (RFC 9700 §2.1.1): whoever reads the request could
+    then redeem the code."""
 
     DEFAULT_CODE_CHALLENGE_METHOD = "S256"
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str | None) -> None:
         asked = grant.request.payload.data
+        application = grant.request.client.application
+        free = not application.public and not application.openid.require_pkce
+        if free and not asked.keys() & {"code_challenge", "code_challenge_method"}:
+            return
         if asked.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE is required: code_challenge_method=S256.")
         if not _CHALLENGE.fullmatch(asked.get("code_challenge", "")):
@@ -168,7 +174,7 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
             payload={
                 "client": self.request.client.get_client_id(),
                 "redirect_uri": asked.redirect_uri,
-                "code_challenge": asked.data["code_challenge"],
+                "code_challenge": asked.data.get("code_challenge"),
                 "nonce": asked.data.get("nonce"),
                 "scope": self.request.scope,
                 "ip": provider.origin.ip,

@@ -10,7 +10,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden
 from iam.kernel.events import Actor, Origin, user_actor
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, rules, store, touch
+from iam.sessions import lifecycle, raising, rules, store, touch
 from iam.sessions.lifecycle import NewSession, ParentEnded, Started
 from iam.sessions.model import Session
 from iam.sessions.policy import effective_policy, end_reason, home_of
@@ -80,7 +80,7 @@ def enter_application(
     existing = _existing(connection, browser, application, instance, now)
     if existing is not None:
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
-        return existing, user, None
+        return raising.follow(connection, existing, browser), user, None
     started = lifecycle.start(
         connection,
         NewSession(

@@ -127,5 +127,6 @@ each("form[data-once]", submitOnce);
 each("form[data-confirm-title]", confirmInDialog);
 each("[data-copy]", copyOnClick);
 each("[data-menu]", closingMenu);
+each("form[data-submit]", (form) => form.requestSubmit());
 // A live region that was there when the page loaded is not announced by every screen reader: go to it.
 if (!document.querySelector("[autofocus]")) document.querySelector("[data-announce]")?.focus();

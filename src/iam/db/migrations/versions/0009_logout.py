@@ -1,4 +1,4 @@
-"""Applications that are told when sessions end, and which sessions they know of."""
+"""Applications that are told when sessions end, which sessions they know of, and consent."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,9 @@ depends_on = None
 
 def upgrade() -> None:
     for column in (
+        sa.Column("require_pkce", sa.Boolean(), nullable=False, server_default=sa.true()),
+        sa.Column("default_max_age", sa.Integer(), nullable=True),
+        sa.Column("consent", sa.Text(), nullable=False, server_default="none"),
         sa.Column("backchannel_logout_uri", sa.Text(), nullable=True),
         sa.Column(
             "backchannel_logout_session_required",
@@ -40,4 +43,21 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("session_id", name="pk_client_session"),
+    )
+    op.create_table(
+        "consent",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("granted_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user_account.id"], name="fk_consent_user_account", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["application.client_id"],
+            name="fk_consent_application",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("user_id", "client_id", name="pk_consent"),
     )

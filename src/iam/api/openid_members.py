@@ -1,0 +1,72 @@
+"""How an application takes part in OpenID Connect (`directory.openid_settings`), as requests have it."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StrictBool
+
+from iam.api.schemas import ApplicationBody, ApplicationPatch, WebhookUrl, absent, whole
+from iam.delivery.logouts import check_logout_url
+from iam.directory.applications import Application
+from iam.directory.openid_settings import OPENID_SETTINGS, ConsentRule
+from iam.kernel.errors import Conflict
+from iam.sessions.policy import LONGEST
+from iam.settings import Settings
+
+MaxAge = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(whole)]
+
+
+class PkceRequired(Conflict):
+    """A public application has nothing but PKCE that tells it from somebody who read its code."""
+
+    code = "pkce_required"
+    title = "A public application cannot go without PKCE."
+
+
+class ApplicationForm(ApplicationBody):
+    require_pkce: StrictBool = Field(
+        True, description="Whether its requests need PKCE; false only if it has a secret."
+    )
+    default_max_age: MaxAge | None = Field(
+        None, description="Seconds after which its users sign in again, without `max_age`."
+    )
+    consent: ConsentRule = Field(
+        "none", description="Whether a person is asked before it learns anything."
+    )
+    backchannel_logout_uri: WebhookUrl | None = Field(
+        None, description="Where it is told that a session of its own has ended."
+    )
+    backchannel_logout_session_required: StrictBool = Field(
+        False, description="Whether it needs `sid` in a notice. Ours always have it."
+    )
+
+
+class ApplicationChangeForm(ApplicationPatch):
+    require_pkce: StrictBool = Field(default_factory=absent)
+    default_max_age: MaxAge | None = Field(default_factory=absent, description="null: no bound.")
+    consent: ConsentRule = Field(default_factory=absent)
+    backchannel_logout_uri: WebhookUrl | None = Field(
+        default_factory=absent, description="null: it is not told any more."
+    )
+    backchannel_logout_session_required: StrictBool = Field(default_factory=absent)
+
+
+def split_openid(members: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The members of a form that are settings of OpenID Connect, and the others."""
+    mine = {name: members[name] for name in members.keys() & OPENID_SETTINGS}
+    return mine, {name: members[name] for name in members.keys() - OPENID_SETTINGS}
+
+
+def check_openid(settings: Settings, application: Application) -> None:
+    """Refuse settings of an application that could harm it or others. In the transaction that stores
+    them, which is undone by what this raises.
+
+    Raises:
+        LogoutUrlRefused: it wants to be told at an address that nothing is sent to.
+        PkceRequired: it has no secret, and wants to go without PKCE.
+    """
+    chosen = application.openid
+    if application.public and not chosen.require_pkce:
+        raise PkceRequired
+    if chosen.backchannel_logout_uri is not None:
+        private = settings.delivery_allow_private
+        check_logout_url(chosen.backchannel_logout_uri, allow_private=private)
