@@ -8,7 +8,16 @@ from tests.support.tenants import Tenant
 from tests.support.world import World
 
 OWN = frozenset(
-    {"signIn", "getOwnSession", "signOut", "listMySessions", "endMySession", "endMyOtherSessions"}
+    {
+        "signIn",
+        "getOwnSession",
+        "signOut",
+        "listMySessions",
+        "endMySession",
+        "endMyOtherSessions",
+        "listMyConsents",
+        "withdrawMyConsent",
+    }
 )
 """What is about the caller's own sessions; all else is managing."""
 

@@ -5,12 +5,14 @@ from starlette.responses import Response
 
 from iam.sessions import store
 from iam.sessions.validate import Outcome
+from iam.web import signing_out
+from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render
-from iam.web.signing_out import sign_out_browser, signed_out_page
+from iam.web.signing_out import Left, signed_out_page
 from iam.web.visitor import look, visitor_of
 
 
@@ -43,7 +45,8 @@ async def sign_out(request: Request) -> Response:
     else:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
     verdict, _ = await look(engine, request, now)
-    number = 0
+    left = Left()
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
-        number = len(await sign_out_browser(request, verdict.row, now))
-    return signed_out_page(request, applications=max(0, number - 1))
+        row = verdict.row
+        left = await signing_out.sign_out(request, Person(row).actor, now, row.id)
+    return signed_out_page(request, left)

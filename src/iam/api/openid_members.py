@@ -1,6 +1,7 @@
 """How an application takes part in OpenID Connect (`directory.openid_settings`), as requests have it."""
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, StrictBool
 
@@ -22,6 +23,13 @@ class PkceRequired(Conflict):
     title = "A public application cannot go without PKCE."
 
 
+class FrontchannelForeign(Conflict):
+    """At every sign-out the browser would load a page of somebody else's."""
+
+    code = "frontchannel_logout_foreign"
+    title = "A front-channel logout URI is on the origin of a redirect URI."
+
+
 class ApplicationForm(ApplicationBody):
     require_pkce: StrictBool = Field(
         True, description="Whether its requests need PKCE; false only if it has a secret."
@@ -38,6 +46,12 @@ class ApplicationForm(ApplicationBody):
     backchannel_logout_session_required: StrictBool = Field(
         False, description="Whether it needs `sid` in a notice. Ours always have it."
     )
+    frontchannel_logout_uri: WebhookUrl | None = Field(
+        None, description="Loaded in a frame at sign-out; on the origin of a redirect URI."
+    )
+    frontchannel_logout_session_required: StrictBool = Field(
+        False, description="Whether that needs `iss` and `sid`. Ours always have them."
+    )
 
 
 class ApplicationChangeForm(ApplicationPatch):
@@ -48,6 +62,10 @@ class ApplicationChangeForm(ApplicationPatch):
         default_factory=absent, description="null: it is not told any more."
     )
     backchannel_logout_session_required: StrictBool = Field(default_factory=absent)
+    frontchannel_logout_uri: WebhookUrl | None = Field(
+        default_factory=absent, description="null: nothing is loaded."
+    )
+    frontchannel_logout_session_required: StrictBool = Field(default_factory=absent)
 
 
 def split_openid(members: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -63,6 +81,7 @@ def check_openid(settings: Settings, application: Application) -> None:
     Raises:
         LogoutUrlRefused: it wants to be told at an address that nothing is sent to.
         PkceRequired: it has no secret, and wants to go without PKCE.
+        FrontchannelForeign: its page for sign-outs is on none of its origins (Front-Channel Logout §2).
     """
     chosen = application.openid
     if application.public and not chosen.require_pkce:
@@ -70,3 +89,7 @@ def check_openid(settings: Settings, application: Application) -> None:
     if chosen.backchannel_logout_uri is not None:
         private = settings.delivery_allow_private
         check_logout_url(chosen.backchannel_logout_uri, allow_private=private)
+    if chosen.frontchannel_logout_uri is not None:
+        origins = {urlsplit(uri)[:2] for uri in application.redirect_uris}
+        if urlsplit(chosen.frontchannel_logout_uri)[:2] not in origins:
+            raise FrontchannelForeign

@@ -272,6 +272,8 @@ class ApplicationView(View):
     consent: ConsentRule
     backchannel_logout_uri: str | None
     backchannel_logout_session_required: bool
+    frontchannel_logout_uri: str | None
+    frontchannel_logout_session_required: bool
     public: bool
     enabled: bool
     policy: PolicyView

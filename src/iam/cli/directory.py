@@ -28,6 +28,11 @@ BackchannelUri = Annotated[
     str | None,
     typer.Option(help="Where it is told that a session has ended (back-channel logout)."),
 ]
+FrontchannelUri = Annotated[
+    str | None,
+    typer.Option(help="What browsers load in a frame at sign-out (front-channel logout)."),
+]
+Consent = Annotated[str | None, typer.Option(help="none, or required: ask each person first.")]
 _PAGE = 1000
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -86,6 +91,8 @@ def create_application(
     ] = None,
     gate_host: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
     backchannel_logout_uri: BackchannelUri = None,
+    frontchannel_logout_uri: FrontchannelUri = None,
+    consent: Consent = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
     from iam.api.directory_api import check_hosts
@@ -103,6 +110,8 @@ def create_application(
         post_logout_redirect_uris=post_logout_redirect_uri,
         gate_hosts=gate_host,
         backchannel_logout_uri=backchannel_logout_uri,
+        frontchannel_logout_uri=frontchannel_logout_uri,
+        consent=consent,
     )
     chosen, members = split_openid(body.model_dump(exclude={"policy"}))
     own = OpenidSettings(**chosen)
@@ -131,8 +140,10 @@ def update_application(
         list[str] | None, typer.Option(help="In place of those there are; may be repeated.")
     ] = None,
     backchannel_logout_uri: BackchannelUri = None,
+    frontchannel_logout_uri: FrontchannelUri = None,
+    consent: Consent = None,
 ) -> None:
-    """Change how an application signs out; an empty address takes one away."""
+    """Change how an application signs out and asks; an empty address takes one away."""
     from iam.api.openid_members import (
         ApplicationChangeForm,
         check_openid,
@@ -144,9 +155,13 @@ def update_application(
     given = {
         "post_logout_redirect_uris": post_logout_redirect_uri,
         "backchannel_logout_uri": backchannel_logout_uri,
+        "frontchannel_logout_uri": frontchannel_logout_uri,
+        "consent": consent,
     }
-    form = _checked(ApplicationChangeForm, **{k: v for k, v in given.items() if v != ""})
-    removed = {name: None for name, value in given.items() if value == ""}
+    removed = {key: None for key, value in given.items() if value == "" and key.endswith("_uri")}
+    form = _checked(
+        ApplicationChangeForm, **{key: given[key] for key in given.keys() - removed.keys()}
+    )
     chosen, members = split_openid(form.model_dump(include=form.model_fields_set))
     if not chosen and not members and not removed:
         raise Invalid("Say what to change.")

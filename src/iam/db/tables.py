@@ -75,6 +75,8 @@ application = Table(
     Column("consent", Text, nullable=False),  # none | required
     Column("backchannel_logout_uri", Text),
     Column("backchannel_logout_session_required", Boolean, nullable=False),
+    Column("frontchannel_logout_uri", Text),
+    Column("frontchannel_logout_session_required", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["organization"], ["organization.name"]),

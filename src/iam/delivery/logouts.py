@@ -8,11 +8,13 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from joserfc import jwt
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from iam.db.tables import application
 from iam.db.tables import client_session as table
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url
 from iam.kernel.clock import Instant
@@ -68,6 +70,22 @@ def read_subjects(connection: Connection, session_ids: Sequence[str]) -> dict[st
     """As whom the client of each of these sessions knows its user, by session ID."""
     query = select(table.c.session_id, table.c.subject).where(table.c.session_id.in_(session_ids))
     return {row.session_id: row.subject for row in connection.execute(query)}
+
+
+def frames_of(connection: Connection, session_ids: Sequence[str], issuer: str) -> tuple[str, ...]:
+    """What a browser is to load for the applications of these sessions that want it to
+    (OpenID Connect Front-Channel Logout §2): always with both `iss` and `sid`."""
+    wanted = application.c.frontchannel_logout_uri
+    query = (
+        select(wanted, table.c.session_id)
+        .join(application, application.c.client_id == table.c.client_id)
+        .where(table.c.session_id.in_(session_ids), wanted.is_not(None))
+        .order_by(table.c.session_id)
+    )
+    return tuple(
+        f"{uri}{'&' if '?' in uri else '?'}{urlencode({'iss': issuer, 'sid': sid})}"
+        for uri, sid in connection.execute(query)
+    )
 
 
 def make_logout_token(notice: LogoutNotice, key: SigningKey, issuer: str, now: Instant) -> str:

@@ -1,7 +1,7 @@
 """How an application takes part in OpenID Connect, beyond its addresses and its grants.
 
 Where a specification has a name for it, it is that of the registration (OpenID Connect Registration §2,
-Back-Channel Logout §2.2).
+Back-Channel Logout §2.2, Front-Channel Logout §2).
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -26,6 +26,10 @@ class OpenidSettings:
     """Where it is told that a session of its own has ended; None: it is not told."""
     backchannel_logout_session_required: bool = False
     """Whether it understands no notice without `sid`. Ours always have it."""
+    frontchannel_logout_uri: str | None = None
+    """What the browser loads in a frame when it signs out; None: nothing."""
+    frontchannel_logout_session_required: bool = False
+    """Whether that needs `iss` and `sid`. Ours always have them."""
 
 
 OPENID_SETTINGS = frozenset(one.name for one in fields(OpenidSettings))

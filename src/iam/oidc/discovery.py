@@ -58,6 +58,8 @@ async def configuration(request: Request) -> Response:
             "authorization_response_iss_parameter_supported": True,
             "backchannel_logout_supported": True,
             "backchannel_logout_session_supported": True,
+            "frontchannel_logout_supported": True,
+            "frontchannel_logout_session_supported": True,
             "claims_parameter_supported": False,
             "request_parameter_supported": False,
             # Said because its default is true.

@@ -22,18 +22,16 @@ from iam.kernel.events import user_actor
 from iam.oidc.clients import find_openid_client
 from iam.oidc.token import read_pairs
 from iam.oidc.tokens import Hint, TokenInvalid, read_hint
-from iam.sessions import lifecycle, store
-from iam.sessions.lifecycle import Ended
-from iam.sessions.model import EndReason, LiveRow, Session
+from iam.sessions import store
+from iam.sessions.model import LiveRow, Session
 from iam.sessions.validate import Outcome, Verdict
-from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin, csrf_token
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import error_page, page_errors, render, see_other
-from iam.web.signing_out import sign_out_browser, signed_out_onward, signed_out_page
+from iam.web.signing_out import Left, sign_out, signed_out_onward, signed_out_page
 from iam.web.targets import uri_targets
 from iam.web.visitor import look
 
@@ -83,15 +81,14 @@ async def logout(request: Request) -> Response:
             return _question(request, row, token, wish)
         # One that has no parent does not end by the browser session's end.
         also = [wish.own.id] if wish.own.parent is None else []
-        ended = await sign_out_browser(request, row, now, *also)
-        return _over(request, wish, len(ended) - 1)
+        left = await sign_out(request, Person(row).actor, now, row.id, *also)
+        return _over(request, wish, left)
     if wish.mistake is not None:
         return _refused(request, wish.mistake)
     if wish.hint is not None:
-        ended = await _end_alone(request, wish.hint, now)
-        return _over(request, wish, len(ended))
+        return _over(request, wish, await _end_alone(request, wish.hint, now))
     # Nobody has said yes to being led on, and no token shows that the application had anybody.
-    return _over(request, wish, 0, ask=True)
+    return _over(request, wish, Left(), ask=True)
 
 
 @page_errors
@@ -109,8 +106,8 @@ async def confirm(request: Request) -> Response:
     pairs = [(name, fields[name]) for name in _NAMES if name in fields]
     wish = await _understand(engine, pairs, row)
     # Somebody whose session is over already is signed out all the same.
-    ended = await sign_out_browser(request, row, now) if row is not None else ()
-    return _over(request, wish, len(ended) - 1)
+    left = await sign_out(request, Person(row).actor, now, row.id) if row is not None else Left()
+    return _over(request, wish, left)
 
 
 def _live(verdict: Verdict | None) -> LiveRow | None:
@@ -190,43 +187,28 @@ def _with_state(uri: str, state: str | None) -> str:
     return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': state})}"
 
 
-async def _end_alone(request: Request, hint: Hint, now: Instant) -> tuple[Ended, ...]:
+async def _end_alone(request: Request, hint: Hint, now: Instant) -> Left:
     """End the session that the hint names, from a browser that holds no session here.
 
     Its application says with a token of ours that its user signs out (a phone's browser may have
     forgotten us since). Nothing but this one session ends by it.
     """
-    engine = engine_of(request)
-
-    def work(connection: Connection) -> tuple[Ended, ...]:
-        session = store.read_session(connection, hint.session_id)
-        if session is None or session.ended_at is not None:
-            return ()
-        return lifecycle.end(
-            connection,
-            [session.id],
-            reason=EndReason.SIGNED_OUT,
-            actor=user_actor(session.organization, session.user),
-            now=now,
-            random=engine.random,
-            origin=origin_of(request, engine.settings),
-        )
-
-    ended = await in_thread(lambda: engine.database.write(work))
-    engine.count_ended(ended)
-    return ended
-
-
-def _over(request: Request, wish: _Wish, applications: int, *, ask: bool = False) -> Response:
-    """The end of it. `ask`: lead on by a link that somebody follows, not by ourselves."""
-    if wish.onward is not None and not ask:
-        return signed_out_onward(request, wish.onward)
-    return signed_out_page(
-        request,
-        applications=max(0, applications),
-        onward=wish.onward,
-        onward_name=wish.client.display_name if wish.client is not None else "",
+    database = engine_of(request).database
+    session = await in_thread(
+        lambda: database.read(lambda c: store.read_session(c, hint.session_id))
     )
+    if session is None or session.ended_at is not None:
+        return Left()
+    actor = user_actor(session.organization, session.user)
+    return await sign_out(request, actor, now, session.id)
+
+
+def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False) -> Response:
+    """The end of it. `ask`: lead on by a link that somebody follows, not by ourselves."""
+    name = wish.client.display_name if wish.client is not None else ""
+    if wish.onward is not None and not ask:
+        return signed_out_onward(request, left, onward=wish.onward, onward_name=name)
+    return signed_out_page(request, left, onward=wish.onward, onward_name=name)
 
 
 def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:

@@ -21,6 +21,13 @@ def upgrade() -> None:
             nullable=False,
             server_default=sa.false(),
         ),
+        sa.Column("frontchannel_logout_uri", sa.Text(), nullable=True),
+        sa.Column(
+            "frontchannel_logout_session_required",
+            sa.Boolean(),
+            nullable=False,
+            server_default=sa.false(),
+        ),
     ):
         op.add_column("application", column)
     told = sa.text("backchannel_logout_uri IS NOT NULL")
