@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from iam.oidc.authorize import authorize
 from iam.oidc.consent import CONSENT_PATH, answer_consent
+from iam.oidc.cross_origin import cross_origin
 from iam.oidc.discovery import configuration, jwks
 from iam.oidc.logout import CONFIRM_PATH, confirm, logout
 from iam.oidc.token import token
@@ -19,12 +20,12 @@ from iam.oidc.userinfo import userinfo
 def routes() -> list[BaseRoute]:
     """The door's routes."""
     return [
-        Route("/.well-known/openid-configuration", configuration),
-        Route("/oauth/jwks", jwks),
+        cross_origin("/.well-known/openid-configuration", configuration, "GET"),
+        cross_origin("/oauth/jwks", jwks, "GET"),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route(CONSENT_PATH, answer_consent, methods=["POST"]),
-        Route("/oauth/token", token, methods=["POST"]),
+        cross_origin("/oauth/token", token, "POST"),
         Route("/oauth/logout", logout, methods=["GET", "POST"]),
         Route(CONFIRM_PATH, confirm, methods=["POST"]),
-        Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
+        cross_origin("/oauth/userinfo", userinfo, "GET", "POST"),
     ]
