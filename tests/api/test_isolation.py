@@ -18,6 +18,8 @@ OWN = frozenset(
         "changeMyPassword",
         "lockMySession",
         "unlockOwnSession",
+        "listMyConsents",
+        "withdrawMyConsent",
     }
 )
 """What is about the caller's own sessions; all else is managing."""

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from iam.audit import list_events
 from iam.db import Database
+from iam.directory.applications import find_application
 from iam.kernel.clock import after, system_clock
 from iam.kernel.events import OPERATOR, Event
 from tests.support.heart import Heart
@@ -308,3 +309,26 @@ def test_a_policy_that_cannot_be_is_refused_in_a_sentence(
 
     assert ran.returncode == 1
     assert words in ran.stderr
+
+
+def test_how_an_application_signs_out_is_changed_and_what_harms_is_refused(
+    iam: Iam, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    uris = ("--post-logout-redirect-uri", "https://wiki.test/bye")
+    told = ("--backchannel-logout-uri", "https://wiki.test/ended")
+    assert iam("app", "create", "acme", "wiki", *uris, *told).returncode == 0
+
+    def stored() -> tuple[tuple[str, ...], str | None]:
+        found = database.read(lambda c: find_application(c, "acme", "wiki"))
+        return found.post_logout_redirect_uris, found.openid.backchannel_logout_uri
+
+    assert stored() == (("https://wiki.test/bye",), "https://wiki.test/ended")
+    refused = iam("app", "update", "acme", "wiki", "--backchannel-logout-uri", "https://10.0.0.1/")
+    assert (refused.returncode, "private" in refused.stderr) == (1, True)
+    assert iam("app", "update", "acme", "wiki").returncode == 1
+    assert stored()[1] == "https://wiki.test/ended"
+    assert iam("app", "update", "acme", "wiki", "--backchannel-logout-uri", "").returncode == 0
+    assert stored() == (("https://wiki.test/bye",), None)
+    assert events(database)[-1].data == {"changed": ["backchannel_logout_uri"]}
+    assert "Deliveries" in iam("deliveries", "list", "--application", "wiki").stdout

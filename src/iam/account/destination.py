@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
@@ -13,11 +12,10 @@ from iam.kernel.errors import Forbidden
 from iam.kernel.ids import APPLICATION, is_id
 from iam.sessions.layers import effective_policy
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
-from iam.settings import Settings, is_loopback
+from iam.settings import Settings
+from iam.web.targets import host_target, uri_targets
 
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 
 
 class OrganizationOff(Forbidden):
@@ -103,27 +101,13 @@ def _application(connection: Connection, client_id: str) -> Application | None:
 
 
 def form_targets(destination: Destination, settings: Settings) -> tuple[str, ...]:
-    """What the page's `form-action` must allow besides the page's own origin.
-
-    Chromium holds the whole chain of redirects after a form against it, and the chain ends at the
-    application. Only what is registered can be reached by it anyway.
-    """
+    """What the page's `form-action` must allow besides the page's own origin (`web.targets`)."""
     application = destination.application
     if application is None:
         return ()
-    targets: dict[str, None] = {}
-    for uri in application.redirect_uris:
-        parts = urlsplit(uri)
-        if parts.scheme not in ("http", "https"):
-            if _SCHEME.fullmatch(parts.scheme):
-                targets[f"{parts.scheme}:"] = None
-        elif _HOST.fullmatch(parts.netloc):
-            targets[f"{parts.scheme}://{parts.netloc}"] = None
-            if parts.scheme == "http" and is_loopback(parts.hostname or ""):
-                targets[f"http://{parts.hostname}:*"] = None  # a native app's port is any
+    found = [one for uri in application.redirect_uris for one in uri_targets(uri)]
     for host in application.gate_hosts:
-        if _HOST.fullmatch(host):
-            targets[f"https://{host}"] = None
-            if not settings.secure:
-                targets[f"http://{host}"] = None
-    return tuple(targets)
+        found += host_target("https", host)
+        if not settings.secure:
+            found += host_target("http", host)
+    return tuple(dict.fromkeys(found))

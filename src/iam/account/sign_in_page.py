@@ -74,6 +74,7 @@ async def show_sign_in(request: Request) -> Response:
         destination,
         return_to=return_path(request.query_params.get("return_to")),
         organization=query_text(request, "organization") or _likely_organization(verdict),
+        username=query_text(request, "login_hint", 127),
         current=current,
         notice=notice,
     )

@@ -15,6 +15,8 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from iam.api import (
+    applications_api,
+    consents_api,
     directory_api,
     events_api,
     mails_api,
@@ -71,10 +73,12 @@ def create_api() -> FastAPI:
     for router in (
         session_api.router,
         own_api.router,
+        consents_api.router,
         search_api.router,
         sessions_api.router,
         sessions_api.hot,
         directory_api.router,
+        applications_api.router,
         users_api.router,
         registrations_api.router,
         policies_api.router,

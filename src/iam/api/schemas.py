@@ -68,7 +68,7 @@ def _unique(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     # To JSON Schema 60.0 is an integer as well.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -133,9 +133,9 @@ Password = Annotated[
     str, StringConstraints(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
 ]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address_text)]
-Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(_whole)]
-SecondsOrZero = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(_whole)]
-Number = Annotated[int, Field(strict=True, ge=1, le=MOST), BeforeValidator(_whole)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(whole)]
+SecondsOrZero = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(whole)]
+Number = Annotated[int, Field(strict=True, ge=1, le=MOST), BeforeValidator(whole)]
 Moment = Annotated[
     int,
     BeforeValidator(_instant),

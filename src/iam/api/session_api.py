@@ -35,8 +35,8 @@ from iam.signin.password_sign_in import (
     sign_in_with_password,
 )
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, clear_cookie
 from iam.web.engine import engine_of
+from iam.web.visitor import forget_browser
 
 router = APIRouter(tags=["session"])
 
@@ -126,7 +126,7 @@ def sign_out(request: Request, call: OwnSession) -> Response:
     call.engine.count_ended(ended)
     gone = nothing(own_session_ended=True)
     if "authorization" not in request.headers:
-        clear_cookie(gone.headers, call.engine.settings, BROWSER)
+        forget_browser(gone.headers, call.engine)
     return gone
 
 

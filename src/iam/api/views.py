@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from iam.api.client_members import ClientView
 from iam.directory.applications import Application
 from iam.directory.client_settings import as_row
+from iam.directory.openid_settings import ConsentRule, openid_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
@@ -268,6 +269,13 @@ class ApplicationView(View, ClientView):
     post_logout_redirect_uris: list[str]
     grant_types: list[str]
     gate_hosts: list[str]
+    require_pkce: bool
+    default_max_age: int | None
+    consent: ConsentRule
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool
+    frontchannel_logout_uri: str | None
+    frontchannel_logout_session_required: bool
     public: bool
     enabled: bool
     policy: PolicyView
@@ -299,6 +307,7 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "post_logout_redirect_uris": list(application.post_logout_redirect_uris),
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
+        **openid_row(application.openid),
         "public": application.public,
         **as_row(application.client),
         "enabled": application.enabled,

@@ -73,6 +73,14 @@ application = Table(
     Column("redirect_uris", JSON, nullable=False),
     Column("post_logout_redirect_uris", JSON, nullable=False),
     Column("grant_types", JSON, nullable=False),
+    # How it takes part in OpenID Connect: directory.openid_settings.
+    Column("require_pkce", Boolean, nullable=False),
+    Column("default_max_age", Integer),
+    Column("consent", Text, nullable=False),  # none | required
+    Column("backchannel_logout_uri", Text),
+    Column("backchannel_logout_session_required", Boolean, nullable=False),
+    Column("frontchannel_logout_uri", Text),
+    Column("frontchannel_logout_session_required", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # none | client_secret_basic | client_secret_post | private_key_jwt; null: the secret, either way
@@ -218,6 +226,17 @@ for _name, _columns, _where in (
         sqlite_where=_where,
     )
 
+consent = Table(
+    "consent",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("client_id", Text, primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("granted_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["user_account.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["client_id"], ["application.client_id"], ondelete="CASCADE"),
+)
+
 session_record = Table(
     "session_record",
     metadata,
@@ -280,68 +299,6 @@ bulk_end = Table(
     # The last session ID that was dealt with; '' at first.
     Column("position", Text, nullable=False),
 )
-
-webhook = Table(
-    "webhook",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("organization", Text),  # null: the whole installation's
-    Column("url", Text, nullable=False),
-    Column("secret", Text, nullable=False),  # as it is: every notice is signed with it
-    # `,session.ended,user.updated,` or `,*,`: looked through with a plain text function in the
-    # statement that writes events, the same on both databases.
-    Column("event_types", Text, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    ForeignKeyConstraint(["organization"], ["organization.name"], ondelete="CASCADE"),
-)
-
-delivery = Table(
-    "delivery",
-    metadata,
-    # The order in which the notices of one session were written: whoever writes one holds its row.
-    Column(
-        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
-    Column("id", Text, nullable=False),
-    # No foreign key: each event would lock its webhook's row, and all of them queue there.
-    Column("webhook", Text, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("session_id", Text),
-    Column("state", Text, nullable=False),  # pending | delivered | dead
-    Column("attempts", Integer, nullable=False),
-    Column(
-        "next_at", BigInteger, nullable=False
-    ),  # when it is due; while it is under way, the lease
-    Column("last_status", Integer),
-    Column("last_error", Text),
-    Column("created_at", BigInteger, nullable=False),
-    Column("delivered_at", BigInteger),
-    Index("uq_delivery_id", "id", unique=True),
-    Index("ix_delivery_created_at", "created_at"),
-    Index("ix_delivery_webhook_seq", "webhook", "seq"),
-)
-
-_PENDING = text("state = 'pending'")
-for _index in (
-    Index(
-        "ix_delivery_due",
-        delivery.c.webhook,
-        delivery.c.next_at,
-        postgresql_where=_PENDING,
-        sqlite_where=_PENDING,
-    ),
-    # What of the same session is still to go out before.
-    Index(
-        "ix_delivery_lane",
-        delivery.c.webhook,
-        delivery.c.session_id,
-        delivery.c.seq,
-        postgresql_where=_PENDING,
-        sqlite_where=_PENDING,
-    ),
-):
-    pass
 
 one_time_code = Table(
     "one_time_code",

@@ -12,6 +12,7 @@ from iam.db.tables import application, gate_host
 from iam.db.tables import organization as organization_table
 from iam.directory.client_settings import ClientSettings, as_row, settings_of
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
+from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
@@ -42,6 +43,7 @@ _FIND = Prepared(
         application.c.name == bindparam("name"),
     )
 )
+_UNCHOSEN = OpenidSettings()
 _FIND_CLIENT = Prepared(_APPLICATION.where(application.c.client_id == bindparam("client_id")))
 
 
@@ -65,6 +67,7 @@ class Application:
     post_logout_redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     gate_hosts: tuple[str, ...]
+    openid: OpenidSettings
     enabled: bool
     organization_enabled: bool
     created_at: Instant
@@ -87,13 +90,14 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationChange:
-    """What to change; None leaves it."""
+    """What to change; None leaves it, and `openid` names those members alone that change."""
 
     display_name: str | None = None
     redirect_uris: Sequence[str] | None = None
     post_logout_redirect_uris: Sequence[str] | None = None
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
+    openid: Mapping[str, object] = field(default_factory=dict)
     enabled: bool | None = None
     client: Mapping[str, Any] = field(default_factory=dict)
     """Members of `ClientSettings`."""
@@ -109,6 +113,7 @@ def create_application(
     post_logout_redirect_uris: Sequence[str] = (),
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
+    openid: OpenidSettings = _UNCHOSEN,
     public: bool = False,
     client: ClientSettings | None = None,
     now: Instant,
@@ -140,6 +145,7 @@ def create_application(
         "redirect_uris": list(redirect_uris),
         "post_logout_redirect_uris": list(post_logout_redirect_uris),
         "grant_types": list(grant_types),
+        **openid_row(openid),
         "enabled": True,
         "created_at": now,
         **as_row(settings),
@@ -252,6 +258,7 @@ def update_application(
     if change.client:
         settings = replace(before.client, **change.client).check(public=before.public)
         values |= as_row(settings)
+    values |= change.openid
     if values:
         connection.execute(
             update(application)
@@ -355,6 +362,7 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         grant_types=tuple(row.grant_types),
         gate_hosts=tuple(sorted(gate_hosts)),
+        openid=openid_of(row),
         enabled=bool(row.enabled),
         organization_enabled=bool(row.organization_enabled),
         created_at=Instant(row.created_at),

@@ -40,6 +40,8 @@ EVENT_TYPES = (
     "application.deleted",
     "application.secret_rotated",
     "application.updated",
+    "consent.granted",
+    "consent.withdrawn",
     "delivery.redelivered",
     "installation.created",
     "keys.rotated",

@@ -18,6 +18,7 @@ from authlib.oauth2.rfc6749.grants import (  # type: ignore[import-untyped] # Au
     TokenEndpointMixin,
 )
 
+from iam.delivery.logouts import note_client_session
 from iam.kernel.clock import after
 from iam.oidc import device_requests
 from iam.oidc.clients import OpenidClient
@@ -103,6 +104,9 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authli
             raise AccessDeniedError(error.title) from error
         if started is not None:
             provider.started.append(started)
+        note_client_session(
+            provider.connection, session.id, client_id=application.client_id, subject=user.id
+        )
         return Grant(
             client_id=application.client_id,
             subject=user.id,

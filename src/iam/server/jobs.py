@@ -14,6 +14,7 @@ from anyio import CapacityLimiter
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.logouts import make_logout_token
 from iam.delivery.mailer import Mailer
 from iam.directory import registrations
 from iam.kernel.clock import Instant, after
@@ -63,6 +64,9 @@ def make_deliverer(engine: Engine) -> Deliverer:
         timeout=settings.delivery_timeout,
         attempts=settings.delivery_attempts,
         allow_private=settings.delivery_allow_private,
+        logout_token=lambda notice, now: make_logout_token(
+            notice, engine.keys, settings.issuer, now
+        ),
         count=count,
     )
 

@@ -65,6 +65,8 @@ class Started:
     token: str
     ended: tuple["Ended", ...] = ()
     """What it took the place of."""
+    raised: bool = False
+    """The session was there before: its holder has authenticated again (`sessions.raising`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

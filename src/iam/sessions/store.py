@@ -208,6 +208,15 @@ def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> N
     )
 
 
+def set_authentication(connection: Connection, after: Session) -> None:
+    """Write when and how the holder of this session (which the caller has locked) has authenticated."""
+    connection.execute(
+        update(session)
+        .where(session.c.id == after.id)
+        .values(authenticated_at=after.authenticated_at, amr=list(after.amr), acr=after.acr)
+    )
+
+
 def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
     """Rewrite who the gate says these live sessions' user is."""
     connection.execute(

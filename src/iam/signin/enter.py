@@ -12,7 +12,7 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Forbidden
 from iam.kernel.events import NOWHERE, Actor, Origin, user_actor
 from iam.kernel.secrets import Random
-from iam.sessions import limits, rules, store, touch
+from iam.sessions import limits, raising, rules, store, touch
 from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import EntryLocked, NewSession, ParentEnded, Started
 from iam.sessions.limits import Crowd
@@ -32,6 +32,7 @@ class NotAdmitted(Forbidden):
 class Threshold:
     """What stands between a browser session and an application that its user may enter."""
 
+    user: User
     authenticate_since: Instant | None
     """They have to have signed in at this instant or later, and have not."""
     crowd: Crowd | None
@@ -77,7 +78,7 @@ def approach(
         crowd = limits.crowd(
             connection, _entry(browser, user, application, instance, NOWHERE), policy, now
         )
-    return Threshold(authenticate_since=since, crowd=crowd)
+    return Threshold(user=user, authenticate_since=since, crowd=crowd)
 
 
 def admit(
@@ -143,7 +144,7 @@ def enter_application(
     if existing is not None:
         _require_open(existing, now)
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
-        return existing, user, None
+        return raising.follow(connection, existing, browser), user, None
     if apart:
         touch.write_touches(connection, {browser.id: now}, now)
     started = limits.start_within(

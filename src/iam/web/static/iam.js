@@ -118,6 +118,14 @@ function closingMenu(menu) {
   });
 }
 
+/** Goes on when the frames beside it have loaded, and after three seconds in any case. */
+function leadOn(link) {
+  const go = () => location.replace(link.href);
+  if (document.readyState === "complete") return go();
+  window.addEventListener("load", go);
+  setTimeout(go, 3000);
+}
+
 const each = (selector, apply) => document.querySelectorAll(selector).forEach(apply);
 
 localTimes(document);
@@ -127,5 +135,7 @@ each("form[data-once]", submitOnce);
 each("form[data-confirm-title]", confirmInDialog);
 each("[data-copy]", copyOnClick);
 each("[data-menu]", closingMenu);
+each("[data-onward]", leadOn);
+each("form[data-submit]", (form) => form.requestSubmit());
 // A live region that was there when the page loaded is not announced by every screen reader: go to it.
 if (!document.querySelector("[autofocus]")) document.querySelector("[data-announce]")?.focus();
