@@ -108,6 +108,8 @@ def test_a_browser_session_is_locked_and_unlocked_with_what_was_entered_from_it(
     events = world.get("/v1/events?user=bob&type=session.locked", headers=alice).json()["items"]
     parents = {one["session"]: one["data"].get("parent") for one in events}
     assert parents == {_id(browser): None, child: _id(browser), apart: _id(browser)}
+    ended = world.post("/v1/sessions/end", json={"filter": {"state": "locked"}}, headers=alice)
+    assert ended.json()["ids"] == [apart]
 
 
 def test_people_lock_their_own_sessions_and_no_others(world: World, acme: Tenant) -> None:

@@ -442,6 +442,6 @@ def test_of_an_end_by_a_deadline_it_is_told_where_a_layer_of_policy_says_so(
     stage.world.clock.move(1801)
     stage.world.sweep()
 
-    stage.world.portal.call(deliverer.run_once)
+    stage.world.portal.call(deliverer.run_due)
 
     assert [claims["sid"] for claims in told(stage, wiki)] == ([sid] if is_told else [])

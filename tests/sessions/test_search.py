@@ -218,6 +218,17 @@ def test_the_plan_of_each_filter_is_by_its_index(
             assert "Seq Scan" not in plan, f"{name}: {plan}"
 
 
+def test_a_list_of_all_organizations_passes_none_of_the_other_side(
+    database: Database, rows: list[dict[str, Any]]
+) -> None:
+    """By the key alone the newest ended ones would lie behind all that live."""
+    for wanted in (SessionFilter(organization=None), FILTERS["started before"][0]):
+        everybody = replace(wanted, organization=None)
+        live, ended = database.read(lambda c, w=everybody: list(_plans(c, w)))  # type: ignore[misc] # mypy cannot infer defaults
+        assert "ix_session_live_all" in live
+        assert "ix_session_ended_all" in ended
+
+
 def _plans(connection: Connection, wanted: SessionFilter) -> Iterator[str]:
     """How the database finds the IDs of a page."""
     asked: list[tuple[str, Any]] = []

@@ -47,6 +47,7 @@ class SessionView(View):
     last_active_at: datetime
     idle_expires_at: datetime = Field(description="When it ends if its holder does nothing more.")
     expires_at: datetime
+    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     amr: list[str]
     acr: str | None
     ip: str | None
@@ -54,7 +55,6 @@ class SessionView(View):
     user_agent: str | None
     instance: str | None
     metadata: dict[str, Any]
-    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     state: Literal["active", "ended"]
     ended_at: datetime | None
     end_reason: EndReason | None
@@ -80,6 +80,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "last_active_at": to_iso(session.last_active_at),
         "idle_expires_at": to_iso(session.idle_expires_at),
         "expires_at": to_iso(session.expires_at),
+        "locked_at": iso(session.locked_at),
         "amr": list(session.amr),
         "acr": session.acr,
         "ip": session.ip,
@@ -87,7 +88,6 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user_agent": session.user_agent,
         "instance": session.instance,
         "metadata": dict(session.metadata),
-        "locked_at": iso(session.locked_at),
         "state": "active" if reason is None else "ended",
         "ended_at": iso(ended_at),
         "end_reason": reason,

@@ -16,6 +16,7 @@ def upgrade() -> None:
     )
     op.add_column("session", sa.Column("locked_at", sa.BigInteger(), nullable=True))
     _create_index("locked", ["organization", "id"], "ended_at IS NULL AND locked_at IS NOT NULL")
+    _create_index("live_all", ["id"], "ended_at IS NULL")
     _create_index("ended_all", ["id"], "ended_at IS NOT NULL")
 
 
