@@ -177,7 +177,7 @@ def _succeed(
     if renewed is not None:
         set_password_hash(connection, user.organization, user.name, renewed)
     throttle.forgive(connection, throttle.account_key(user.organization, user.name))
-    started = _raise(connection, attempt, user, now, random)
+    started = _raise(connection, attempt, user, policy, now, random)
     if started is None:
         started = _start(connection, attempt, user, policy, now, random)
     audit.append(
@@ -210,15 +210,24 @@ def _succeed(
 
 
 def _raise(
-    connection: Connection, attempt: PasswordAttempt, user: User, now: Instant, random: Random
+    connection: Connection,
+    attempt: PasswordAttempt,
+    user: User,
+    policy: EffectivePolicy,
+    now: Instant,
+    random: Random,
 ) -> Started | None:
-    """Raise the session that is to be replaced, if it is this very user's and not locked; else None."""
+    """Raise the session that is to be replaced, if it is this very user's; else None.
+
+    A locked one is not (unlocking is a thing of its own), nor one that would have to be remembered.
+    """
     if attempt.replaces is None:
         return None
     former = store.read_session(connection, attempt.replaces)
-    if former is None or former.locked_at is not None:
+    if former is None or former.record_key != (user.organization, user.name, attempt.application):
         return None
-    if former.record_key != (user.organization, user.name, attempt.application):
+    wants_more = attempt.remember and policy.may_remember and not former.remembered
+    if wants_more or former.locked_at is not None:
         return None
     return raise_session(
         connection,
