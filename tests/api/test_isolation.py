@@ -82,7 +82,7 @@ def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant
 
 
 def _id(operation: Operation, of: Tenant) -> str:
-    kinds = {"webhooks": of.webhook, "deliveries": of.delivery}
+    kinds = {"webhooks": of.webhook, "deliveries": of.delivery, "mails": of.mail}
     return kinds.get(operation.path.split("/")[2], of.session)
 
 

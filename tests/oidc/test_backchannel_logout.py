@@ -176,6 +176,25 @@ def test_nobody_is_told_that_a_deadline_has_passed(
     assert wiki.notices == []
 
 
+@pytest.mark.parametrize(
+    "layer",
+    ["installation", "organizations/acme", "applications/acme/wiki", "users/acme/ada"],
+)
+def test_a_deadline_is_told_where_a_layer_of_the_policy_says_so(
+    stage: Party, wiki: Receiver, deliverer: Deliverer, layer: str
+) -> None:
+    body = {"notify_on_expiry": True}
+    answer = stage.world.patch(f"/v1/policies/{layer}", json=body, headers=stage.world.admin)
+    assert answer.status_code == 200, answer.text
+    sid = entered(stage, stage.browser().token)
+    entered(stage, stage.browser("bob").token, "shop")
+    stage.world.clock.move(13 * 3600)
+    stage.world.sweep()
+    run(stage, deliverer)
+
+    assert [one["sid"] for one in told(stage, wiki)] == [sid]
+
+
 def test_of_two_sessions_of_one_user_the_one_that_ended_is_named(
     stage: Party, wiki: Receiver, deliverer: Deliverer
 ) -> None:

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.sessions import store
-from iam.sessions.validate import Outcome
 from iam.web import signing_out
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
@@ -36,7 +35,8 @@ async def show_sign_out(request: Request) -> Response:
 
 @page_errors
 async def sign_out(request: Request) -> Response:
-    """POST: end the session. Somebody whose session is over already is signed out all the same."""
+    """POST: end the session, also a locked one. Somebody whose session is over already is signed out all
+    the same."""
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     token = read_cookie(request, engine.settings, BROWSER)
@@ -45,8 +45,8 @@ async def sign_out(request: Request) -> Response:
     else:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
     verdict, _ = await look(engine, request, now)
+    row = verdict.living if verdict is not None else None
     left = Left()
-    if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
-        row = verdict.row
+    if row is not None:
         left = await signing_out.sign_out(request, Person(row).actor, now, row.id)
     return signed_out_page(request, left)

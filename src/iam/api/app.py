@@ -18,6 +18,8 @@ from iam.api import (
     consents_api,
     directory_api,
     events_api,
+    mails_api,
+    own_api,
     policies_api,
     search_api,
     session_api,
@@ -39,6 +41,7 @@ _TAGS = [
     {"name": "policies", "description": "How long sessions last."},
     {"name": "events", "description": "What happened."},
     {"name": "webhooks", "description": "Whom we tell of events, and what became of it."},
+    {"name": "mails", "description": "Mails about new devices, and what became of them."},
 ]
 
 
@@ -68,6 +71,7 @@ def create_api() -> FastAPI:
     for router in (
         session_api.router,
         consents_api.router,
+        own_api.router,
         search_api.router,
         sessions_api.router,
         sessions_api.hot,
@@ -77,6 +81,7 @@ def create_api() -> FastAPI:
         events_api.router,
         stream_api.router,
         webhooks_api.router,
+        mails_api.router,
     ):
         app.include_router(router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI documents replacing it so

@@ -43,12 +43,13 @@ from iam.directory import applications, organizations
 from iam.directory.applications import ApplicationChange, find_application
 from iam.directory.names import Reserved
 from iam.directory.openid_settings import OpenidSettings
-from iam.directory.organizations import find_organization
+from iam.directory.organizations import OrganizationChange, find_organization
 from iam.kernel.errors import Conflict, Invalid
 from iam.sessions import rules
+from iam.sessions.layers import read_policies, read_policy
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
-from iam.sessions.policy import Layer, Policy, read_policies, read_policy
+from iam.sessions.policy import Layer, Policy
 from iam.settings import Settings
 
 router = APIRouter(tags=["directory"])
@@ -96,7 +97,10 @@ def list_organizations(call: Administrator, cursor: Cursor = None, limit: Limit 
         else:
             own = find_organization(connection, call.home)
             found = (own,) if cursor is None or own.name > cursor else ()
-        items = [organization_view(o, policies.get((o.name, ""), _NONE)) for o in found[:limit]]
+        items = [
+            organization_view(o, policies.get(Layer("organization", o.name), _NONE))
+            for o in found[:limit]
+        ]
         return items, len(found) > limit
 
     items, more = call.engine.database.read(work)
@@ -149,23 +153,28 @@ def get_organization(call: Administrator, name: PathName) -> Response:
     operation_id="updateOrganization",
     summary="Change an organization",
     response_model=OrganizationView,
-    responses=errors(401, 403, 404, body=True),
+    responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_SESSION),
 )
 def update_organization(call: Administrator, name: PathName, body: OrganizationPatch) -> Response:
-    """A tighter policy ends, at once, the live sessions that are too old by it."""
+    """A tighter policy ends, at once, the live sessions that are too old by it. `enabled: false` (for
+    administrators of the installation) ends all of them, however many, and refuses every sign-in."""
     require_organization(call, name)
+    if "enabled" in body.model_fields_set:
+        require_installation(call)
+    change = OrganizationChange(**body.model_dump(include={"display_name", "enabled"}))
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
         rules.hold_rules(connection, name)
         find_organization(connection, name)
         ended: tuple[Ended, ...] = ()
         if body.policy is not None:
-            ended = set_policy(connection, call, Layer("organization", name), body.policy)
-        if body.display_name is not None:
-            organizations.update_organization(connection, name, body.display_name)
+            layer = Layer("organization", name)
+            ended = set_policy(connection, call, layer, body.policy).impact.noted
+        cause = call.cause
+        _, more = organizations.update_organization(connection, name, change, **cause)
         _note(connection, call, "organization.updated", body.model_fields_set, organization=name)
-        return _organization(connection, name), ended
+        return _organization(connection, name), ended + more
 
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)
@@ -211,10 +220,11 @@ def list_applications(
 
     def work(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         find_organization(connection, owner)
-        policies = read_policies(connection, "application")
+        policies = read_policies(connection, "application", owner)
         found = applications.list_applications(connection, owner, after=cursor, limit=limit + 1)
         items = [
-            application_view(one, policies.get((owner, one.name), _NONE)) for one in found[:limit]
+            application_view(one, policies.get(Layer("application", owner, one.name), _NONE))
+            for one in found[:limit]
         ]
         return items, len(found) > limit
 
@@ -295,7 +305,7 @@ def update_application(
         ended: tuple[Ended, ...] = ()
         if body.policy is not None:
             layer = Layer("application", organization, name)
-            ended = set_policy(connection, call, layer, body.policy)
+            ended = set_policy(connection, call, layer, body.policy).impact.noted
         cause = call.cause
         after, more = applications.update_application(
             connection, organization, name, change, **cause

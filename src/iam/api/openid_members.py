@@ -1,19 +1,22 @@
 """How an application takes part in OpenID Connect (`directory.openid_settings`), as requests have it."""
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, StrictBool
+from pydantic import Field, StrictBool
 
-from iam.api.schemas import ApplicationBody, ApplicationPatch, WebhookUrl, absent, whole
+from iam.api.schemas import (
+    ApplicationBody,
+    ApplicationPatch,
+    SecondsOrZero,
+    WebhookUrl,
+    absent,
+)
 from iam.delivery.logouts import check_logout_url
 from iam.directory.applications import Application
 from iam.directory.openid_settings import OPENID_SETTINGS, ConsentRule
 from iam.kernel.errors import Conflict
-from iam.sessions.policy import LONGEST
 from iam.settings import Settings
-
-MaxAge = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(whole)]
 
 
 class PkceRequired(Conflict):
@@ -34,7 +37,7 @@ class ApplicationForm(ApplicationBody):
     require_pkce: StrictBool = Field(
         True, description="Whether its requests need PKCE; false only if it has a secret."
     )
-    default_max_age: MaxAge | None = Field(
+    default_max_age: SecondsOrZero | None = Field(
         None, description="Seconds after which its users sign in again, without `max_age`."
     )
     consent: ConsentRule = Field(
@@ -56,7 +59,9 @@ class ApplicationForm(ApplicationBody):
 
 class ApplicationChangeForm(ApplicationPatch):
     require_pkce: StrictBool = Field(default_factory=absent)
-    default_max_age: MaxAge | None = Field(default_factory=absent, description="null: no bound.")
+    default_max_age: SecondsOrZero | None = Field(
+        default_factory=absent, description="null: no bound."
+    )
     consent: ConsentRule = Field(default_factory=absent)
     backchannel_logout_uri: WebhookUrl | None = Field(
         default_factory=absent, description="null: it is not told any more."

@@ -4,6 +4,7 @@ The functions make plain dictionaries: nothing is validated twice on its way out
 what the tests check, on every answer.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import SYSTEM
 from iam.sessions.bulk import BulkEnd
+from iam.sessions.knobs import AtLimit
 from iam.sessions.model import EndReason, RecordKey, Session, SessionRecord
 from iam.sessions.policy import Policy, end_reason
 
@@ -33,7 +35,11 @@ class SessionView(View):
     organization: str
     user: str
     application: str
-    parent: str | None = Field(description="The browser session it was entered from.")
+    parent: str | None = Field(description="The browser session it was entered from and ends with.")
+    entered_through: str | None = Field(
+        description="The browser session it was entered from, where it does not end with that one."
+    )
+    remembered: bool = Field(description="Its holder asked to be kept signed in.")
     created_at: datetime
     authenticated_at: datetime | None
     last_active_at: datetime
@@ -46,6 +52,7 @@ class SessionView(View):
     user_agent: str | None
     instance: str | None
     metadata: dict[str, Any]
+    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     state: Literal["active", "ended"]
     ended_at: datetime | None
     end_reason: EndReason | None
@@ -64,6 +71,8 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user": session.user,
         "application": session.application,
         "parent": session.parent,
+        "entered_through": session.entered_through,
+        "remembered": session.remembered,
         "created_at": to_iso(session.created_at),
         "authenticated_at": iso(session.authenticated_at),
         "last_active_at": to_iso(session.last_active_at),
@@ -76,6 +85,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user_agent": session.user_agent,
         "instance": session.instance,
         "metadata": dict(session.metadata),
+        "locked_at": iso(session.locked_at),
         "state": "active" if reason is None else "ended",
         "ended_at": iso(ended_at),
         "end_reason": reason,
@@ -88,6 +98,13 @@ class StartedView(View):
 
     session: SessionView
     token: str
+
+
+class RotatedView(View):
+    """A session that got a new token; the former one no longer works."""
+
+    session: SessionView
+    token: str | None = Field(description="null for a browser: it got it as its cookie.")
 
 
 class SessionsView(View):
@@ -105,7 +122,7 @@ class FoundView(SessionsView):
 class RefusedView(View):
     """Why a token is not good."""
 
-    code: Literal["session_unknown", "session_ended"]
+    code: Literal["session_unknown", "session_ended", "session_locked"]
     end_reason: EndReason | None
 
 
@@ -197,48 +214,30 @@ def empty_record_view(key: RecordKey) -> dict[str, Any]:
 
 
 class PolicyView(View):
-    """Seconds; null leaves the knob to the other layers."""
+    """Times are seconds; null leaves the knob to the other layers."""
 
     idle_timeout: int | None
     maximum_lifetime: int | None
+    remember_idle_timeout: int | None
+    remember_maximum_lifetime: int | None
+    exclusive: bool | None
+    maximum_sessions: int | None
+    at_limit: AtLimit | None
+    maximum_user_sessions: int | None
+    reauthentication_age: int | None
+    end_children: bool | None
+    notify_on_expiry: bool | None
 
 
 def policy_view(policy: Policy) -> dict[str, Any]:
     """What one layer says."""
-    return {
-        "idle_timeout": policy.idle_timeout,
-        "maximum_lifetime": policy.maximum_lifetime,
-    }
-
-
-class LayerView(View):
-    layer: Literal["installation", "organization", "application"]
-    organization: str | None
-    application: str | None
-    policy: PolicyView
-
-
-class PoliciesView(View):
-    items: list[LayerView]
-
-
-class KnobView(View):
-    """The value that holds, and the layer that set it."""
-
-    value: int
-    layer: Literal["default", "installation", "organization", "application"]
-
-
-class ExplainedView(View):
-    organization: str
-    application: str
-    idle_timeout: KnobView
-    maximum_lifetime: KnobView
+    return asdict(policy)
 
 
 class OrganizationView(View):
     name: str
     display_name: str
+    enabled: bool
     policy: PolicyView
     created_at: datetime
 
@@ -253,6 +252,7 @@ def organization_view(organization: Organization, policy: Policy) -> dict[str, A
     return {
         "name": organization.name,
         "display_name": organization.display_name,
+        "enabled": organization.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(organization.created_at),
     }

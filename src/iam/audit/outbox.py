@@ -26,9 +26,16 @@ FROM added e JOIN webhook w
   ON w.enabled AND (w.organization IS NULL OR w.organization = e.organization)
  AND (w.event_types = ',*,' OR replace(w.event_types, ',' || e.type || ',', '') <> w.event_types)
 """
-# That a deadline has passed is told to nobody: an application that wants to know asks for it by policy,
-# and that is looked up here.
-_WORTH_TELLING = "e.reason NOT IN ('idle', 'expired')"
+# That a deadline has passed is told where a layer of the policy says so (`notify_on_expiry`; roles are
+# those that the session has). One is enough: to tell is the stricter.
+_WORTH_TELLING = """(e.reason NOT IN ('idle', 'expired') OR EXISTS (
+  SELECT 1 FROM policy p JOIN session x ON x.id = e.session_id
+  WHERE p.notify_on_expiry AND (p.layer = 'installation' OR p.organization = e.organization AND (
+    p.layer = 'organization'
+    OR p.layer = 'application' AND p.name = e.application
+    OR p.layer = 'user' AND p.name = e.user_name
+    OR p.layer = 'role' AND replace(',' || x.roles || ',', ',' || p.name || ',', '')
+      <> ',' || x.roles || ','))))"""
 # Of an end is told the application that was given the session's ID (`delivery.logouts`).
 _TO_APPLICATIONS = f"""
 SELECT 'dlv_' || substr(e.id, 5) || substr(a.client_id, 5), a.client_id, e.id, e.session_id,
@@ -42,7 +49,7 @@ _NOTICES = f"""
 INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)
 {_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS}
 """
-_GIVEN_BACK = "id, at, type, organization, session_id, reason"
+_GIVEN_BACK = "id, at, type, organization, user_name, application, session_id, reason"
 # PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).
 _COLUMNS = [column.name for column in event.columns if column.name != "txid"]
 _INSERT = (

@@ -17,7 +17,9 @@ from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import system_random
 from iam.sessions import rules
 
-organizations = typer.Typer(help="Organizations: list, create.", no_args_is_help=True)
+organizations = typer.Typer(
+    help="Organizations: list, create, disable, enable.", no_args_is_help=True
+)
 applications = typer.Typer(help="Applications: list, create, update.", no_args_is_help=True)
 users = typer.Typer(help="Users: list, create, disable, enable, password.", no_args_is_help=True)
 
@@ -44,8 +46,11 @@ def list_organizations() -> None:
 
     with opened_database() as (_, database):
         found = database.read(lambda c: listed(c, limit=_PAGE))
-    rows = [(one.name, one.display_name, to_iso(one.created_at)) for one in found]
-    print_rows("Organizations", ("name", "display name", "created"), rows)
+    rows = [
+        (one.name, one.display_name, "yes" if one.enabled else "no", to_iso(one.created_at))
+        for one in found
+    ]
+    print_rows("Organizations", ("name", "display name", "enabled", "created"), rows)
 
 
 @organizations.command("create")
@@ -65,6 +70,37 @@ def create_organization(name: Name, display_name: DisplayName = None) -> None:
 
         database.write(work)
     print(f"Created organization {name}.")
+
+
+@organizations.command("disable")
+def disable_organization(name: Name) -> None:
+    """Disable an organization and end all its sessions."""
+    _switch_organization(name, enabled=False)
+    print(f"Disabled organization {name}; its sessions have ended.")
+
+
+@organizations.command("enable")
+def enable_organization(name: Name) -> None:
+    """Let the users of a disabled organization sign in again."""
+    _switch_organization(name, enabled=True)
+    print(f"Enabled organization {name}.")
+
+
+def _switch_organization(name: str, *, enabled: bool) -> None:
+    from iam.directory.organizations import OrganizationChange, update_organization
+
+    change = OrganizationChange(enabled=enabled)
+    with opened_database() as (_, database):
+        now = system_clock()
+
+        def work(connection: Connection) -> None:
+            update_organization(
+                connection, name, change, actor=OPERATOR, now=now, random=system_random
+            )
+            data = {"changed": ["enabled"]}
+            _note(connection, "organization.updated", now, organization=name, data=data)
+
+        database.write(work)
 
 
 @applications.command("list")

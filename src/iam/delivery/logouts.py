@@ -14,8 +14,8 @@ from joserfc import jwt
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from iam.db.client_tables import client_session as table
 from iam.db.tables import application
-from iam.db.tables import client_session as table
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url
 from iam.kernel.clock import Instant
 from iam.keys import SigningKey

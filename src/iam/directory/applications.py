@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
-from iam.db.tables import application, gate_host, policy
+from iam.db.tables import application, gate_host
+from iam.db.tables import organization as organization_table
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
@@ -16,15 +17,24 @@ from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
-from iam.sessions import lifecycle, rules
+from iam.sessions import cut, rules
+from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
+from iam.sessions.policy import Layer
 
-# With its hosts in one statement, a row for each: every call that an application makes comes here.
-_APPLICATION = select(application, gate_host.c.host).outerjoin(
-    gate_host,
-    (gate_host.c.organization == application.c.organization)
-    & (gate_host.c.application == application.c.name),
+_OPEN = organization_table.c.enabled.label("organization_enabled")
+_OF_ORGANIZATION = organization_table.c.name == application.c.organization
+# With its hosts and its organization in one statement, a row for each host: every call that an
+# application makes comes here.
+_APPLICATION = (
+    select(application, _OPEN, gate_host.c.host)
+    .join(organization_table, _OF_ORGANIZATION)
+    .outerjoin(
+        gate_host,
+        (gate_host.c.organization == application.c.organization)
+        & (gate_host.c.application == application.c.name),
+    )
 )
 _FIND = Prepared(
     _APPLICATION.where(
@@ -58,7 +68,13 @@ class Application:
     gate_hosts: tuple[str, ...]
     openid: OpenidSettings
     enabled: bool
+    organization_enabled: bool
     created_at: Instant
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one may enter it and it may call: neither it nor its organization is disabled."""
+        return self.enabled and self.organization_enabled
 
     @property
     def public(self) -> bool:
@@ -153,7 +169,7 @@ def find_client(connection: Connection, client_id: str) -> Application | None:
 
 
 def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
-    """(organization, name) of the enabled application for which the gate answers on `host`."""
+    """(organization, name) of the open application for which the gate answers on `host`."""
     query = (
         select(gate_host.c.organization, gate_host.c.application)
         .join(
@@ -161,7 +177,8 @@ def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
             (application.c.organization == gate_host.c.organization)
             & (application.c.name == gate_host.c.application),
         )
-        .where(gate_host.c.host == host, application.c.enabled)
+        .join(organization_table, _OF_ORGANIZATION)
+        .where(gate_host.c.host == host, application.c.enabled, organization_table.c.enabled)
     )
     row = connection.execute(query).one_or_none()
     return (row.organization, row.application) if row is not None else None
@@ -171,7 +188,8 @@ def list_applications(
     connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
 ) -> tuple[Application, ...]:
     """Applications of an organization by name, from the one after `after` (keyset paging)."""
-    query = select(application).where(application.c.organization == organization)
+    query = select(application, _OPEN).join(organization_table, _OF_ORGANIZATION)
+    query = query.where(application.c.organization == organization)
     if after is not None:
         query = query.where(application.c.name > after)
     rows = connection.execute(query.order_by(application.c.name).limit(limit)).all()
@@ -234,7 +252,7 @@ def update_application(
         selections.append(Selection(organization=organization, application=name))
     ended: list[Ended] = []
     for selection in selections:
-        ended += lifecycle.end_selected(
+        ended += cut.end_at_once(
             connection,
             selection,
             reason=EndReason.APPLICATION_DISABLED,
@@ -277,7 +295,7 @@ def delete_application(
     find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION:
         raise Reserved("The application app-built-in cannot be deleted.")
-    ended = lifecycle.end_selected(
+    ended = cut.end_at_once(
         connection,
         Selection(organization=organization, application=name),
         reason=EndReason.APPLICATION_DISABLED,
@@ -285,9 +303,7 @@ def delete_application(
         now=now,
         random=random,
     )
-    connection.execute(
-        delete(policy).where(policy.c.organization == organization, policy.c.name == name)
-    )
+    forget_layer(connection, Layer("application", organization, name))
     connection.execute(
         delete(application).where(
             application.c.organization == organization, application.c.name == name
@@ -324,5 +340,6 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         gate_hosts=tuple(sorted(gate_hosts)),
         openid=openid_of(row),
         enabled=bool(row.enabled),
+        organization_enabled=bool(row.organization_enabled),
         created_at=Instant(row.created_at),
     )

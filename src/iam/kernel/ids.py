@@ -18,6 +18,7 @@ KEY = "key_"
 WEBHOOK = "whk_"
 DELIVERY = "dlv_"
 BULK_END = "blk_"
+MAIL = "eml_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

@@ -1,6 +1,9 @@
 """RS256 keys (RFC 7518 §3.3): the algorithm that every OpenID provider must offer (OIDC Core §15.1)."""
 
+import base64
+import hmac
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from joserfc.jwk import RSAKey
@@ -51,6 +54,14 @@ def load_keys(connection: Connection) -> tuple[SigningKey, ...]:
         )
         for row in connection.execute(query)
     )
+
+
+def derive_key(signing: SigningKey, purpose: str) -> bytes:
+    """A symmetric key (256 bits) of this installation for one purpose, which tells nothing of the
+    signing key or of another purpose's (HKDF-Extract, RFC 5869 §2.2, with the purpose as salt)."""
+    private = str(signing.key.as_dict(private=True)["d"])
+    secret = base64.urlsafe_b64decode(private + "=" * (-len(private) % 4))
+    return hmac.new(purpose.encode(), secret, sha256).digest()
 
 
 def public_jwks(keys: tuple[SigningKey, ...]) -> dict[str, list[dict[str, Any]]]:

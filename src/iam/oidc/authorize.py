@@ -9,6 +9,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
     OAuth2Error,
 )
 from authlib.oidc.core.errors import (  # type: ignore[import-untyped] # Authlib ships no types
+    InteractionRequiredError,
     LoginRequiredError,
 )
 from sqlalchemy import Connection
@@ -35,15 +36,18 @@ from iam.oidc.form_post import answer_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.token import read_pairs
 from iam.oidc.tokens import TokenInvalid, read_hint
-from iam.sessions import rules, store
+from iam.sessions import store
+from iam.sessions.lifecycle import ParentEnded
+from iam.sessions.limits import SessionLimit
+from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
-from iam.signin.enter import NotAdmitted, admit
+from iam.signin.enter import NotAdmitted, approach
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import error_page, see_other
-from iam.web.returning import sign_in_address
+from iam.web.returning import choose_address, sign_in_address
 
 PATH = "/oauth/authorize"
 _LONGEST = 8192
@@ -61,7 +65,15 @@ class _SignIn:
     login_hint: str | None
 
 
-_Decision = Answer | _SignIn | Question
+@dataclass(frozen=True, slots=True)
+class _Choose:
+    """The person has to say first which of their sessions ends."""
+
+    client_id: str
+    return_to: str
+
+
+_Decision = Answer | _SignIn | _Choose | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -110,6 +122,8 @@ def _authorize(request: Request) -> Response:
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
+    if isinstance(decision, _Choose):
+        return see_other(choose_address(decision.return_to, decision.client_id))
     if isinstance(decision, Question):
         row = _browser_session(verdict)
         if row is None or token is None:
@@ -163,10 +177,13 @@ def _continue(
     since = authenticated_since(asked, client, now)
     wanted = bool(prompts & {"login", "select_account"})
     home = browser is not None and browser.organization == client.application.organization
+    locked = False
     if browser is not None and home and not wanted:
         fresh = since is None or _authenticated_since(provider.connection, browser, since)
         if fresh and _is_whom_the_client_means(provider, asked, client, browser):
-            return None
+            locked = _is_locked(provider, client, browser)
+            if not locked:
+                return None
     if "none" in prompts:
         raise LoginRequiredError("The person has to sign in.")
     left = without(asked, "login", "select_account")
@@ -179,9 +196,15 @@ def _continue(
     return _SignIn(
         client_id=client.get_client_id(),
         return_to=f"{PATH}?{urlencode(left)}",
-        again=home,
+        again=home and not locked,
         login_hint=parameters.get("login_hint"),
     )
+
+
+def _is_locked(provider: Provider, client: OpenidClient, browser: LiveRow) -> bool:
+    """Whether the sign-in page is to ask for the password of the session that would be entered again."""
+    application = client.application.name
+    return locked_child(provider.connection, browser.id, application, provider.now) is not None
 
 
 def _authenticated_since(connection: Connection, browser: LiveRow, since: Instant) -> bool:
@@ -217,19 +240,47 @@ def _enter(
     client: OpenidClient,
     browser: LiveRow | None,
     grant: object,
-) -> Answer | Question:
+) -> _Decision:
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
-    rules.share_rules(provider.connection, application.organization)
     try:
-        user, _ = admit(
-            provider.connection, application.organization, browser.user, application.name
+        ahead = approach(
+            provider.connection,
+            browser_session=browser.id,
+            organization=application.organization,
+            application=application.name,
+            instance=None,
+            now=provider.now,
         )
+    except ParentEnded as error:
+        raise LoginRequiredError("The person has to sign in.") from error
     except NotAdmitted as error:
         raise AccessDeniedError("This user may not enter this application.") from error
-    question = consent_question(provider, asked, client, user)
+    shown_nothing = "none" in prompts_of(asked)
+    if ahead.authenticate_since is not None:
+        if shown_nothing:
+            raise LoginRequiredError("The person has to sign in again.")
+        return _again(asked, client, ahead.authenticate_since)
+    question = consent_question(provider, asked, client, browser)
     if question is not None:
         return question
+    if ahead.crowd is not None:
+        if not ahead.crowd.may_choose:
+            raise AccessDeniedError(SessionLimit.title)
+        if shown_nothing:
+            raise InteractionRequiredError("The person has to choose a session to end.")
+        return _Choose(client.get_client_id(), f"{PATH}?{urlencode(asked.parameters)}")
     answer: Answer = provider.create_authorization_response(asked, browser, grant)
     return answer
+
+
+def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> _SignIn:
+    left = {name: value for name, value in asked.parameters.items() if name != SINCE}
+    return_to = f"{PATH}?{urlencode(left | {SINCE: str(since)})}"
+    return _SignIn(
+        client_id=client.get_client_id(),
+        return_to=return_to,
+        again=True,
+        login_hint=asked.parameters.get("login_hint"),
+    )

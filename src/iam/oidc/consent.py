@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from iam import audit
 from iam.directory.applications import Application
-from iam.directory.users import User, find_user
+from iam.directory.users import find_user
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Invalid
 from iam.kernel.events import Event
@@ -68,7 +68,7 @@ class Question:
 
 
 def consent_question(
-    provider: Provider, asked: ProtocolRequest, client: OpenidClient, user: User
+    provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow
 ) -> Question | None:
     """What there is to ask before the client may have a code; None if nothing is.
 
@@ -83,6 +83,7 @@ def consent_question(
     if "consent" not in prompts:
         if client.application.openid.consent == "none":
             return None
+        user = find_user(provider.connection, browser.organization, browser.user)
         if consents.allowed_scopes(provider.connection, user.id, client.get_client_id()) >= {
             *scopes
         }:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from iam.oidc.tokens import TokenInvalid, read_access_token
-from iam.sessions.policy import end_reason
+from iam.sessions.validate import Outcome, verdict_on
 from iam.web.engine import engine_of
 
 
@@ -23,10 +23,11 @@ async def userinfo(request: Request) -> Response:
     except TokenInvalid as error:
         return _refuse(401, "invalid_token", f"This access token is not valid: {error}")
     row = await engine.reader.read(token.session_id)
-    outcome = "unknown" if row is None else "ended" if end_reason(row, now) else "valid"
-    engine.metrics.validations[outcome] += 1
-    if row is None or outcome == "ended":
-        return _refuse(401, "invalid_token", "The session has ended")
+    verdict = verdict_on(row, now)
+    engine.metrics.validations[str(verdict.outcome)] += 1
+    if row is None or verdict.outcome is not Outcome.VALID:
+        state = "is locked" if verdict.outcome is Outcome.LOCKED else "has ended"
+        return _refuse(401, "invalid_token", f"The session {state}")
     if "openid" not in token.scope:
         return _refuse(403, "insufficient_scope", "The scope openid was not asked for", "openid")
     claims: dict[str, str] = {"sub": token.subject}

@@ -12,13 +12,14 @@ import structlog
 from anyio import CapacityLimiter
 
 from iam.db.lease import take_lease
-from iam.delivery import outbox
+from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
 from iam.delivery.logouts import make_logout_token
+from iam.delivery.mailer import Mailer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.sessions import bulk, store, sweep, touch
-from iam.signin import codes, throttle
+from iam.signin import codes, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
 _log = structlog.get_logger("iam.jobs")
@@ -33,11 +34,12 @@ _REST_OF_COUNT = 100
 
 async def run_jobs(engine: Engine) -> None:
     """Run all jobs until cancelled."""
-    deliverer = make_deliverer(engine)
+    deliverer, mailer = make_deliverer(engine), make_mailer(engine)
     try:
-        await _run_jobs(engine, deliverer)
+        await _run_jobs(engine, deliverer, mailer)
     finally:
         await deliverer.close()
+        await mailer.close()
 
 
 def make_deliverer(engine: Engine) -> Deliverer:
@@ -63,9 +65,28 @@ def make_deliverer(engine: Engine) -> Deliverer:
     )
 
 
-async def _run_jobs(engine: Engine, deliverer: Deliverer) -> None:
+def make_mailer(engine: Engine) -> Mailer:
+    """What sends this process's share of the mails."""
+    counts = engine.metrics.mails
+
+    def count(outcome: str) -> None:
+        counts[outcome] += 1
+
+    return Mailer(
+        settings=engine.settings,
+        database=engine.database,
+        clock=engine.clock,
+        random=engine.random,
+        keys=engine.keys,
+        threads=CapacityLimiter(1),
+        count=count,
+    )
+
+
+async def _run_jobs(engine: Engine, deliverer: Deliverer, mailer: Mailer) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("deliveries", 0.5, deliverer.step))
+        group.create_task(_forever("mails", 1, mailer.step))
         group.create_task(_forever("touches", 0.1, lambda: write_touches(engine)))
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
@@ -121,6 +142,13 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         retention = engine.settings.retention
         return write(lambda c: outbox.purge(c, clock(), retention)) == outbox.PURGED
 
+    def purge_mails() -> bool:
+        retention = engine.settings.retention
+        return write(lambda c: mails.purge(c, clock(), retention)) == outbox.PURGED
+
+    def purge_devices() -> bool:
+        return write(lambda c: known_devices.purge(c, clock())) == known_devices.PURGED
+
     def tidy() -> bool:
         write(lambda c: codes.purge(c, clock()))
         write(lambda c: throttle.purge(c, clock()))
@@ -128,7 +156,8 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         return False
 
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy])
+    purges = [purge, purge_deliveries, purge_mails, purge_devices]
+    await _in_turn(engine, holder, [expire, take_up, *purges, tidy])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

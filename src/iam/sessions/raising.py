@@ -43,9 +43,10 @@ def raise_session(
 def follow(connection: Connection, child: Session, parent: Session) -> Session:
     """A child, with what its parent's holder has proved since: so that the application that is entered
     again is told the truth about when and how."""
-    proved = (parent.authenticated_at, parent.amr, parent.acr)
-    if proved == (child.authenticated_at, child.amr, child.acr):
+    at = parent.authenticated_at
+    # A child that was unlocked by itself may know better.
+    if at is None or at <= (child.authenticated_at or 0):
         return child
-    followed = replace(child, authenticated_at=proved[0], amr=proved[1], acr=proved[2])
+    followed = replace(child, authenticated_at=at, amr=parent.amr, acr=parent.acr)
     store.set_authentication(connection, followed)
     return followed

@@ -102,7 +102,7 @@ class SessionFilter:
     last_active_before: Instant | None = None
     state: State | None = None
     but: str | None = None
-    """A session to leave out, with its parent and its children."""
+    """A session to leave out, with what it was entered from and what was entered from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +184,8 @@ def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if wanted.state == "locked":
+        conditions.append(session.c.locked_at.is_not(None))
     if wanted.ip is not None:
         first, last = network_range(wanted.ip)
         address = session.c.address
@@ -193,10 +195,7 @@ def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     if wanted.started_before is not None:
         conditions.append(session.c.id < first_id(SESSION, wanted.started_before))
     if wanted.but is not None:
-        own_parent = select(session.c.parent).where(session.c.id == wanted.but).scalar_subquery()
-        conditions.append(session.c.id != wanted.but)
-        conditions.append(func.coalesce(session.c.parent, "") != wanted.but)
-        conditions.append(session.c.id != func.coalesce(own_parent, ""))
+        conditions += store.but(wanted.but)
     return conditions
 
 
@@ -226,7 +225,7 @@ def _sides_of(state: State | None, now: Instant) -> list[list[ColumnElement[bool
     open_, noted = session.c.ended_at.is_(None), session.c.ended_at.is_not(None)
     if state is None:
         return [[open_], [noted]]
-    if state == "active":
+    if state in ("active", "locked"):
         return [[lives(now)]]
     # Over by a deadline and not noted yet: never many, and `check_at` finds them.
     over = _condition(f"{DUE_AT.text} <= :now", now)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from iam.db.client_tables import consent as table
 from iam.db.tables import application
-from iam.db.tables import consent as table
 from iam.kernel.clock import Instant
 
 
