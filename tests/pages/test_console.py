@@ -49,7 +49,7 @@ def _service(world: World, instance: str, user: str = "bob") -> str:
     ).session.id
 
 
-def _rows(surfer: Surfer, path: str = "/console/sessions") -> list[tuple[str, str]]:
+def _rows(surfer: Surfer, path: str = "/console/records") -> list[tuple[str, str]]:
     """(user, application) of the records on the page."""
     page = surfer.get(path).text
     return re.findall(
@@ -63,7 +63,7 @@ def _tags(surfer: Surfer) -> list[str]:
 
 def test_only_administrators_get_in(world: World, bob: Surfer) -> None:
     other = _service(world, "a")
-    for path in ("/console/sessions", f"/console/sessions/{other}"):
+    for path in ("/console", "/console/records", f"/console/sessions/{other}"):
         answer = bob.get(path)
         assert (answer.status_code, "for administrators" in answer.text) == (403, True)
     bob.get("/account/sessions")
@@ -81,13 +81,12 @@ def test_an_administrator_sees_the_records_of_the_own_organization(
     child = enter(world, bob.session_id, "wiki")
     eve = Surfer(world)
     eve.sign_in("globex", "eve")
-    assert alice.get("/console").headers["location"] == "/console/sessions"
     assert _rows(alice) == [("alice", "app-built-in"), ("bob", "app-built-in"), ("bob", "wiki")]
     assert _tags(alice) == [alice.session_id, bob.session_id, child]
     assert alice.page.count(">yours<") == 1
     assert "globex" not in alice.page
-    assert _rows(alice, "/console/sessions?q=bo") == [("bob", "app-built-in"), ("bob", "wiki")]
-    assert _rows(alice, "/console/sessions?q=%25") == []
+    assert _rows(alice, "/console/records?q=bo") == [("bob", "app-built-in"), ("bob", "wiki")]
+    assert _rows(alice, "/console/records?q=%25") == []
     assert "No sessions match" in alice.page
 
 
@@ -97,6 +96,8 @@ def test_another_tenant_does_not_exist(world: World, alice: Surfer) -> None:
     theirs = eve.session_id
     for path in (
         "/console/sessions?organization=globex",
+        "/console/records?organization=globex",
+        "/console/browsers?organization=globex",
         "/console/sessions?organization=built-in",
         "/console/sessions?organization=nobody",
         f"/console/sessions/{theirs}",
@@ -127,14 +128,14 @@ def test_the_installations_administrator_chooses_among_all_organizations(
     admin = _admin(world)
     assert _rows(admin) == [("admin", "app-built-in")]
     assert '<option value="globex"' in admin.page
-    assert _rows(admin, "/console/sessions?organization=acme") == [("alice", "app-built-in")]
+    assert _rows(admin, "/console/records?organization=acme") == [("alice", "app-built-in")]
     assert admin.get(f"/console/sessions/{alice.session_id}").status_code == 200
-    assert admin.get("/console/sessions?organization=nobody").status_code == 404
+    assert admin.get("/console/records?organization=nobody").status_code == 404
 
 
 def test_a_session_is_ended_after_one_question(world: World, alice: Surfer, bob: Surfer) -> None:
     child = enter(world, bob.session_id, "wiki")
-    alice.get("/console/sessions?q=bob")
+    alice.get("/console/records?q=bob")
     back = re.search(r'name="back" value="([^"]*)"', alice.page)
     assert back is not None
     asked = alice.submit("/console/sessions/end", id=bob.session_id, back=unescape(back[1]))
@@ -143,7 +144,7 @@ def test_a_session_is_ended_after_one_question(world: World, alice: Surfer, bob:
     assert _reason(world, bob.session_id) is None
     fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
     done = alice.post("/console/sessions/end", {k: unescape(v) for k, v in fields.items()})
-    assert done.headers["location"] == "/console/sessions?q=bob&notice=ended"
+    assert done.headers["location"] == "/console/records?q=bob&notice=ended"
     assert (_reason(world, bob.session_id), _reason(world, child)) == (
         "ended_by_admin",
         "parent_ended",
@@ -273,7 +274,7 @@ def test_many_records_come_in_pages_that_do_not_shift(world: World, alice: Surfe
 
 def test_a_record_of_many_sessions_shows_the_newest(world: World, alice: Surfer) -> None:
     ids = [_service(world, f"worker-{number}") for number in range(120)]
-    alice.get("/console/sessions?q=bob")
+    alice.get("/console/records?q=bob")
     assert set(_tags(alice)) == set(ids[20:])
     assert "and 20 older" in alice.page
     assert "120 sessions end at once" in alice.page

@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.console.browsers_page import show_browsers
+from iam.console.bulk_page import end_chosen, go_on, preview, show_end
 from iam.console.ending import end_one, end_record
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
+from iam.console.sessions_page import show_list
 from iam.web.pages import see_other
 
 
@@ -24,10 +27,16 @@ def routes() -> list[BaseRoute]:
     """The routes of this door."""
     return [
         Route("/console", home),
-        Route("/console/sessions", show_records),
+        Route("/console/records", show_records),
+        Route("/console/browsers", show_browsers),
+        Route("/console/sessions", show_list),
         Route("/console/sessions/end", end_one, methods=["POST"]),
         Route("/console/sessions/end-record", end_record, methods=["POST"]),
         Route("/console/sessions/{id}", show_session),
+        Route("/console/ends", preview, methods=["POST"]),
+        Route("/console/ends/chosen", end_chosen, methods=["POST"]),
+        Route("/console/ends/{id}", show_end),
+        Route("/console/ends/{id}", go_on, methods=["POST"]),
     ]
 
 

@@ -150,6 +150,19 @@ def list_users(
     return tuple(_user(row) for row in connection.execute(query))
 
 
+def users_like(
+    connection: Connection, organization: str, beginning: str, *, limit: int = 8
+) -> tuple[str, ...]:
+    """Names of users of an organization that begin like this: what somebody may have meant."""
+    name = user_account.c.name
+    query = select(name).where(
+        user_account.c.organization == organization,
+        name >= beginning,
+        name.startswith(beginning, autoescape=True),
+    )
+    return tuple(connection.execute(query.order_by(name).limit(limit)).scalars())
+
+
 def update_user(
     connection: Connection,
     organization: str,

@@ -161,6 +161,27 @@ def count_sessions(
     return Count(sum(_count(connection, one) for one in queries), exact=True)
 
 
+def count_some(connection: Connection, wanted: SessionFilter, now: Instant) -> Count:
+    """How many sessions match, at a cost that does not grow with how many there are: exact up to
+    `COUNTED_AT_MOST`. What has no index of its own is counted among the newest `LOOKED_AT` of each side.
+    Where it is not exact, there are at least so many."""
+    _plan_for_these_values(connection)
+    number, exact = 0, True
+    for side in _sides_of(wanted.state, now):
+        query = select(session.c.id).where(*side, *narrow(wanted)).order_by(session.c.id.desc())
+        if not wide(wanted):
+            number += _count(connection, query.limit(COUNTED_AT_MOST + 1))
+            continue
+        looked_at = query.add_columns(
+            session.c.device, session.c.amr, session.c.acr, session.c.last_active_at
+        )
+        some = looked_at.limit(LOOKED_AT).subquery("looked_at").c
+        number += _count(connection, select(some.id).where(*wide(wanted, some)))
+        exact = exact and _nth(connection, query, LOOKED_AT + 1) is None
+    most = min(number, COUNTED_AT_MOST)
+    return Count(most, exact=exact and number <= COUNTED_AT_MOST)
+
+
 def entered_from(connection: Connection, session_id: str) -> tuple[str, ...]:
     """The IDs of all sessions that were entered from this one and are still kept."""
     query = select(session.c.id).where(session.c.parent == session_id)
