@@ -3,13 +3,15 @@
 import re
 from html import unescape
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from iam import audit
+from iam.delivery.webhooks import create_webhook
 from iam.directory.users import UserChange, create_user, update_user
 from iam.kernel.events import SYSTEM, Origin, application_actor
 from iam.sessions import records, store
 from iam.sessions.model import RecordKey
-from iam.sessions.policy import end_reason
+from iam.sessions.policy import Layer, Policy, end_reason, store_policy
 from iam.signin.enter import start_for_user
 from tests.support.people import enter
 from tests.support.surfer import Surfer
@@ -63,7 +65,12 @@ def _tags(surfer: Surfer) -> list[str]:
 
 def test_only_administrators_get_in(world: World, bob: Surfer) -> None:
     other = _service(world, "a")
-    for path in ("/console", "/console/records", f"/console/sessions/{other}"):
+    for path in (
+        "/console/sessions",
+        "/console/browsers",
+        "/console/records",
+        f"/console/sessions/{other}",
+    ):
         answer = bob.get(path)
         assert (answer.status_code, "for administrators" in answer.text) == (403, True)
     bob.get("/account/sessions")
@@ -293,3 +300,94 @@ def test_an_administrators_power_ends_with_the_role(world: World, alice: Surfer)
         )
     )
     assert alice.get("/console/sessions").status_code == 403
+
+
+def test_a_session_may_go_on_for_as_long_as_its_policy_allows_and_no_longer(
+    world: World, alice: Surfer
+) -> None:
+    wanted = _service(world, "a")
+    path = f"/console/sessions/{wanted}"
+
+    def expiry() -> int:
+        session = world.engine.database.read(lambda c: store.read_session(c, wanted))
+        assert session is not None
+        return session.expires_at
+
+    before = expiry()
+    for lifetime, notice in (("", "not-extended"), ("3600", "not-extended")):
+        alice.get(path)
+        answer = alice.submit(f"{path}/extend", lifetime=lifetime)
+        assert answer.headers["location"] == f"{path}?notice={notice}"
+    world.clock.move(600)
+    alice.get(path)
+    answer = alice.submit(f"{path}/extend", lifetime="")
+    assert "may go on for longer" in alice.get(answer.headers["location"]).text
+    assert expiry() == before + 600_000
+    assert "Session extended" in alice.page
+    assert alice.submit(f"{path}/extend", lifetime="1e9").status_code == 422
+    alice.get("/console/sessions")
+    alice.submit("/console/sessions/end", id=wanted, confirmed="1")
+    alice.get("/console/sessions")
+    assert alice.submit(f"{path}/extend", lifetime="").status_code == 409
+
+
+def test_another_tenants_session_is_not_extended(world: World, alice: Surfer) -> None:
+    eve = Surfer(world)
+    eve.sign_in("globex", "eve")
+    alice.get("/console/sessions")
+    assert alice.submit(f"/console/sessions/{eve.session_id}/extend").status_code == 404
+
+
+def test_a_session_page_says_who_was_told_and_sends_it_again(world: World, alice: Surfer) -> None:
+    def add(connection: Connection) -> None:
+        for organization, name in (("acme", "acme"), ("globex", "globex"), (None, "everything")):
+            create_webhook(
+                connection,
+                organization=organization,
+                url=f"https://hooks.example/{name}",
+                event_types=["session.ended"],
+                now=world.clock(),
+                random=world.engine.random,
+            )
+
+    world.engine.database.write(add)
+    wanted = _service(world, "a")
+    assert "No webhook wanted to be told" in alice.get(f"/console/sessions/{wanted}").text
+    alice.submit("/console/sessions/end", id=wanted, confirmed="1")
+    page = alice.get(f"/console/sessions/{wanted}").text
+    assert "https://hooks.example/acme" in page
+    assert "Waiting" in page
+    # The installation's own are no business of a tenant's administrator.
+    assert "everything" not in page
+    assert "globex" not in page
+    world.engine.database.write(
+        lambda c: c.execute(text("UPDATE delivery SET state = 'dead', attempts = 8"))
+    )
+    assert "Given up" in alice.get(f"/console/sessions/{wanted}").text
+    [path] = re.findall(r'action="(/console/deliveries/dlv_\w+/redeliver)"', alice.page)
+    answer = alice.submit(path, back=f"/console/sessions/{wanted}")
+    assert "is being sent again" in alice.get(answer.headers["location"]).text
+    assert "Waiting" in alice.page
+    alice.get("/console/sessions")
+    again = alice.submit(path, back=f"/console/sessions/{wanted}")
+    assert "still to be sent" in alice.get(again.headers["location"]).text
+    events = world.engine.database.read(
+        lambda c: audit.list_events(c, organization="acme", type_="delivery.redelivered")
+    )
+    assert [event.actor for event in events] == ["user:acme/alice"]
+    eve = Surfer(world)
+    eve.sign_in("globex", "eve")
+    eve.get("/console/sessions")
+    assert eve.submit(path).status_code == 404
+
+
+def test_a_session_page_explains_each_rule_by_the_layer_that_sets_it(
+    world: World, alice: Surfer
+) -> None:
+    world.engine.database.write(
+        lambda c: store_policy(c, Layer("organization", "acme"), Policy(idle_timeout=900))
+    )
+    page = alice.get(f"/console/sessions/{_service(world, 'a')}").text
+    rows = re.findall(r'rowheader" scope="row">([^<]*)</th>.*?badge[^>]*>([^<]*)<', page, re.DOTALL)
+    assert {("Idle timeout", "Organization"), ("Maximum lifetime", "Default")} <= set(rows)
+    assert "15 min" in page

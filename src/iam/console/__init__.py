@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from iam.console.browsers_page import show_browsers
 from iam.console.bulk_page import end_chosen, go_on, preview, show_end
+from iam.console.deeds import extend_session, redeliver
 from iam.console.ending import end_one, end_record
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
@@ -33,6 +34,8 @@ def routes() -> list[BaseRoute]:
         Route("/console/sessions/end", end_one, methods=["POST"]),
         Route("/console/sessions/end-record", end_record, methods=["POST"]),
         Route("/console/sessions/{id}", show_session),
+        Route("/console/sessions/{id}/extend", extend_session, methods=["POST"]),
+        Route("/console/deliveries/{id}/redeliver", redeliver, methods=["POST"]),
         Route("/console/ends", preview, methods=["POST"]),
         Route("/console/ends/chosen", end_chosen, methods=["POST"]),
         Route("/console/ends/{id}", show_end),

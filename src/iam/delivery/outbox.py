@@ -5,6 +5,7 @@ claim moves `next_at` ahead by a lease; a node that dies loses it when that runs
 sends the notice once more: at least once, never not at all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -189,6 +190,27 @@ def list_deliveries(
         last = select(table.c.seq).where(table.c.id == before).scalar_subquery()
         query = query.where(table.c.seq < last)
     return tuple(_delivery(row) for row in connection.execute(query))
+
+
+def deliveries_of(
+    connection: Connection, events: Sequence[str], *, organization: str | None
+) -> tuple[Delivery, ...]:
+    """The notices of these events, oldest first; `organization` None: to whichever webhook."""
+    query = select(webhook.c.id)
+    if organization is not None:
+        query = query.where(webhook.c.organization == organization)
+    # A notice is called after its event and its webhook (`audit.outbox`), so that no search is needed.
+    hooks = [one.removeprefix(WEBHOOK) for one in connection.execute(query).scalars()]
+    ids = [DELIVERY + event.removeprefix(EVENT) + hook for event in events for hook in hooks]
+    found: list[Delivery] = []
+    for first in range(0, len(ids), _BATCH):
+        rows = connection.execute(_listed().where(table.c.id.in_(ids[first : first + _BATCH])))
+        found += [_delivery(row) for row in rows]
+    return tuple(sorted(found, key=lambda one: (one.created_at, one.id)))
+
+
+# Bound on the IDs in one statement: databases limit their number.
+_BATCH = 1000
 
 
 def add(connection: Connection, target: Webhook, event: Event) -> Delivery:

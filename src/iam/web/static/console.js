@@ -54,6 +54,11 @@ function endRow(id, reason) {
 function merge(page) {
   const count = one("[data-count]"), now = one("[data-count]", page);
   if (count && now) count.textContent = now.textContent;
+  for (const part of all("[data-part]")) {
+    const fresh = one(`[data-part="${part.dataset.part}"]`, page);
+    // What somebody is just using stays as it is until they have left it.
+    if (fresh && !(part.matches(":focus-within") && fresh.childElementCount) && !one("details[open], [data-live]", part)) part.replaceWith(fresh);
+  }
   const mine = one("[data-rows]"), theirs = one("[data-rows]", page);
   if (!mine || !theirs) return;
   if (mine.tagName !== theirs.tagName) {
@@ -87,7 +92,7 @@ function merge(page) {
 /** Follows the events of what the administrator looks at. A hidden page does not: browsers allow few streams at a time. */
 function follow(button) {
   const words = one("[data-live-words]", button);
-  const { organization } = button.dataset;
+  const { organization, about } = button.dataset;
   let source = null, waiting = 0, looked = 0, round = 0;
   const show = (on, text) => { button.classList.toggle("is-on", on); words.textContent = text; };
   const lookSoon = () => {
@@ -113,7 +118,7 @@ function follow(button) {
       const event = JSON.parse(message.data);
       document.dispatchEvent(new CustomEvent("iam:event", { detail: event }));
       if (event.type === "session.ended") endRow(event.session, event.reason);
-      lookSoon();
+      if (!about || event.session === about || event.data.parent === about) lookSoon();
     };
     round = setInterval(lookSoon, ROUND);
   };
