@@ -5,29 +5,22 @@ Does not own: who is an administrator (`web.caller`), how sessions end (`session
 Hands to: `account`, by redirect, whoever has to sign in first.
 """
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.console.browsers_page import show_browsers
 from iam.console.bulk_page import end_chosen, go_on, preview, show_end
 from iam.console.deeds import extend_session, redeliver
 from iam.console.ending import end_one, end_record
+from iam.console.overview_page import show_overview
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
 from iam.console.sessions_page import show_list
-from iam.web.pages import see_other
-
-
-async def home(_request: Request) -> Response:
-    """The way to the console's first page."""
-    return see_other("/console/sessions")
 
 
 def routes() -> list[BaseRoute]:
     """The routes of this door."""
     return [
-        Route("/console", home),
+        Route("/console", show_overview),
         Route("/console/records", show_records),
         Route("/console/browsers", show_browsers),
         Route("/console/sessions", show_list),

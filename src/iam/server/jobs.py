@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 from anyio import CapacityLimiter
 
+from iam.audit import figures
 from iam.db.lease import take_lease
 from iam.delivery import outbox
 from iam.delivery.deliverer import Deliverer
@@ -123,8 +124,12 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         write(lambda c: bulk.purge(c, clock()))
         return False
 
+    def count_hours() -> bool:
+        return write(lambda c: figures.count_next_hours(c, clock()))
+
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy])
+    jobs = [expire, take_up, purge, purge_deliveries, tidy, count_hours]
+    await _in_turn(engine, holder, jobs)
     if expired:
         _log.info("sweep", expired=expired)
     return expired

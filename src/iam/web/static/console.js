@@ -92,12 +92,12 @@ function merge(page) {
 /** Follows the events of what the administrator looks at. A hidden page does not: browsers allow few streams at a time. */
 function follow(button) {
   const words = one("[data-live-words]", button);
-  const { organization, about } = button.dataset;
+  const { organization, about, pace } = button.dataset;
   let source = null, waiting = 0, looked = 0, round = 0;
   const show = (on, text) => { button.classList.toggle("is-on", on); words.textContent = text; };
   const lookSoon = () => {
     if (waiting) return;
-    const wait = Math.max(150, looked + PATIENCE - Date.now());
+    const wait = Math.max(150, looked + (Number(pace) || PATIENCE) - Date.now());
     waiting = setTimeout(async () => {
       waiting = 0;
       looked = Date.now();
@@ -177,5 +177,6 @@ async function goOn() {
 
 all("[data-live]").forEach(follow);
 all("[data-pick]").forEach(choose);
+all("[data-no-script]").forEach((each) => { each.hidden = true; });
 all("select[data-submit]").forEach((select) => select.addEventListener("change", () => select.form.requestSubmit()));
 if (one("form[data-go-on]")) goOn().catch(() => location.reload());
