@@ -18,9 +18,9 @@ from iam.directory.organizations import create_organization
 from iam.directory.users import User, create_user
 from iam.kernel.events import SYSTEM
 from iam.sessions import lifecycle, store
+from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
-from iam.sessions.policy import effective_policy
 from tests.support.world import ISSUER, World, make_world
 
 CALLBACK = "https://wiki.acme.test/callback"

@@ -20,11 +20,11 @@ from iam.kernel.secrets import system_random
 from iam.sessions import lifecycle, touch
 from iam.sessions.lifecycle import NewSession
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason
-from iam.sessions.policy import EffectivePolicy
+from iam.sessions.policy import strictest
 from iam.signin.devices import device_label
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_POLICY = EffectivePolicy(idle_timeout=30 * _MINUTE, maximum_lifetime=12 * _HOUR)
+_POLICY = strictest([])
 PEOPLE = {
     "alice": "Alice Moreau",
     "bob": "Bob Tanaka",

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.account.choose_page import PATH as CHOOSE
+from iam.account.choose_page import choose, show_choice
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
@@ -31,6 +33,8 @@ def routes() -> list[BaseRoute]:
         Route("/sign-in", check_sign_in, methods=["POST"]),
         Route("/sign-in/{organization}", show_sign_in),
         Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
+        Route(CHOOSE, show_choice),
+        Route(CHOOSE, choose, methods=["POST"]),
         Route("/sign-out", show_sign_out),
         Route("/sign-out", sign_out, methods=["POST"]),
         Route("/account/sessions", show_sessions),

@@ -11,6 +11,7 @@ from iam.directory.names import NAME_PATTERN, ApplicationMissing, OrganizationMi
 from iam.directory.organizations import Organization, find_organization
 from iam.kernel.errors import Forbidden
 from iam.kernel.ids import APPLICATION, is_id
+from iam.sessions.layers import effective_policy
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.settings import Settings, is_loopback
 
@@ -39,6 +40,8 @@ class Destination:
     application: Application | None = None
     organization: Organization | None = None
     own_name: str = "Hanzo IAM"
+    may_remember: bool = False
+    """Whether one may ask to be kept signed in, as far as that is known before it is known who one is."""
 
     @property
     def name(self) -> str:
@@ -62,7 +65,9 @@ def find_destination(
     home = application.organization if application is not None else organization
     if home is not None and not _NAME.fullmatch(home):
         raise OrganizationMissing
+    policy = effective_policy(connection, home or BUILT_IN_ORGANIZATION, BUILT_IN_APPLICATION)
     return Destination(
+        may_remember=policy.may_remember,
         client_id=application.client_id if application is not None else "",
         path="/sign-in" if organization is None else f"/sign-in/{organization}",
         application=application,

@@ -51,7 +51,7 @@ async def show_sessions(request: Request) -> Response:
         person=visitor.person,
         csrf=visitor.csrf,
         devices=_by_device(sessions, names, visitor.session.id, now),
-        others=sum(_family(one) != visitor.session.id for one in sessions),
+        others=sum(one.seat != visitor.session.id for one in sessions),
         flash={"kind": "success", "text": notice} if notice else None,
     )
 
@@ -119,19 +119,14 @@ def _own(connection: Connection, me: LiveRow, now: Instant) -> tuple[list[Sessio
     return live, application_names(connection, live)
 
 
-def _family(session: Session) -> str:
-    """The browser session that this one belongs to, or itself."""
-    return session.parent or session.id
-
-
 def _by_device(
     sessions: Sequence[Session], names: dict[str, str], current: str, now: Instant
 ) -> list[dict[str, Any]]:
     """Sessions by device: one browser session and all that was entered from it is one device."""
     groups: dict[str, list[Session]] = {}
     for session in sorted(sessions, key=lambda one: (one.parent is not None, one.id)):
-        belongs = session.parent is not None or session.is_browser_session
-        key = _family(session) if belongs else f"device {device_of(session).label}"
+        belongs = session.seat != session.id or session.is_browser_session
+        key = session.seat if belongs else f"device {device_of(session).label}"
         groups.setdefault(key, []).append(session)
     ordered = sorted(
         groups.items(),

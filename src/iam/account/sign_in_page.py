@@ -7,6 +7,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam.account.choose_page import choose_for_sign_in, signed_in
 from iam.account.destination import Destination, find_destination, form_targets
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
@@ -15,6 +16,7 @@ from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndR
 from iam.sessions.validate import Outcome, Verdict
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
+    NoRoom,
     PasswordAttempt,
     sign_in_with_password,
 )
@@ -23,7 +25,7 @@ from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
-from iam.web.pages import page_errors, render, see_other
+from iam.web.pages import page_errors, render
 from iam.web.returning import return_path
 from iam.web.visitor import look
 
@@ -38,6 +40,8 @@ _ENDED = {
     EndReason.EXPIRED: "This session reached its longest time.",
     EndReason.USER_DISABLED: "Your account was switched off.",
     EndReason.CREDENTIALS_CHANGED: "Your password was changed.",
+    EndReason.EXCLUSIVE: "You signed in somewhere else, and one session at a time is allowed.",
+    EndReason.LIMIT: "You signed in somewhere else, and this one made room for it.",
     EndReason.POLICY: "The rules for sessions became stricter.",
 }
 
@@ -95,6 +99,7 @@ async def check_sign_in(request: Request) -> Response:
         return_to=return_to,
         organization=typed[:127],
         username=username[:127],
+        remember=fields.get("remember") == "1",
     )
     for field, value, words in (
         ("organization", organization, "Enter the name of your organization."),
@@ -112,6 +117,7 @@ async def check_sign_in(request: Request) -> Response:
         password=password,
         origin=origin_of(request, engine.settings),
         replaces=holds.id if holds is not None else None,
+        remember=fields.get("remember") == "1",
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -128,12 +134,13 @@ async def check_sign_in(request: Request) -> Response:
         response = again(status=429, error=_error("Too many attempts", words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
-    engine.metrics.sign_ins["succeeded"] += 1
-    engine.count_started(started)
-    response = see_other(return_to)
-    set_cookie(response.headers, engine.settings, BROWSER, started.token)
-    clear_cookie(response.headers, engine.settings, FLOW)
-    return response
+    except NoRoom as full:
+        if not full.crowd.may_choose:
+            engine.metrics.sign_ins["failed"] += 1
+            words = "Sign out somewhere else first, or ask your administrator."
+            return again(status=409, error=_error(full.title, words, None))
+        return await choose_for_sign_in(request, destination, attempt, full, return_to)
+    return signed_in(engine, started, return_to, now)
 
 
 async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:
@@ -154,6 +161,7 @@ def _page(
     error: dict[str, str | None] | None = None,
     notice: dict[str, str] | None = None,
     current: dict[str, str] | None = None,
+    remember: bool = False,
 ) -> Response:
     engine = engine_of(request)
     # The flow cookie proves nothing but that form and answer are of one browser: so it may stay
@@ -177,8 +185,8 @@ def _page(
         organization_value=organization,
         username_value=username,
         return_to=return_to,
-        remember_offered=False,
-        remember=False,
+        remember_offered=destination.may_remember,
+        remember=remember,
         error=error,
         notice=notice,
         current=current,

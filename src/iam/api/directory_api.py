@@ -39,9 +39,10 @@ from iam.directory.names import Reserved
 from iam.directory.organizations import find_organization
 from iam.kernel.errors import Conflict, Invalid
 from iam.sessions import rules
+from iam.sessions.layers import read_policies, read_policy
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
-from iam.sessions.policy import Layer, Policy, read_policies, read_policy
+from iam.sessions.policy import Layer, Policy
 from iam.settings import Settings
 
 router = APIRouter(tags=["directory"])
@@ -89,7 +90,10 @@ def list_organizations(call: Administrator, cursor: Cursor = None, limit: Limit 
         else:
             own = find_organization(connection, call.home)
             found = (own,) if cursor is None or own.name > cursor else ()
-        items = [organization_view(o, policies.get((o.name, ""), _NONE)) for o in found[:limit]]
+        items = [
+            organization_view(o, policies.get(Layer("organization", o.name), _NONE))
+            for o in found[:limit]
+        ]
         return items, len(found) > limit
 
     items, more = call.engine.database.read(work)
@@ -154,7 +158,8 @@ def update_organization(call: Administrator, name: PathName, body: OrganizationP
         find_organization(connection, name)
         ended: tuple[Ended, ...] = ()
         if body.policy is not None:
-            ended = set_policy(connection, call, Layer("organization", name), body.policy)
+            layer = Layer("organization", name)
+            ended = set_policy(connection, call, layer, body.policy).impact.noted
         if body.display_name is not None:
             organizations.update_organization(connection, name, body.display_name)
         _note(connection, call, "organization.updated", body.model_fields_set, organization=name)
@@ -204,10 +209,11 @@ def list_applications(
 
     def work(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         find_organization(connection, owner)
-        policies = read_policies(connection, "application")
+        policies = read_policies(connection, "application", owner)
         found = applications.list_applications(connection, owner, after=cursor, limit=limit + 1)
         items = [
-            application_view(one, policies.get((owner, one.name), _NONE)) for one in found[:limit]
+            application_view(one, policies.get(Layer("application", owner, one.name), _NONE))
+            for one in found[:limit]
         ]
         return items, len(found) > limit
 
@@ -286,7 +292,7 @@ def update_application(
         ended: tuple[Ended, ...] = ()
         if body.policy is not None:
             layer = Layer("application", organization, name)
-            ended = set_policy(connection, call, layer, body.policy)
+            ended = set_policy(connection, call, layer, body.policy).impact.noted
         cause = call.cause
         _, more = applications.update_application(connection, organization, name, change, **cause)
         _note(

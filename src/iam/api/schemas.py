@@ -21,12 +21,12 @@ from pydantic import (
 )
 
 from iam.delivery.webhooks import ALL_TYPES
-from iam.directory.names import NAME_PATTERN, USER_NAME_PATTERN
+from iam.directory.names import NAME_PATTERN, ROLE_PATTERN, USER_NAME_PATTERN
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES
+from iam.sessions.knobs import LONGEST, MOST, AtLimit
 from iam.sessions.listing import State
-from iam.sessions.policy import LONGEST
 from iam.signin import passwords
 
 # PostgreSQL stores no NUL, and a line break in a name would be a forged line in somebody's log.
@@ -50,8 +50,6 @@ GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
 WEBHOOK_URL_PATTERN = rf"^https?://{_HOST}{_PORT}(?:[/?]{_URI})?$"
 EVENT_TYPE_PATTERN = rf"^(?:{'|'.join(map(re.escape, (ALL_TYPES, *EVENT_TYPES)))})$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
-# Joined by commas in the gate's header: ASCII, and no comma.
-ROLE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
 MAXIMUM_METADATA = 4096
 MAXIMUM_DEPTH = 32
 
@@ -150,6 +148,8 @@ Password = Annotated[
 ]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address_text)]
 Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(_whole)]
+SecondsOrZero = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(_whole)]
+Number = Annotated[int, Field(strict=True, ge=1, le=MOST), BeforeValidator(_whole)]
 Moment = Annotated[
     int,
     BeforeValidator(_instant),
@@ -191,10 +191,20 @@ class Body(BaseModel):
 
 
 class PolicyBody(Body):
-    """Seconds; null leaves the knob to the other layers. A member that is absent stays as it is."""
+    """Times are seconds; null leaves the knob to the other layers. A member that is absent stays as it
+    is."""
 
     idle_timeout: Seconds | None = None
     maximum_lifetime: Seconds | None = None
+    remember_idle_timeout: Seconds | None = None
+    remember_maximum_lifetime: SecondsOrZero | None = None
+    exclusive: StrictBool | None = None
+    maximum_sessions: Number | None = None
+    at_limit: AtLimit | None = None
+    maximum_user_sessions: Number | None = None
+    reauthentication_age: Seconds | None = None
+    end_children: StrictBool | None = None
+    notify_on_expiry: StrictBool | None = None
 
 
 class SignInBody(Body):
@@ -204,6 +214,13 @@ class SignInBody(Body):
     application: AnyName = "app-built-in"
     username: AnyName
     password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+    remember: StrictBool = Field(
+        False, description="Keep the person signed in, where that is allowed."
+    )
+    end_sessions: Annotated[list[Label], Field(max_length=100)] = Field(
+        default_factory=list,
+        description="After a `session_limit` that says `may_choose`: what is to end for this sign-in.",
+    )
 
 
 class StartBody(Body):

@@ -28,7 +28,12 @@ from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Selection, Session
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.sessions.validate import SessionUnknown
-from iam.signin.password_sign_in import CredentialsInvalid, PasswordAttempt, sign_in_with_password
+from iam.signin.password_sign_in import (
+    CredentialsInvalid,
+    NoRoom,
+    PasswordAttempt,
+    sign_in_with_password,
+)
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, clear_cookie
 from iam.web.engine import engine_of
@@ -42,11 +47,13 @@ router = APIRouter(tags=["session"])
     summary="Sign in with a user name and a password",
     status_code=201,
     response_model=StartedView,
-    responses=errors(401, 429, body=True),
+    responses=errors(401, 409, 429, body=True),
 )
 async def sign_in(request: Request, body: SignInBody) -> Response:
     """Starts a session of the application and answers its token. Unknown user, wrong password and
-    disabled account are one and the same answer."""
+    disabled account are one and the same answer. 409 `session_limit`: the policy leaves no room; where
+    it lets the person choose (`may_choose`), ask again with `end_sessions`, at least `surplus` of
+    `sessions`."""
     engine = engine_of(request)
     now = engine.clock()
     attempt = PasswordAttempt(
@@ -55,6 +62,8 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         username=body.username,
         password=body.password,
         origin=origin_of(request, engine.settings),
+        remember=body.remember,
+        give_up=tuple(body.end_sessions),
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -67,6 +76,9 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         raise
     except Throttled:
         counts["throttled"] += 1
+        raise
+    except NoRoom:
+        counts["failed"] += 1
         raise
     counts["succeeded"] += 1
     engine.count_started(started)

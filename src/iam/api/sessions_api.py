@@ -63,12 +63,13 @@ hot = APIRouter(tags=["sessions"], route_class=OneHop)
     summary="Start a session for a user of the calling application",
     status_code=201,
     response_model=StartedView,
-    responses=errors(401, 403, body=True),
+    responses=errors(401, 403, 409, body=True),
     openapi_extra=secured(BY_CLIENT),
 )
 def start(call: Manager, body: StartBody) -> Change:
     """For back ends that authenticate their users themselves, and for service instances: each start
-    is a session of its own in the same record. No person has authenticated, so `amr` is empty."""
+    is a session of its own in the same record. No person has authenticated, so `amr` is empty. 409
+    `session_limit` where the policy limits their number and ends none for a new one."""
     if not isinstance(call.caller, Client):
         # An administrator who could start others' sessions could act in their name.
         raise Forbidden("Only an application starts sessions, with its client credentials.")

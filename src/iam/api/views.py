@@ -4,6 +4,7 @@ The functions make plain dictionaries: nothing is validated twice on its way out
 what the tests check, on every answer.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import SYSTEM
 from iam.sessions.bulk import BulkEnd
+from iam.sessions.knobs import AtLimit
 from iam.sessions.model import EndReason, RecordKey, Session, SessionRecord
 from iam.sessions.policy import Policy, end_reason
 
@@ -32,7 +34,11 @@ class SessionView(View):
     organization: str
     user: str
     application: str
-    parent: str | None = Field(description="The browser session it was entered from.")
+    parent: str | None = Field(description="The browser session it was entered from and ends with.")
+    entered_through: str | None = Field(
+        description="The browser session it was entered from, where it does not end with that one."
+    )
+    remembered: bool = Field(description="Its holder asked to be kept signed in.")
     created_at: datetime
     authenticated_at: datetime | None
     last_active_at: datetime
@@ -63,6 +69,8 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user": session.user,
         "application": session.application,
         "parent": session.parent,
+        "entered_through": session.entered_through,
+        "remembered": session.remembered,
         "created_at": to_iso(session.created_at),
         "authenticated_at": iso(session.authenticated_at),
         "last_active_at": to_iso(session.last_active_at),
@@ -196,43 +204,24 @@ def empty_record_view(key: RecordKey) -> dict[str, Any]:
 
 
 class PolicyView(View):
-    """Seconds; null leaves the knob to the other layers."""
+    """Times are seconds; null leaves the knob to the other layers."""
 
     idle_timeout: int | None
     maximum_lifetime: int | None
+    remember_idle_timeout: int | None
+    remember_maximum_lifetime: int | None
+    exclusive: bool | None
+    maximum_sessions: int | None
+    at_limit: AtLimit | None
+    maximum_user_sessions: int | None
+    reauthentication_age: int | None
+    end_children: bool | None
+    notify_on_expiry: bool | None
 
 
 def policy_view(policy: Policy) -> dict[str, Any]:
     """What one layer says."""
-    return {
-        "idle_timeout": policy.idle_timeout,
-        "maximum_lifetime": policy.maximum_lifetime,
-    }
-
-
-class LayerView(View):
-    layer: Literal["installation", "organization", "application"]
-    organization: str | None
-    application: str | None
-    policy: PolicyView
-
-
-class PoliciesView(View):
-    items: list[LayerView]
-
-
-class KnobView(View):
-    """The value that holds, and the layer that set it."""
-
-    value: int
-    layer: Literal["default", "installation", "organization", "application"]
-
-
-class ExplainedView(View):
-    organization: str
-    application: str
-    idle_timeout: KnobView
-    maximum_lifetime: KnobView
+    return asdict(policy)
 
 
 class OrganizationView(View):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from iam.cli import directory, operations, sessions, webhooks
+from iam.cli import directory, operations, policies, sessions, webhooks
 from iam.kernel.errors import IamError
 from iam.settings import SettingsInvalid
 
@@ -22,6 +22,7 @@ app.add_typer(directory.organizations, name="org")
 app.add_typer(directory.applications, name="app")
 app.add_typer(directory.users, name="user")
 app.add_typer(sessions.app, name="sessions")
+app.add_typer(policies.app, name="policy")
 app.add_typer(webhooks.webhooks, name="webhooks")
 app.add_typer(webhooks.deliveries, name="deliveries")
 

@@ -50,6 +50,10 @@ def sqlite_module() -> ModuleType:
     return module
 
 
+class _TakenBack(Exception):
+    """Rolls a rehearsal back."""
+
+
 class Database:
     """An open database. Safe to use from many threads; one per process."""
 
@@ -90,6 +94,24 @@ class Database:
         """
         with self._writing:
             return self._run(self.engine, work)
+
+    def rehearse(self, work: Work[Result]) -> Result:
+        """Run `work` as `write` does, take back whatever it wrote, and return what it returned.
+
+        Raises:
+            DatabaseUnavailable: the database does not answer.
+        """
+        results: list[Result] = []
+
+        def and_back(connection: Connection) -> None:
+            results.append(work(connection))
+            raise _TakenBack
+
+        try:
+            self.write(and_back)
+        except _TakenBack:
+            return results[-1]
+        raise AssertionError("unreachable")
 
     def write_each(self, works: Sequence[Work[Result]]) -> list[Result | Exception]:
         """Do what `write` does for each of these; answer what each returned or raised, in their order.

@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -91,11 +92,23 @@ gate_host = Table(
 policy = Table(
     "policy",
     metadata,
-    Column("layer", Text, primary_key=True),  # installation | organization | application
+    # installation | organization | application | role | user
+    Column("layer", Text, primary_key=True),
     Column("organization", Text, primary_key=True),  # '' where the layer has none
-    Column("name", Text, primary_key=True),  # the application's; '' where the layer has none
+    # The application's, the role's or the user's; '' where the layer has none.
+    Column("name", Text, primary_key=True),
+    # The knobs (sessions.knobs); null leaves one to the other layers.
     Column("idle_timeout", Integer),
     Column("maximum_lifetime", Integer),
+    Column("remember_idle_timeout", Integer),
+    Column("remember_maximum_lifetime", Integer),
+    Column("exclusive", Boolean),
+    Column("maximum_sessions", Integer),
+    Column("at_limit", Text),
+    Column("maximum_user_sessions", Integer),
+    Column("reauthentication_age", Integer),
+    Column("end_children", Boolean),
+    Column("notify_on_expiry", Boolean),
 )
 
 session = Table(
@@ -133,6 +146,10 @@ session = Table(
     Column("metadata", JSON, nullable=False),
     # `ip` as 16 bytes (kernel.addresses): a network is a range of them.
     Column("address", LargeBinary),
+    # The browser session it was entered from, where it does not end with that one (`parent` is null).
+    Column("entered_through", Text),
+    # Its holder asked to be kept signed in.
+    Column("remembered", Boolean, nullable=False, server_default=false()),
     # On SQLite the key's tree is the table: half the pages to read for a validation.
     sqlite_with_rowid=False,
     # On PostgreSQL a page keeps room for a touched row's next version, beside the former one.
@@ -156,6 +173,7 @@ for _name, _columns, _where in (
     ("ix_session_address", ("address", "id"), text("ended_at IS NULL AND address IS NOT NULL")),
     ("ix_session_instance", ("instance", "id"), text("ended_at IS NULL AND instance IS NOT NULL")),
     ("ix_session_children", ("parent",), text("parent IS NOT NULL")),
+    ("ix_session_entered_through", ("entered_through",), text("entered_through IS NOT NULL")),
     ("ix_session_ended", ("ended_at",), _ENDED),
     ("ix_session_ended_listed", ("organization", "id"), _ENDED),
     ("ix_session_ended_user", ("user_name", "organization", "id"), _ENDED),

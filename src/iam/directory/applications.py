@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
-from iam.db.tables import application, gate_host, policy
+from iam.db.tables import application, gate_host
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
@@ -16,8 +16,10 @@ from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
 from iam.sessions import lifecycle, rules
+from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
+from iam.sessions.policy import Layer
 
 # With its hosts in one statement, a row for each: every call that an application makes comes here.
 _APPLICATION = select(application, gate_host.c.host).outerjoin(
@@ -278,9 +280,7 @@ def delete_application(
         now=now,
         random=random,
     )
-    connection.execute(
-        delete(policy).where(policy.c.organization == organization, policy.c.name == name)
-    )
+    forget_layer(connection, Layer("application", organization, name))
     connection.execute(
         delete(application).where(
             application.c.organization == organization, application.c.name == name

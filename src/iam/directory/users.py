@@ -14,9 +14,11 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.ids import USER, make_id
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, rules, store
+from iam.sessions import lifecycle, reform, rules, store
+from iam.sessions.layers import forget_layer, read_said
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Identity, Selection
+from iam.sessions.policy import Layer
 
 ADMINISTRATOR = "administrator"
 """The role that administers: the whole installation in `built-in`, elsewhere the own organization."""
@@ -175,7 +177,8 @@ def update_user(
 ) -> tuple[User, tuple[Ended, ...]]:
     """Change a user; answer them and which of their sessions it ended.
 
-    Disabling ends all their sessions, as does a new password set by another.
+    Disabling ends all their sessions, as does a new password set by another. With other roles another
+    policy may hold, to which their sessions are brought down.
 
     Raises:
         UserMissing: there is none.
@@ -216,6 +219,11 @@ def update_user(
         )
     elif after.identity != before.identity:
         store.set_identity(connection, organization, name, after.identity)
+        differing = set(before.roles) ^ set(after.roles)
+        if differing & read_said(connection, organization).names("role"):
+            own = Layer("user", organization, name)
+            impact = reform.apply_policy(connection, own, actor=actor, now=now, random=random)
+            ended = impact.noted
     return after, ended
 
 
@@ -245,6 +253,7 @@ def delete_user(
         now=now,
         random=random,
     )
+    forget_layer(connection, Layer("user", organization, name))
     connection.execute(delete(user_account).where(_is(organization, name)))
     return ended
 

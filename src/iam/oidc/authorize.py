@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
     OAuth2Error,
 )
 from authlib.oidc.core.errors import (  # type: ignore[import-untyped] # Authlib ships no types
+    InteractionRequiredError,
     LoginRequiredError,
     RegistrationNotSupportedError,
     RequestNotSupportedError,
@@ -27,15 +28,17 @@ from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.token import read_pairs, respond
 from iam.oidc.tokens import TokenInvalid, read_hint
-from iam.sessions import rules, store
+from iam.sessions import store
+from iam.sessions.lifecycle import ParentEnded
+from iam.sessions.limits import SessionLimit
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
-from iam.signin.enter import NotAdmitted, admit
+from iam.signin.enter import NotAdmitted, approach
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import error_page, see_other
-from iam.web.returning import sign_in_address
+from iam.web.returning import choose_address, sign_in_address
 
 PATH = "/oauth/authorize"
 SINCE = "iam_since"
@@ -72,6 +75,14 @@ class _SignIn:
     again: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Choose:
+    """The person has to say first which of their sessions ends."""
+
+    client_id: str
+    return_to: str
+
+
 async def authorize(request: Request) -> Response:
     """`GET` or `POST /oauth/authorize` (OpenID Connect Core §3.1.2)."""
     if request.method == "POST":
@@ -98,7 +109,7 @@ def _authorize(request: Request) -> Response:
     asked = ProtocolRequest("GET", request.query_params.multi_items())
     token = read_cookie(request, engine.settings, BROWSER)
 
-    def work(connection: Connection) -> tuple[Answer | _SignIn, Verdict | None]:
+    def work(connection: Connection) -> tuple[Answer | _SignIn | _Choose, Verdict | None]:
         verdict = validate(connection, token, now) if token is not None else None
         provider = Provider(connection, engine, now, origin)
         return _decide(provider, asked, _browser_session(verdict)), verdict
@@ -116,6 +127,8 @@ def _authorize(request: Request) -> Response:
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
+    if isinstance(decision, _Choose):
+        return see_other(choose_address(decision.return_to, decision.client_id))
     return respond(decision)
 
 
@@ -135,7 +148,7 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
 
 def _decide(
     provider: Provider, asked: ProtocolRequest, browser: LiveRow | None
-) -> Answer | _SignIn:
+) -> Answer | _SignIn | _Choose:
     """Answer the client, or have the person sign in.
 
     Raises:
@@ -264,14 +277,39 @@ def _enter(
     client: OpenidClient,
     browser: LiveRow | None,
     grant: object,
-) -> Answer:
+) -> Answer | _SignIn | _Choose:
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
-    rules.share_rules(provider.connection, application.organization)
     try:
-        admit(provider.connection, application.organization, browser.user, application.name)
+        ahead = approach(
+            provider.connection,
+            browser_session=browser.id,
+            organization=application.organization,
+            application=application.name,
+            instance=None,
+            now=provider.now,
+        )
+    except ParentEnded as error:
+        raise LoginRequiredError("The person has to sign in.") from error
     except NotAdmitted as error:
         raise AccessDeniedError("This user may not enter this application.") from error
+    shown_nothing = "none" in asked.parameters.get("prompt", "").split()
+    if ahead.authenticate_since is not None:
+        if shown_nothing:
+            raise LoginRequiredError("The person has to sign in again.")
+        return _again(asked, client, ahead.authenticate_since)
+    if ahead.crowd is not None:
+        if not ahead.crowd.may_choose:
+            raise AccessDeniedError(SessionLimit.title)
+        if shown_nothing:
+            raise InteractionRequiredError("The person has to choose a session to end.")
+        return _Choose(client.get_client_id(), f"{PATH}?{urlencode(asked.parameters)}")
     answer: Answer = provider.create_authorization_response(asked, browser, grant)
     return answer
+
+
+def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> _SignIn:
+    left = {name: value for name, value in asked.parameters.items() if name != SINCE}
+    return_to = f"{PATH}?{urlencode(left | {SINCE: str(since)})}"
+    return _SignIn(client_id=client.get_client_id(), return_to=return_to, again=True)

@@ -36,6 +36,7 @@ from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.tokens import Grant, make_access_token, make_id_token
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended, ParentEnded, Started
+from iam.sessions.limits import SessionLimit
 from iam.sessions.model import EndReason, LiveRow
 from iam.signin.codes import issue_code, note_started, redeem_code
 from iam.signin.enter import NotAdmitted, enter_application
@@ -218,6 +219,8 @@ class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base
             raise InvalidGrantError("The browser session has ended.") from error
         except NotAdmitted as error:
             raise InvalidGrantError("The user may not enter this application.") from error
+        except SessionLimit as error:
+            raise InvalidGrantError(error.title) from error
         if started is not None:
             provider.started.append(started)
         note_started(provider.connection, authorization_code.text, session.id)

@@ -5,6 +5,7 @@ the reason and the deadline on the rows alone: `end_reason` says so from the com
 and the sweep notes the ends afterwards with that reason and actor.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
@@ -52,14 +53,12 @@ def not_before(
     Starts that are under way are waited for, so that none of them slips past.
     """
     hold_rules(connection, wanted.organization)
-    meant = _cut(connection, _meant(wanted, before, now), EndReason.ENDED_BY_ADMIN, actor, now)
-    # The sweep will look at whatever is due now: by that index the parents are found.
-    parents = select(session.c.id).where(
-        session.c.ended_at.is_(None), session.c.check_at == now, session.c.end_reason.is_not(None)
-    )
-    entered = (lives(now), session.c.parent.in_(parents))
-    children = _cut(connection, entered, EndReason.PARENT_ENDED, actor, now)
-    data: dict[str, object] = {"before": to_iso(before), "sessions": meant, "children": children}
+    done = cut(connection, _meant(wanted, before, now), EndReason.ENDED_BY_ADMIN, actor, now)
+    data: dict[str, object] = {
+        "before": to_iso(before),
+        "sessions": done.sessions,
+        "children": done.children,
+    }
     data |= {} if wanted.amr is None else {"amr": wanted.amr}
     data |= {} if note is None else {"note": note}
     event = Event(
@@ -74,7 +73,31 @@ def not_before(
         data=data,
     )
     audit.append(connection, [event])
+    return done
+
+
+def cut(
+    connection: Connection,
+    conditions: Sequence[ColumnElement[bool]],
+    reason: EndReason,
+    actor: Actor,
+    now: Instant,
+) -> Cut:
+    """End the sessions that meet these conditions (which must see to it that they live), and their
+    children. Call it with the rules held, so that no start slips past."""
+    meant = _cut(connection, conditions, reason, actor, now)
+    entered = (lives(now), session.c.parent.in_(select(session.c.id).where(*cut_at(now))))
+    children = _cut(connection, entered, EndReason.PARENT_ENDED, actor, now)
     return Cut(sessions=meant, children=children)
+
+
+def cut_at(now: Instant) -> tuple[ColumnElement[bool], ...]:
+    """What was cut at this instant and is not noted: found by the index of what is due."""
+    return (
+        session.c.ended_at.is_(None),
+        session.c.check_at == now,
+        session.c.end_reason.is_not(None),
+    )
 
 
 def _meant(wanted: SessionFilter, before: Instant, now: Instant) -> tuple[ColumnElement[bool], ...]:
@@ -84,7 +107,7 @@ def _meant(wanted: SessionFilter, before: Instant, now: Instant) -> tuple[Column
 
 def _cut(
     connection: Connection,
-    conditions: tuple[ColumnElement[bool], ...],
+    conditions: Sequence[ColumnElement[bool]],
     reason: EndReason,
     actor: Actor,
     now: Instant,

@@ -46,6 +46,8 @@ class NewSession:
     metadata: Mapping[str, object] = field(default_factory=dict)
     maximum_lifetime: int | None = None
     """Seconds; makes this session end earlier than its policy says, never later."""
+    remembered: bool = False
+    """Its holder asks to be kept signed in, which counts where the policy allows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +90,15 @@ def start(
 ) -> Started:
     """Start a session, entered in its record, with a new ID and secret.
 
-    As a child it lives no longer than its parent, by either deadline; a policy that wants more
-    than the parent may have starts a session of its own (`policy.outlives`).
+    As a child it lives no longer than its parent, by either deadline; under a policy that does not
+    want that it starts as a session of its own (`policy.outlives`).
 
     Raises:
         ParentEnded: there is no such parent, or it is over.
     """
-    lifetime = min(policy.maximum_lifetime, new.maximum_lifetime or policy.maximum_lifetime)
-    idle_timeout, expires_at = policy.idle_timeout, after(now, lifetime)
+    remembered = new.remembered and policy.may_remember
+    idle_timeout, longest = policy.times(remembered=remembered)
+    expires_at = after(now, min(longest, new.maximum_lifetime or longest))
     parent = _live_parent(connection, new.parent, now) if new.parent is not None else None
     if parent is not None and outlives(policy, parent):
         parent = None
@@ -128,6 +131,8 @@ def start(
         user_agent=new.origin.user_agent,
         device=new.device,
         metadata=new.metadata,
+        entered_through=new.parent if parent is None else None,
+        remembered=remembered,
     )
     store.insert_session(connection, session, hash_secret(secret))
     data = {"parent": session.parent} if session.parent else {}

@@ -102,7 +102,7 @@ class SessionFilter:
     last_active_before: Instant | None = None
     state: State | None = None
     but: str | None = None
-    """A session to leave out, with its parent and its children."""
+    """A session to leave out, with what it was entered from and what was entered from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +214,7 @@ def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     if wanted.started_before is not None:
         conditions.append(session.c.id < first_id(SESSION, wanted.started_before))
     if wanted.but is not None:
-        own_parent = select(session.c.parent).where(session.c.id == wanted.but).scalar_subquery()
-        conditions.append(session.c.id != wanted.but)
-        conditions.append(func.coalesce(session.c.parent, "") != wanted.but)
-        conditions.append(session.c.id != func.coalesce(own_parent, ""))
+        conditions += store.but(wanted.but)
     return conditions
 
 

@@ -102,6 +102,8 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
             "device": new.device,
             "metadata": dict(new.metadata),
             "address": address_bytes(new.ip),
+            "entered_through": new.entered_through,
+            "remembered": new.remembered,
         },
     )
 
@@ -286,11 +288,19 @@ def _matches(selection: Selection) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(column == value)
     if selection.but is not None:
-        own_parent = select(session.c.parent).where(session.c.id == selection.but).scalar_subquery()
-        conditions.append(session.c.id != selection.but)
-        conditions.append(func.coalesce(session.c.parent, "") != selection.but)
-        conditions.append(session.c.id != func.coalesce(own_parent, ""))
+        conditions += but(selection.but)
     return conditions
+
+
+def but(session_id: str) -> list[ColumnElement[bool]]:
+    """All but this session, what was entered from it, and what it was entered from."""
+    entered = func.coalesce(session.c.parent, session.c.entered_through, "")
+    origin = select(entered).where(session.c.id == session_id).scalar_subquery()
+    return [
+        session.c.id != session_id,
+        entered != session_id,
+        session.c.id != func.coalesce(origin, ""),
+    ]
 
 
 def _session(row: Row[Any]) -> Session:
@@ -320,4 +330,6 @@ def _session(row: Row[Any]) -> Session:
         user_agent=row.user_agent,
         device=row.device,
         metadata=row.metadata,
+        entered_through=row.entered_through,
+        remembered=row.remembered,
     )

@@ -8,6 +8,8 @@ which is only ever a loopback address, the names go without prefix and `Secure`.
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 
+from iam.kernel.clock import Instant
+from iam.sessions.lifecycle import Started
 from iam.settings import Settings
 
 BROWSER = "iam"
@@ -35,9 +37,26 @@ def read_cookie(request: HTTPConnection, settings: Settings, name: str) -> str |
     return found[0] if len(found) == 1 else None
 
 
-def set_cookie(headers: MutableHeaders, settings: Settings, name: str, value: str) -> None:
-    """Set a cookie that ends with the browser."""
-    headers.append("set-cookie", _cookie(settings, name, value))
+def set_cookie(
+    headers: MutableHeaders,
+    settings: Settings,
+    name: str,
+    value: str,
+    max_age: int | None = None,
+) -> None:
+    """Set a cookie that ends with the browser, or after `max_age` seconds."""
+    kept = f"; Max-Age={max_age}" if max_age is not None else ""
+    headers.append("set-cookie", _cookie(settings, name, value) + kept)
+
+
+def set_browser_session(
+    headers: MutableHeaders, settings: Settings, started: Started, now: Instant
+) -> None:
+    """The cookie of a browser session: it ends with the browser, unless its holder asked to be kept
+    signed in. When the session ends the cookie is worth nothing, however long it is kept."""
+    session = started.session
+    max_age = (session.expires_at - now) // 1000 if session.remembered else None
+    set_cookie(headers, settings, BROWSER, started.token, max_age)
 
 
 def clear_cookie(headers: MutableHeaders, settings: Settings, name: str) -> None:
