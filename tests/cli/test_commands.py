@@ -216,3 +216,56 @@ def test_webhooks_are_made_listed_and_deleted_and_leave_events(
         "delivery.redelivered",
         "webhook.deleted",
     ]
+
+
+def test_a_policy_is_tried_set_and_explained(iam: Iam, heart: Heart, database: Database) -> None:
+    iam("org", "create", "acme")
+    iam("app", "create", "acme", "wiki")
+    heart.now = after(system_clock(), -900)
+    started = heart.start()
+    heart.now = system_clock()
+    shorter = ("policy", "set", "--organization", "acme", "maximum_lifetime=10m", "exclusive=yes")
+
+    tried = iam(*shorter, "--dry-run")
+
+    assert "This would shorten 0 and end 1 sessions." in tried.stdout, tried.stdout + tried.stderr
+    assert heart.stored(started).expires_at == started.session.expires_at
+    done = iam(*shorter)
+    assert "This shortened 0 and ended 1 sessions." in done.stdout
+    assert heart.over(started) is not None
+    explained = iam("policy", "explain", "acme", "--application", "wiki").stdout
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in explained.splitlines()[2:]}
+    assert lines["maximum_lifetime"] == "10 m organization acme"
+    assert lines["exclusive"] == "yes organization acme"
+    assert lines["idle_timeout"] == "30 m default"
+    assert lines["maximum_sessions"] == "- default"
+    assert iam("policy", "set", "--organization", "acme", "maximum_lifetime=none").returncode == 0
+    explained = iam("policy", "explain", "acme", "--application", "wiki").stdout
+    assert "maximum_lifetime 12 h default" in " ".join(explained.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("idle_timeout=soon",), "give a time such as 90, 30m, 12h or 14d"),
+        (("idle_timeout=0",), "give a time"),
+        (("maximum_sessions=0",), "give a number of at least 1"),
+        (("exclusive=perhaps",), "give yes or no"),
+        (("at_limit=panic",), "give refuse, ask"),
+        (("patience=1",), "the knobs are idle_timeout"),
+        (("idle_timeout",), "is not knob=value"),
+        (("exclusive=yes", "--user", "ana"), "--organization"),
+        (("exclusive=yes", "--organization", "nowhere"), "no such organization"),
+        (
+            ("exclusive=yes", "--organization", "a", "--user", "b", "--role", "c"),
+            "one of --application, --role and --user",
+        ),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_in_a_sentence(
+    iam: Iam, arguments: tuple[str, ...], words: str
+) -> None:
+    ran = iam("policy", "set", *arguments)
+
+    assert ran.returncode == 1
+    assert words in ran.stderr

@@ -58,7 +58,8 @@ class Place:
 
     def browser(self, organization: str = "acme", user: str = "ada") -> str:
         """A browser session; the token."""
-        return self.start(BUILT_IN_APPLICATION, organization, user=user)
+        now = self.world.clock()
+        return self.start(BUILT_IN_APPLICATION, organization, user=user, authenticated_at=now)
 
     def end(self, token: str) -> tuple[Ended, ...]:
         engine = self.world.engine
