@@ -22,6 +22,13 @@ from pydantic import (
 
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, ROLE_PATTERN, USER_NAME_PATTERN
+from iam.directory.patterns import (
+    EMAIL_PATTERN,
+    GATE_HOST_PATTERN,
+    OCTET,
+    REDIRECT_URI_PATTERN,
+    WEBHOOK_URL_PATTERN,
+)
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES
@@ -31,25 +38,7 @@ from iam.signin import passwords
 
 # PostgreSQL stores no NUL, and a line break in a name would be a forged line in somebody's log.
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
-_PORT = r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,10}}"
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_LOOPBACK = rf"(?:localhost|127\.{_OCTET}\.{_OCTET}\.{_OCTET}|\[::1\])"
-# Printable ASCII of RFC 3986, without the '#' that would begin a fragment (RFC 6749 §3.1.2).
-_URI = r"[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*"
-REDIRECT_URI_PATTERN = (
-    rf"^(?:https://{_HOST}{_PORT}(?:[/?]{_URI})?"
-    rf"|http://{_LOOPBACK}{_PORT}(?:[/?]{_URI})?"
-    # A private-use scheme is a reversed domain name (RFC 8252 §7.1), so it has a dot; that also
-    # shuts out javascript:, data: and their kind.
-    rf"|[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:{_URI})$"
-)
-_LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
-WEBHOOK_URL_PATTERN = rf"^https?://{_HOST}{_PORT}(?:[/?]{_URI})?$"
 EVENT_TYPE_PATTERN = rf"^(?:{'|'.join(map(re.escape, (ALL_TYPES, *EVENT_TYPES)))})$"
-EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
 MAXIMUM_METADATA = 4096
 MAXIMUM_DEPTH = 32
 
@@ -64,7 +53,7 @@ _BITS = r"(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])"
 _NETWORKS = [
     {"type": "string", "format": "ipv4"},
     {"type": "string", "format": "ipv6"},
-    {"type": "string", "pattern": rf"^{_OCTET}(?:\.{_OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])$"},
+    {"type": "string", "pattern": rf"^{OCTET}(?:\.{OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])$"},
     {"type": "string", "pattern": rf"^(?:[0-9A-Fa-f]{{1,4}}:){{1,7}}:/{_BITS}$"},
 ]
 

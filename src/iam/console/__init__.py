@@ -7,6 +7,7 @@ Hands to: `account`, by redirect, whoever has to sign in first.
 
 from starlette.routing import BaseRoute, Route
 
+from iam.console import users_change
 from iam.console.browsers_page import show_browsers
 from iam.console.bulk_page import end_chosen, go_on, preview, show_end
 from iam.console.deeds import extend_session, redeliver
@@ -15,6 +16,7 @@ from iam.console.overview_page import show_overview
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
 from iam.console.sessions_page import show_list
+from iam.console.users_page import show_user, show_users
 
 
 def routes() -> list[BaseRoute]:
@@ -33,6 +35,11 @@ def routes() -> list[BaseRoute]:
         Route("/console/ends/chosen", end_chosen, methods=["POST"]),
         Route("/console/ends/{id}", show_end),
         Route("/console/ends/{id}", go_on, methods=["POST"]),
+        Route("/console/users", show_users),
+        Route("/console/users/new", users_change.show_new),
+        Route("/console/users/new", users_change.create, methods=["POST"]),
+        Route("/console/users/{organization}/{name}", show_user),
+        Route("/console/users/{organization}/{name}", users_change.change, methods=["POST"]),
     ]
 
 
