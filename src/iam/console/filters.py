@@ -56,7 +56,7 @@ class Asked:
         members: dict[str, Any] = dict(self.members)
         for name in _TIMES:
             if name in members:
-                members[name] = _instant(members[name])
+                members[name] = instant_of(members[name])
         state: State | None = None if self.state == "all" else self.state  # type: ignore[assignment]  # one of STATES
         return SessionFilter(organization=organization, **{**members, "state": state, **more})
 
@@ -139,20 +139,25 @@ def _mistake(name: str, value: str) -> str | None:
         return "give an address such as 203.0.113.7, or a network such as 10.0.0.0/8."
     if name in _TIMES:
         try:
-            _instant(value)
+            instant_of(value)
         except (ValueError, OverflowError):
             return "give a time such as 2026-11-23T10:00."
     return None
 
 
-def _instant(text: str) -> Instant:
+def instant_of(text: str) -> Instant:
+    """The instant that a field for date and time sends, which is taken as UTC, or that RFC 3339 names.
+
+    Raises:
+        ValueError, OverflowError: it is neither.
+    """
     return max(from_iso(f"{text}Z" if _LOCAL.fullmatch(text) else text.upper()), Instant(0))
 
 
 def _value_words(name: str, value: str, applications: Mapping[str, str]) -> str:
     if name in _TIMES:
         try:
-            return to_iso(_instant(value))[:16].replace("T", " ") + " UTC"
+            return to_iso(instant_of(value))[:16].replace("T", " ") + " UTC"
         except (ValueError, OverflowError):
             return value
     if name == "application":
