@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 from anyio import CapacityLimiter
 
+from iam.audit import figures
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
@@ -184,9 +185,12 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         )
         return False
 
+    def count_hours() -> bool:
+        return write(lambda c: figures.count_next_hours(c, clock()))
+
     await _count_active(engine)
     purges = [purge, purge_deliveries, purge_mails, purge_devices]
-    await _in_turn(engine, holder, [expire, take_up, *purges, tidy, keys])
+    await _in_turn(engine, holder, [expire, take_up, *purges, tidy, keys, count_hours])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

@@ -1,0 +1,73 @@
+"""How many sessions live now, and what most of them are: at a cost that does not grow with their number."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, text
+
+from iam.db.tables import DUE_AT, session
+from iam.kernel.clock import Instant
+from iam.sessions.counting import Count, count_sessions
+from iam.sessions.search import SessionFilter
+
+LOOKED_AT = 20_000
+"""So many of the newest live sessions are looked at to say what most of them are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What the newest live sessions are, most frequent first; `of` is how many were looked at."""
+
+    applications: tuple[tuple[str, str, int], ...]
+    """(organization, application, number)."""
+    devices: tuple[tuple[str, int], ...]
+    of: int
+
+
+def count_live(connection: Connection, organization: str | None, now: Instant) -> Count:
+    """How many sessions live. On SQLite that is exact, from an index alone; on PostgreSQL exact up to some
+    thousands and beyond that what the database's statistics say."""
+    if connection.dialect.name != "sqlite":
+        wanted = SessionFilter(organization=organization, state="active")
+        return count_sessions(connection, wanted, now, exact=False)
+    open_ = select(func.count()).select_from(session).where(session.c.ended_at.is_(None))
+    # Over by a deadline and not noted yet: never many, and `check_at` finds them.
+    over = open_.where(
+        session.c.check_at <= now, text(f"{DUE_AT.text} <= :now").bindparams(now=now)
+    )
+    if organization is not None:
+        open_ = open_.where(session.c.organization == organization)
+        over = over.where(session.c.organization == organization)
+    number = connection.execute(open_).scalar_one() - connection.execute(over).scalar_one()
+    return Count(max(0, number), exact=True)
+
+
+def read_shares(connection: Connection, organization: str | None, *, limit: int = 6) -> Shares:
+    """What the newest live sessions are."""
+    newest = (
+        select(session.c.organization, session.c.application, session.c.device)
+        .where(session.c.ended_at.is_(None))
+        .order_by(session.c.id.desc())
+        .limit(LOOKED_AT)
+    )
+    if organization is not None:
+        newest = newest.where(session.c.organization == organization)
+    some = newest.subquery("newest").c
+    number = func.count().label("number")
+    rows = connection.execute(
+        select(some.organization, some.application, some.device, number).group_by(
+            some.organization, some.application, some.device
+        )
+    ).all()
+    applications: dict[tuple[str, str], int] = {}
+    devices: dict[str, int] = {}
+    for row in rows:
+        key = row.organization, row.application
+        applications[key] = applications.get(key, 0) + row.number
+        device = row.device or ""
+        devices[device] = devices.get(device, 0) + row.number
+    by_number = sorted(applications.items(), key=lambda one: (-one[1], one[0]))[:limit]
+    return Shares(
+        applications=tuple((*key, count) for key, count in by_number),
+        devices=tuple(sorted(devices.items(), key=lambda one: (-one[1], one[0]))[:limit]),
+        of=sum(row.number for row in rows),
+    )
