@@ -18,6 +18,7 @@ from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.sessions import bulk, store, sweep, touch
+from iam.sessions.figures import measure_level
 from iam.signin import codes, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -125,7 +126,10 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         return False
 
     def count_hours() -> bool:
-        return write(lambda c: figures.count_next_hours(c, clock()))
+        more = write(lambda c: figures.count_next_hours(c, clock()))
+        if not more and (measured := engine.database.read(measure_level)) is not None:
+            write(lambda c: figures.store_level(c, *measured))
+        return more
 
     await _count_active(engine)
     jobs = [expire, take_up, purge, purge_deliveries, tidy, count_hours]
