@@ -51,6 +51,11 @@ bench: tools .venv/.ready-tests ## Measure speed; prints a table and writes benc
 	@echo "→ benchmarks"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: screenshots
+screenshots: tools .venv/.ready-tests ## Take the pictures of the console that the documents show
+	@echo "→ screenshots"
+	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
+
 ##@ Set up (the others do this by themselves)
 .PHONY: setup
 setup: .venv/.ready-tests ## Install the server and the test tools into .venv

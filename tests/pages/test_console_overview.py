@@ -133,3 +133,37 @@ def test_what_lives_now_leaves_out_what_a_deadline_has_ended(both_worlds: World)
     }
     world.clock.move(31 * 60)
     assert live(None) == 0  # before any sweep
+
+
+def test_how_many_live_is_right_whenever_it_is_measured(both_worlds: World) -> None:
+    world = both_worlds
+    populate(world)
+    database = world.engine.database
+
+    def live() -> list[int]:
+        return [
+            database.read(lambda c, one=name: count_live(c, one, world.clock())).number  # type: ignore[misc] # mypy cannot infer defaults
+            for name in ("acme", "globex", None)
+        ]
+
+    bob = Surfer(world)
+    bob.sign_in("acme", "bob")
+    world.clock.move(2 * 3600)  # idle by now, and noted by the sweep, which counts as well
+    stays = Surfer(world)
+    stays.sign_in("acme", "alice")
+    world.sweep()
+    assert live() == [1, 0, 1]
+    Surfer(world).sign_in("globex", "eve")
+    Surfer(world).sign_in("acme", "bob")
+    assert live() == [2, 1, 3]
+    stays.get("/sign-out")
+    stays.submit("/sign-out")
+    assert live() == [1, 1, 2]
+    world.clock.move(31 * 60)
+    assert live() == [0, 0, 0]  # before any sweep
+    world.sweep()
+    assert live() == [0, 0, 0]
+    world.clock.move(2 * 3600)
+    Surfer(world).sign_in("globex", "eve")
+    world.sweep()
+    assert live() == [0, 1, 1]

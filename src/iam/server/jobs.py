@@ -24,6 +24,7 @@ from iam.keys import load_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
+from iam.sessions.figures import measure_level
 from iam.signin import codes, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -186,7 +187,10 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         return False
 
     def count_hours() -> bool:
-        return write(lambda c: figures.count_next_hours(c, clock()))
+        more = write(lambda c: figures.count_next_hours(c, clock()))
+        if not more and (measured := engine.database.read(measure_level)) is not None:
+            write(lambda c: figures.store_level(c, *measured))
+        return more
 
     await _count_active(engine)
     purges = [purge, purge_deliveries, purge_mails, purge_devices]
