@@ -36,9 +36,9 @@ from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE, Page, State
 from iam.sessions.model import Session
 
-LOOKED_AT = 10_000
+LOOKED_AT = 5_000
 """So many sessions are looked at for one page of a filter without an index of its own."""
-SORTED_AT_MOST = 10_000
+SORTED_AT_MOST = 5_000
 """So many sessions are put into an order for which there is no index."""
 _NAMED = 1000
 _LATEST = (1 << 63) - 1
@@ -184,9 +184,9 @@ def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[
     if wanted.device is not None:
         conditions.append(columns.device == wanted.device)
     if wanted.browser is not None:
-        label = func.lower(func.coalesce(columns.device, ""))
-        name = wanted.browser.lower()
-        conditions.append((label == name) | label.startswith(f"{name} on ", autoescape=True))
+        # One comparison for "Firefox on Linux" and for a label that is the browser's name alone.
+        label = func.lower(columns.device) + " on "
+        conditions.append(label.startswith(f"{wanted.browser.lower()} on ", autoescape=True))
     if wanted.amr is not None:
         # It is kept as JSON text: ["pwd", "otp"].
         methods = cast(columns.amr, Text)
