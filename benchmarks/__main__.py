@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks import measures
+from benchmarks import measures, tokens
 from benchmarks.results import Results
 from benchmarks.seed import Seed
 from tests.support.postgres import Cluster
@@ -48,6 +48,7 @@ def _sqlite(results: Results, seed: Seed) -> None:
         measures.starts(results, seed, server, url, "SQLite", 1000)
         measures.end_thousand(results, server, "SQLite")
     measures.sweep(results, seed, url, "SQLite", quiet.rate)
+    tokens.measure(results, f"sqlite:///{run_directory() / 'tokens.db'}", "SQLite")
 
 
 def _postgres(results: Results, seed: Seed) -> None:
@@ -61,6 +62,7 @@ def _postgres(results: Results, seed: Seed) -> None:
             measures.starts(results, seed, server, url, "PostgreSQL", 770)
             measures.end_thousand(results, server, "PostgreSQL")
         measures.sweep(results, seed, url, "PostgreSQL", quiet.rate)
+        tokens.measure(results, cluster.new_database(), "PostgreSQL")
     finally:
         cluster.remove()
 
