@@ -52,13 +52,18 @@ bench: tools $(PROVIDER)/node_modules/.ready ## Measure speed; prints a table an
 	@echo "→ benchmarks"
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: screenshots
+screenshots: tools .venv/.ready-tests ## Take the pictures of the console that the documents show
+	@echo "→ screenshots"
+	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
+
 ##@ Set up (the others do this by themselves)
 .PHONY: setup
 setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENT)/node_modules/.ready ## Make sure of PostgreSQL, Chromium, nginx and Node for the tests
+tools: $(CLIENT)/node_modules/.ready ## Make sure of PostgreSQL, Chromium, nginx, Apache and Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean

@@ -17,6 +17,7 @@ import iam
 from iam.api import openapi_document
 from iam.gate import HOT_PATHS
 from iam.kernel.errors import IamError
+from iam.sessions.knobs import KNOBS, Knob
 from iam.settings import Settings
 from tests.support.world import World
 
@@ -173,6 +174,18 @@ def test_every_end_reason_is_described() -> None:
     text = (REFERENCE / "events.md").read_text()
 
     assert [reason for reason in EndReason if f"- `{reason}`" not in text] == []
+
+
+def test_every_knob_of_a_policy_is_described_as_it_is_and_nothing_else() -> None:
+    described = rows("policies.md")
+
+    assert described == {knob.name: _row(knob) for knob in KNOBS}
+
+
+def _row(knob: Knob) -> str:
+    words = {"None": "none", "True": "yes", "False": "no"}
+    default = words.get(str(knob.default), f"`{knob.default}`")
+    return f"| `{knob.name}` | {knob.kind} | {default} | {knob.wins} | {knob.about} |"
 
 
 def test_every_error_code_is_described_and_nothing_else() -> None:

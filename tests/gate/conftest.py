@@ -11,9 +11,9 @@ from iam.directory.organizations import create_organization
 from iam.directory.users import create_user
 from iam.kernel.events import SYSTEM
 from iam.sessions import lifecycle
+from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Identity
-from iam.sessions.policy import effective_policy
 from tests.support.world import World
 
 HOST = "wiki.test"
@@ -58,7 +58,8 @@ class Place:
 
     def browser(self, organization: str = "acme", user: str = "ada") -> str:
         """A browser session; the token."""
-        return self.start(BUILT_IN_APPLICATION, organization, user=user)
+        now = self.world.clock()
+        return self.start(BUILT_IN_APPLICATION, organization, user=user, authenticated_at=now)
 
     def end(self, token: str) -> tuple[Ended, ...]:
         engine = self.world.engine

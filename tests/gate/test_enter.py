@@ -293,3 +293,42 @@ def test_names_from_headers_are_not_written_into_pages(browser: Browser) -> None
     page = browser.visit(f"{SITE}/.iam/sign-out")
     assert "<script>" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_who_signed_in_too_long_ago_signs_in_again_before_they_enter(browser: Browser) -> None:
+    world = browser.place.world
+    answer = world.patch(
+        "/v1/policies/applications/acme/wiki",
+        json={"reauthentication_age": 600},
+        headers=world.admin,
+    )
+    assert answer.status_code == 200, answer.text
+    browser.sign_in()
+    assert browser.arrive().status_code == 303
+    world.clock.move(601)
+
+    again = browser.visit(browser.set_out())
+
+    url = urlsplit(again.headers["location"])
+    assert url.path == "/sign-in"
+    assert parse_qs(url.query)["prompt"] == ["login"]
+    browser.sign_in()
+    assert "code=" in browser.visit(browser.set_out()).headers["location"]
+
+
+def test_where_there_is_no_room_the_page_says_so(browser: Browser) -> None:
+    world = browser.place.world
+    world.patch(
+        "/v1/policies/applications/acme/wiki",
+        json={"maximum_sessions": 1, "at_limit": "refuse"},
+        headers=world.admin,
+    )
+    browser.sign_in()
+    browser.arrive()
+    other = Browser(browser.place)
+    other.sign_in()
+
+    refused = other.visit(other.set_out())
+
+    assert refused.status_code == 409
+    assert "session_limit" in refused.text

@@ -2,9 +2,11 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -13,18 +15,29 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from iam.directory.applications import Application, create_application
+from iam.directory.applications import (
+    Application,
+    ApplicationChange,
+    create_application,
+    update_application,
+)
 from iam.directory.organizations import create_organization
 from iam.directory.users import User, create_user
 from iam.kernel.events import SYSTEM
 from iam.sessions import lifecycle, store
+from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
-from iam.sessions.policy import effective_policy
+from iam.sessions.policy import end_reason
 from tests.support.world import ISSUER, World, make_world
 
 FORM = "application/x-www-form-urlencoded"
 CALLBACK = "https://wiki.acme.test/callback"
+SIGNED_OUT = "https://wiki.acme.test/signed-out?from=iam"
+AFTER_LOGOUT = {
+    "wiki": [SIGNED_OUT, "https://wiki.acme.test/"],
+    "phone": ["com.acme.phone:/signed-out"],
+}
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
 CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
@@ -32,6 +45,12 @@ CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(
 def query_of(location: str) -> dict[str, str]:
     """The query parameters of an address."""
     return dict(parse_qsl(urlsplit(location).query))
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """What the form on a page carries along."""
+    hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page)
+    return {name: unescape(value) for name, value in hidden}
 
 
 @dataclass
@@ -75,6 +94,7 @@ class Party:
                     name=name,
                     redirect_uris=uris,
                     grant_types=["authorization_code", *grants],
+                    post_logout_redirect_uris=AFTER_LOGOUT.get(name, ()),
                     public=public,
                     now=now,
                     random=engine.random,
@@ -101,6 +121,21 @@ class Party:
                 c,
                 new,
                 effective_policy(c, organization, BUILT_IN_APPLICATION),
+                actor=SYSTEM,
+                now=now,
+                random=engine.random,
+            )
+        )
+
+    def settle(self, application: str, **members: object) -> None:
+        """Have an application take part in OpenID Connect otherwise."""
+        engine, now = self.world.engine, self.world.clock()
+        engine.database.write(
+            lambda c: update_application(
+                c,
+                "acme",
+                application,
+                ApplicationChange(openid=members),
                 actor=SYSTEM,
                 now=now,
                 random=engine.random,
@@ -150,6 +185,23 @@ class Party:
     def visit(self, path: str, token: str | None) -> httpx2.Response:
         """GET with this browser's cookie."""
         return self.world.get(path, headers={"cookie": f"iam={token}"} if token else {})
+
+    def logout(self, token: str | None, /, **fields: str | None) -> httpx2.Response:
+        """GET the logout endpoint in this browser; None leaves a parameter out."""
+        query = urlencode({name: value for name, value in fields.items() if value is not None})
+        return self.visit(f"/oauth/logout?{query}" if query else "/oauth/logout", token)
+
+    def say_yes(self, token: str | None, page: httpx2.Response, **fields: str) -> httpx2.Response:
+        """Send the form of a sign-out question as it stands, or with other fields."""
+        body = hidden_fields(page.text) | fields
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        headers |= {"cookie": f"iam={token}"} if token else {}
+        return self.world.post("/oauth/logout/confirm", content=urlencode(body), headers=headers)
+
+    def ended(self, session_id: str) -> str | None:
+        """Why this session is over; None while it lives."""
+        reason = end_reason(self.session(session_id), self.world.clock())
+        return None if reason is None else str(reason)
 
     def code(self, token: str, application: str = "wiki", /, **changes: str | None) -> str:
         answer = self.authorize(token, application, **changes)
@@ -257,4 +309,13 @@ def _populated(world: World) -> Party:
     return made
 
 
-__all__ = ["CALLBACK", "CHALLENGE", "ISSUER", "VERIFIER", "Party", "header_of", "query_of"]
+__all__ = [
+    "CALLBACK",
+    "CHALLENGE",
+    "ISSUER",
+    "SIGNED_OUT",
+    "VERIFIER",
+    "Party",
+    "header_of",
+    "query_of",
+]

@@ -4,36 +4,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from iam.kernel.clock import Instant, after
+from iam.kernel.clock import after
+from iam.sessions.knobs import KNOBS, AtLimit
+from iam.sessions.layers import effective_policy, read_policies, read_policy, store_policy
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason
-from iam.sessions.policy import (
-    DEFAULT_IDLE_TIMEOUT,
-    DEFAULT_MAXIMUM_LIFETIME,
-    INSTALLATION,
-    LONGEST,
-    Layer,
-    Policy,
-    effective_policy,
-    read_policies,
-    read_policy,
-    store_policy,
-    strictest,
-)
+from iam.sessions.policy import INSTALLATION, LONGEST, Layer, Policy, settle, strictest
 from tests.support.heart import ADMIN, Heart, ended_ids, ids
 
 ACME = Layer("organization", "acme")
 WIKI = Layer("application", "acme", "wiki")
 BROWSER = Layer("application", "built-in", BUILT_IN_APPLICATION)
 
-knobs = some.none() | some.integers(1, LONGEST)
-policies = some.builds(Policy, idle_timeout=knobs, maximum_lifetime=knobs)
+times = some.none() | some.integers(1, LONGEST)
+yes_or_no = some.none() | some.booleans()
+policies = some.builds(
+    Policy,
+    idle_timeout=times,
+    maximum_lifetime=times,
+    remember_idle_timeout=times,
+    remember_maximum_lifetime=times | some.just(0),
+    exclusive=yes_or_no,
+    maximum_sessions=times,
+    at_limit=some.none() | some.sampled_from(AtLimit),
+    maximum_user_sessions=times,
+    reauthentication_age=times,
+    end_children=yes_or_no,
+    notify_on_expiry=yes_or_no,
+)
 
 
 def test_where_no_layer_sets_a_knob_it_has_its_default(heart: Heart) -> None:
     session = heart.start().session
 
-    assert session.idle_timeout == DEFAULT_IDLE_TIMEOUT == 30 * 60
-    assert session.expires_at == after(heart.now, DEFAULT_MAXIMUM_LIFETIME)
+    assert session.idle_timeout == 30 * 60
+    assert session.expires_at == after(heart.now, 12 * 60 * 60)
 
 
 def test_a_default_is_no_ceiling(heart: Heart) -> None:
@@ -59,7 +63,7 @@ def test_a_layer_speaks_for_its_own_alone(heart: Heart) -> None:
     heart.set_policy(Layer("application", "globex", "wiki"), idle_timeout=1)
     heart.set_policy(Layer("application", "acme", "chat"), idle_timeout=1)
 
-    assert heart.start().session.idle_timeout == DEFAULT_IDLE_TIMEOUT
+    assert heart.start().session.idle_timeout == 30 * 60
 
 
 def test_the_browser_sessions_of_every_organization_follow_one_application(heart: Heart) -> None:
@@ -73,15 +77,74 @@ def test_the_browser_sessions_of_every_organization_follow_one_application(heart
 def test_another_layer_never_loosens_what_is_set(layers: list[Policy], more: Policy) -> None:
     before, with_it = strictest(layers), strictest([*layers, more])
 
-    for knob in ("idle_timeout", "maximum_lifetime"):
-        if any(getattr(layer, knob) is not None for layer in layers):
-            assert getattr(with_it, knob) <= getattr(before, knob)
+    for knob in KNOBS:
+        if any(getattr(layer, knob.name) is not None for layer in layers):
+            values = (getattr(with_it, knob.name), getattr(before, knob.name))
+            assert knob.strictest(values) == values[0]
+
+
+@given(
+    some.permutations(
+        [Policy(idle_timeout=5), Policy(exclusive=True), Policy(at_limit=AtLimit.ASK)]
+    )
+)
+def test_the_order_of_layers_makes_no_difference(layers: list[Policy]) -> None:
+    assert strictest(layers) == strictest(reversed(layers))
+
+
+@given(policies)
+def test_a_layer_said_twice_is_said_once(policy: Policy) -> None:
+    assert strictest([policy, policy]) == strictest([policy])
+
+
+@given(some.lists(policies), some.lists(policies))
+def test_layers_combine_in_any_grouping(some_: list[Policy], others: list[Policy]) -> None:
+    together = strictest([*some_, *others])
+
+    for knob in KNOBS:
+        said = [getattr(one, knob.name) for one in (*some_, *others)]
+        said = [value for value in said if value is not None]
+        if said:
+            assert getattr(together, knob.name) == knob.strictest(said)
+            assert getattr(together, knob.name) in said
+
+
+@given(some.lists(policies))
+def test_who_is_remembered_never_stays_longer_than_a_time_that_was_set(
+    layers: list[Policy],
+) -> None:
+    policy = strictest(layers)
+
+    for knob in KNOBS:
+        if knob.bounded_by is None or any(getattr(one, knob.name) is not None for one in layers):
+            continue
+        if any(getattr(one, knob.bounded_by) is not None for one in layers):
+            assert getattr(policy, knob.name) <= getattr(policy, knob.bounded_by)
+
+
+@given(some.lists(some.tuples(some.sampled_from([ACME, WIKI, INSTALLATION]), policies)))
+def test_the_layer_that_is_named_has_said_the_value_that_holds(
+    said: list[tuple[Layer, Policy]],
+) -> None:
+    for name, settled in settle(said).items():
+        knob = next(one for one in KNOBS if one.name == name)
+        if settled.layer is None:
+            assert settled.value == knob.default
+        else:
+            values = [
+                getattr(policy, known)
+                for layer, policy in said
+                if layer == settled.layer
+                for known in (name, knob.bounded_by)
+                if known is not None
+            ]
+            assert settled.value in values
 
 
 def test_a_layer_that_says_nothing_is_not_kept(heart: Heart) -> None:
     heart.set_policy(WIKI, idle_timeout=5)
     assert heart.database.read(lambda c: read_policies(c, "application")) == {
-        ("acme", "wiki"): Policy(idle_timeout=5)
+        WIKI: Policy(idle_timeout=5)
     }
 
     heart.set_policy(WIKI)
@@ -244,11 +307,11 @@ def test_a_stricter_policy_ends_more_sessions_than_it_can_note_at_once(heart: He
     heart.check()
 
 
-@pytest.mark.parametrize("layer", [INSTALLATION, ACME, WIKI, BROWSER], ids=lambda one: one.name)
+@pytest.mark.parametrize("layer", [INSTALLATION, ACME, WIKI, BROWSER], ids=lambda one: one.kind)
 def test_each_layer_can_be_set_changed_and_read(heart: Heart, layer: Layer) -> None:
     for policy in (Policy(idle_timeout=5), Policy(maximum_lifetime=LONGEST), Policy()):
         heart.database.write(lambda c, p=policy: store_policy(c, layer, p))  # type: ignore[misc] # mypy cannot infer defaults
         assert heart.database.read(lambda c: read_policy(c, layer)) == policy
-    assert heart.database.read(
-        lambda c: effective_policy(c, "acme", "wiki")
-    ).idle_timeout == Instant(DEFAULT_IDLE_TIMEOUT)
+    assert (
+        heart.database.read(lambda c: effective_policy(c, "acme", "wiki")).idle_timeout == 30 * 60
+    )

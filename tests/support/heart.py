@@ -1,6 +1,6 @@
 """The heart without any door: sessions on a database, at an instant that the test moves."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,9 @@ from iam.db.tables import session_record
 from iam.kernel.clock import Instant, after
 from iam.kernel.events import Actor, Event
 from iam.kernel.secrets import Random, system_random
-from iam.sessions import lifecycle, records, rules, store, sweep, touch
+from iam.sessions import lifecycle, limits, records, rules, store, sweep, touch
+from iam.sessions.knobs import Value
+from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.model import (
     BUILT_IN_APPLICATION,
@@ -23,9 +25,10 @@ from iam.sessions.model import (
     Selection,
     Session,
 )
-from iam.sessions.policy import INSTALLATION, Layer, Policy, effective_policy, store_policy
+from iam.sessions.policy import INSTALLATION, NAMES, Layer
+from iam.sessions.policy_change import Changed, change_policy
 from iam.sessions.touch import Touches
-from iam.sessions.validate import Verdict, validate
+from iam.sessions.validate import Refusal, Verdict, validate
 
 START = Instant(1_795_000_000_000)
 ADMIN = Actor("user:built-in/admin")
@@ -51,7 +54,9 @@ class Heart:
         *,
         organization: str = "acme",
         user: str = "ana",
+        roles: tuple[str, ...] = (),
         parent: Started | None = None,
+        chosen: Collection[str] = (),
         **members: Any,
     ) -> Started:
         """Start a session under the policies that are set."""
@@ -59,16 +64,25 @@ class Heart:
             organization=organization,
             user=user,
             application=application,
-            identity=Identity(display_name=user.capitalize()),
+            identity=Identity(display_name=user.capitalize(), roles=roles),
             parent=parent.session.id if parent is not None else None,
             **members,
         )
 
         def work(connection: Connection) -> Started:
             rules.share_rules(connection, organization)
-            policy = effective_policy(connection, organization, application)
-            return lifecycle.start(
-                connection, new, policy, actor=ANA, now=self.now, random=self.random
+            policy = effective_policy(
+                connection, organization, application, user=user, roles=new.identity.roles
+            )
+            limits.hold(connection, policy, organization, user)
+            return limits.start_within(
+                connection,
+                new,
+                policy,
+                actor=ANA,
+                now=self.now,
+                random=self.random,
+                chosen=chosen,
             )
 
         return self.database.write(work)
@@ -93,9 +107,9 @@ class Heart:
 
         return self.database.write(work)
 
-    def browser(self, user: str = "ana", organization: str = "acme") -> Started:
+    def browser(self, user: str = "ana", organization: str = "acme", **members: Any) -> Started:
         """Start a browser session."""
-        return self.start(BUILT_IN_APPLICATION, user=user, organization=organization)
+        return self.start(BUILT_IN_APPLICATION, user=user, organization=organization, **members)
 
     def end(
         self,
@@ -136,32 +150,27 @@ class Heart:
             )
         )
 
-    def set_policy(
-        self,
-        layer: Layer = INSTALLATION,
-        *,
-        idle_timeout: int | None = None,
-        maximum_lifetime: int | None = None,
-    ) -> tuple[Ended, ...]:
+    def set_policy(self, layer: Layer = INSTALLATION, **knobs: Value) -> tuple[Ended, ...]:
         """Set what a layer says and have live sessions follow, in one transaction."""
-        policy = Policy(idle_timeout=idle_timeout, maximum_lifetime=maximum_lifetime)
-        organization = layer.reach
+        return self.change(layer, knobs).impact.noted
 
-        def work(connection: Connection) -> tuple[Ended, ...]:
-            rules.hold_rules(connection, organization)
-            store_policy(connection, layer, policy)
-            return rules.apply_policy(
-                connection, organization, actor=ADMIN, now=self.now, random=self.random
+    def change(self, layer: Layer, knobs: Mapping[str, Value], *, dry_run: bool = False) -> Changed:
+        """`set_policy`, or a dry run of it, and all that it answers."""
+        turned = {**dict.fromkeys(NAMES), **knobs}
+
+        def work(connection: Connection) -> Changed:
+            return change_policy(
+                connection, layer, turned, actor=ADMIN, now=self.now, random=self.random
             )
 
-        return self.database.write(work)
+        return (self.database.rehearse if dry_run else self.database.write)(work)
 
     def verdict(self, token: str | Started) -> Verdict:
         """The verdict on a token."""
         text = token if isinstance(token, str) else token.token
         return self.database.read(lambda c: validate(c, text, self.now))
 
-    def over(self, started: Started) -> EndReason | None:
+    def over(self, started: Started) -> Refusal | None:
         """Why the session of this token is refused; None while it is accepted."""
         return self.verdict(started).reason
 

@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.sign_out_page import signed_out_page
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Missing
 from iam.sessions import lifecycle, store
@@ -19,6 +18,7 @@ from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import moment, page_errors, render, see_other
 from iam.web.session_words import application_names, device_of
+from iam.web.signing_out import sign_out, signed_out_page
 from iam.web.visitor import posting_visitor, visitor_of
 
 _SHOWN = 500
@@ -51,7 +51,7 @@ async def show_sessions(request: Request) -> Response:
         person=visitor.person,
         csrf=visitor.csrf,
         devices=_by_device(sessions, names, visitor.session.id, now),
-        others=sum(_family(one) != visitor.session.id for one in sessions),
+        others=sum(one.seat != visitor.session.id for one in sessions),
         flash={"kind": "success", "text": notice} if notice else None,
     )
 
@@ -63,6 +63,9 @@ async def end_one(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
     wanted, me = fields.get("id", ""), visitor.session
+    if visitor.holds(wanted):
+        left = await sign_out(request, visitor.person.actor, now, wanted)
+        return signed_out_page(request, left)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         session = store.read_session(connection, wanted)
@@ -71,7 +74,7 @@ async def end_one(request: Request) -> Response:
         return lifecycle.end(
             connection,
             [wanted],
-            reason=EndReason.SIGNED_OUT if visitor.holds(wanted) else EndReason.ENDED_BY_USER,
+            reason=EndReason.ENDED_BY_USER,
             actor=visitor.person.actor,
             now=now,
             random=engine.random,
@@ -80,8 +83,6 @@ async def end_one(request: Request) -> Response:
 
     ended = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(ended)
-    if visitor.holds(wanted):
-        return signed_out_page(request, applications=max(0, len(ended) - 1))
     return see_other(f"/account/sessions?notice={'ended' if ended else 'over'}")
 
 
@@ -119,19 +120,14 @@ def _own(connection: Connection, me: LiveRow, now: Instant) -> tuple[list[Sessio
     return live, application_names(connection, live)
 
 
-def _family(session: Session) -> str:
-    """The browser session that this one belongs to, or itself."""
-    return session.parent or session.id
-
-
 def _by_device(
     sessions: Sequence[Session], names: dict[str, str], current: str, now: Instant
 ) -> list[dict[str, Any]]:
     """Sessions by device: one browser session and all that was entered from it is one device."""
     groups: dict[str, list[Session]] = {}
     for session in sorted(sessions, key=lambda one: (one.parent is not None, one.id)):
-        belongs = session.parent is not None or session.is_browser_session
-        key = _family(session) if belongs else f"device {device_of(session).label}"
+        belongs = session.seat != session.id or session.is_browser_session
+        key = session.seat if belongs else f"device {device_of(session).label}"
         groups.setdefault(key, []).append(session)
     ordered = sorted(
         groups.items(),

@@ -7,7 +7,9 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam.account.choose_page import choose_for_sign_in, signed_in
 from iam.account.destination import Destination, find_destination, form_targets
+from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
@@ -15,15 +17,16 @@ from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndR
 from iam.sessions.validate import Outcome, Verdict
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
+    NoRoom,
     PasswordAttempt,
     sign_in_with_password,
 )
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie, set_cookie
+from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
-from iam.web.pages import page_errors, render, see_other
+from iam.web.pages import page_errors, render
 from iam.web.returning import return_path
 from iam.web.visitor import look
 
@@ -38,6 +41,8 @@ _ENDED = {
     EndReason.EXPIRED: "This session reached its longest time.",
     EndReason.USER_DISABLED: "Your account was switched off.",
     EndReason.CREDENTIALS_CHANGED: "Your password was changed.",
+    EndReason.EXCLUSIVE: "You signed in somewhere else, and one session at a time is allowed.",
+    EndReason.LIMIT: "You signed in somewhere else, and this one made room for it.",
     EndReason.POLICY: "The rules for sessions became stricter.",
 }
 
@@ -50,7 +55,10 @@ async def show_sign_in(request: Request) -> Response:
         request, query_text(request, "application"), request.path_params.get("organization")
     )
     verdict, _ = await look(engine, request, now)
-    current, notice = None, _why_here(verdict, now)
+    locked = await way_to_unlock(request, destination, verdict, now)
+    if locked is not None:
+        return locked
+    current, notice = None, why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
         if home is not None and row.organization != home.name:
@@ -66,10 +74,11 @@ async def show_sign_in(request: Request) -> Response:
         destination,
         return_to=return_path(request.query_params.get("return_to")),
         organization=query_text(request, "organization") or _likely_organization(verdict),
+        username=query_text(request, "login_hint", 127),
         current=current,
         notice=notice,
     )
-    if verdict is not None and verdict.outcome is not Outcome.VALID:
+    if verdict is not None and verdict.living is None:
         clear_cookie(response.headers, engine.settings, BROWSER)
     return response
 
@@ -95,6 +104,7 @@ async def check_sign_in(request: Request) -> Response:
         return_to=return_to,
         organization=typed[:127],
         username=username[:127],
+        remember=fields.get("remember") == "1",
     )
     for field, value, words in (
         ("organization", organization, "Enter the name of your organization."),
@@ -104,7 +114,8 @@ async def check_sign_in(request: Request) -> Response:
         if not value:
             return again(status=422, error=_error("Something is missing", words, field))
     verdict, _ = await look(engine, request, now)
-    holds = verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+    holds = verdict.living if verdict is not None else None
+    device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
         application=BUILT_IN_APPLICATION,
@@ -112,6 +123,9 @@ async def check_sign_in(request: Request) -> Response:
         password=password,
         origin=origin_of(request, engine.settings),
         replaces=holds.id if holds is not None else None,
+        remember=fields.get("remember") == "1",
+        device=device,
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -124,16 +138,17 @@ async def check_sign_in(request: Request) -> Response:
         return again(status=401, error=_error("That did not work", words, "password"))
     except Throttled as error:
         engine.metrics.sign_ins["throttled"] += 1
-        words = f"For safety, sign-in waits a little. Try again in {_wait(error.retry_after)}."
+        words = f"For safety, sign-in waits a little. Try again in {wait_words(error.retry_after)}."
         response = again(status=429, error=_error("Too many attempts", words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
-    engine.metrics.sign_ins["succeeded"] += 1
-    engine.count_started(started)
-    response = see_other(return_to)
-    set_cookie(response.headers, engine.settings, BROWSER, started.token)
-    clear_cookie(response.headers, engine.settings, FLOW)
-    return response
+    except NoRoom as full:
+        if not full.crowd.may_choose:
+            engine.metrics.sign_ins["failed"] += 1
+            words = "Sign out somewhere else first, or ask your administrator."
+            return again(status=409, error=_error(full.title, words, None))
+        return await choose_for_sign_in(request, destination, attempt, full, return_to)
+    return signed_in(engine, started, return_to, now, device)
 
 
 async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:
@@ -154,6 +169,7 @@ def _page(
     error: dict[str, str | None] | None = None,
     notice: dict[str, str] | None = None,
     current: dict[str, str] | None = None,
+    remember: bool = False,
 ) -> Response:
     engine = engine_of(request)
     # The flow cookie proves nothing but that form and answer are of one browser: so it may stay
@@ -177,8 +193,8 @@ def _page(
         organization_value=organization,
         username_value=username,
         return_to=return_to,
-        remember_offered=False,
-        remember=False,
+        remember_offered=destination.may_remember,
+        remember=remember,
         error=error,
         notice=notice,
         current=current,
@@ -199,9 +215,9 @@ def _likely_organization(verdict: Verdict | None) -> str:
     return verdict.row.organization
 
 
-def _why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
+def why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     """Why somebody who was signed in has to sign in again; told only to who held the session."""
-    if verdict is None or verdict.reason is None:
+    if verdict is None or not isinstance(verdict.reason, EndReason):
         return None
     words = _ENDED.get(verdict.reason, "This session has ended.").format(at=_at(verdict, now))
     return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
@@ -216,10 +232,3 @@ def _at(verdict: Verdict, now: Instant) -> str:
     ended = to_datetime(row.ended_at if row.ended_at is not None else row.expires_at)
     today = ended.date() == to_datetime(now).date()
     return ended.strftime(" at %H:%M UTC" if today else " on %-d %B at %H:%M UTC")
-
-
-def _wait(seconds: int) -> str:
-    if seconds < 60:
-        return f"{seconds} second{'' if seconds == 1 else 's'}"
-    minutes = -(-seconds // 60)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"

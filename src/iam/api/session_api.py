@@ -28,10 +28,15 @@ from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Selection, Session
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.sessions.validate import SessionUnknown
-from iam.signin.password_sign_in import CredentialsInvalid, PasswordAttempt, sign_in_with_password
+from iam.signin.password_sign_in import (
+    CredentialsInvalid,
+    NoRoom,
+    PasswordAttempt,
+    sign_in_with_password,
+)
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, clear_cookie
 from iam.web.engine import engine_of
+from iam.web.visitor import forget_browser
 
 router = APIRouter(tags=["session"])
 
@@ -42,11 +47,13 @@ router = APIRouter(tags=["session"])
     summary="Sign in with a user name and a password",
     status_code=201,
     response_model=StartedView,
-    responses=errors(401, 429, body=True),
+    responses=errors(401, 409, 429, body=True),
 )
 async def sign_in(request: Request, body: SignInBody) -> Response:
     """Starts a session of the application and answers its token. Unknown user, wrong password and
-    disabled account are one and the same answer."""
+    disabled account are one and the same answer. 409 `session_limit`: the policy leaves no room; where
+    it lets the person choose (`may_choose`), ask again with `end_sessions`, at least `surplus` of
+    `sessions`."""
     engine = engine_of(request)
     now = engine.clock()
     attempt = PasswordAttempt(
@@ -55,6 +62,9 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         username=body.username,
         password=body.password,
         origin=origin_of(request, engine.settings),
+        remember=body.remember,
+        give_up=tuple(body.end_sessions),
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -67,6 +77,9 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         raise
     except Throttled:
         counts["throttled"] += 1
+        raise
+    except NoRoom:
+        counts["failed"] += 1
         raise
     counts["succeeded"] += 1
     engine.count_started(started)
@@ -86,7 +99,8 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     openapi_extra=secured(BY_SESSION),
 )
 def own_session(call: OwnSession) -> Response:
-    """401 with `session_unknown` or `session_ended` (then `end_reason` says why) if it is not good."""
+    """401 with `session_unknown`, `session_ended` (then `end_reason` says why) or `session_locked` if it
+    is not good."""
     session = call.engine.database.read(lambda c: store.read_session(c, call.caller.session.id))
     if session is None:
         raise SessionUnknown
@@ -112,7 +126,7 @@ def sign_out(request: Request, call: OwnSession) -> Response:
     call.engine.count_ended(ended)
     gone = nothing(own_session_ended=True)
     if "authorization" not in request.headers:
-        clear_cookie(gone.headers, call.engine.settings, BROWSER)
+        forget_browser(gone.headers, call.engine)
     return gone
 
 
@@ -147,7 +161,7 @@ def end_my_session(call: OwnSession, id: PathName) -> Response:  # noqa: A002 - 
     own = call.caller.session
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        session = _mine(connection, call, id)
+        session = mine(connection, call, id)
         reason = EndReason.SIGNED_OUT if session.id == own.id else EndReason.ENDED_BY_USER
         return lifecycle.end(
             connection, [session.id], reason=reason, origin=call.origin, **call.cause
@@ -180,7 +194,7 @@ def end_my_others(call: OwnSession) -> Response:
     return answer({"ended": len(ids), "ids": ids, "own_session_ended": own.id in ids})
 
 
-def _mine(connection: Connection, call: OwnCall, session_id: str) -> Session:
+def mine(connection: Connection, call: OwnCall, session_id: str) -> Session:
     """The session, if it is one of the caller's own."""
     session = store.read_session(connection, session_id) if is_id(SESSION, session_id) else None
     own = call.caller.session

@@ -4,6 +4,7 @@ The functions make plain dictionaries: nothing is validated twice on its way out
 what the tests check, on every answer.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from iam.api.client_members import ClientView
 from iam.directory.applications import Application
 from iam.directory.client_settings import as_row
+from iam.directory.openid_settings import ConsentRule, openid_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import SYSTEM
 from iam.sessions.bulk import BulkEnd
+from iam.sessions.knobs import AtLimit
 from iam.sessions.model import EndReason, RecordKey, Session, SessionRecord
 from iam.sessions.policy import Policy, end_reason
 
@@ -34,12 +37,17 @@ class SessionView(View):
     organization: str
     user: str
     application: str
-    parent: str | None = Field(description="The browser session it was entered from.")
+    parent: str | None = Field(description="The browser session it was entered from and ends with.")
+    entered_through: str | None = Field(
+        description="The browser session it was entered from, where it does not end with that one."
+    )
+    remembered: bool = Field(description="Its holder asked to be kept signed in.")
     created_at: datetime
     authenticated_at: datetime | None
     last_active_at: datetime
     idle_expires_at: datetime = Field(description="When it ends if its holder does nothing more.")
     expires_at: datetime
+    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     amr: list[str]
     acr: str | None
     ip: str | None
@@ -65,11 +73,14 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "user": session.user,
         "application": session.application,
         "parent": session.parent,
+        "entered_through": session.entered_through,
+        "remembered": session.remembered,
         "created_at": to_iso(session.created_at),
         "authenticated_at": iso(session.authenticated_at),
         "last_active_at": to_iso(session.last_active_at),
         "idle_expires_at": to_iso(session.idle_expires_at),
         "expires_at": to_iso(session.expires_at),
+        "locked_at": iso(session.locked_at),
         "amr": list(session.amr),
         "acr": session.acr,
         "ip": session.ip,
@@ -91,6 +102,13 @@ class StartedView(View):
     token: str
 
 
+class RotatedView(View):
+    """A session that got a new token; the former one no longer works."""
+
+    session: SessionView
+    token: str | None = Field(description="null for a browser: it got it as its cookie.")
+
+
 class SessionsView(View):
     items: list[SessionView]
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")
@@ -106,7 +124,7 @@ class FoundView(SessionsView):
 class RefusedView(View):
     """Why a token is not good."""
 
-    code: Literal["session_unknown", "session_ended"]
+    code: Literal["session_unknown", "session_ended", "session_locked"]
     end_reason: EndReason | None
 
 
@@ -198,48 +216,30 @@ def empty_record_view(key: RecordKey) -> dict[str, Any]:
 
 
 class PolicyView(View):
-    """Seconds; null leaves the knob to the other layers."""
+    """Times are seconds; null leaves the knob to the other layers."""
 
     idle_timeout: int | None
     maximum_lifetime: int | None
+    remember_idle_timeout: int | None
+    remember_maximum_lifetime: int | None
+    exclusive: bool | None
+    maximum_sessions: int | None
+    at_limit: AtLimit | None
+    maximum_user_sessions: int | None
+    reauthentication_age: int | None
+    end_children: bool | None
+    notify_on_expiry: bool | None
 
 
 def policy_view(policy: Policy) -> dict[str, Any]:
     """What one layer says."""
-    return {
-        "idle_timeout": policy.idle_timeout,
-        "maximum_lifetime": policy.maximum_lifetime,
-    }
-
-
-class LayerView(View):
-    layer: Literal["installation", "organization", "application"]
-    organization: str | None
-    application: str | None
-    policy: PolicyView
-
-
-class PoliciesView(View):
-    items: list[LayerView]
-
-
-class KnobView(View):
-    """The value that holds, and the layer that set it."""
-
-    value: int
-    layer: Literal["default", "installation", "organization", "application"]
-
-
-class ExplainedView(View):
-    organization: str
-    application: str
-    idle_timeout: KnobView
-    maximum_lifetime: KnobView
+    return asdict(policy)
 
 
 class OrganizationView(View):
     name: str
     display_name: str
+    enabled: bool
     policy: PolicyView
     created_at: datetime
 
@@ -254,6 +254,7 @@ def organization_view(organization: Organization, policy: Policy) -> dict[str, A
     return {
         "name": organization.name,
         "display_name": organization.display_name,
+        "enabled": organization.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(organization.created_at),
     }
@@ -268,6 +269,13 @@ class ApplicationView(View, ClientView):
     post_logout_redirect_uris: list[str]
     grant_types: list[str]
     gate_hosts: list[str]
+    require_pkce: bool
+    default_max_age: int | None
+    consent: ConsentRule
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool
+    frontchannel_logout_uri: str | None
+    frontchannel_logout_session_required: bool
     public: bool
     enabled: bool
     policy: PolicyView
@@ -299,6 +307,7 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "post_logout_redirect_uris": list(application.post_logout_redirect_uris),
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
+        **openid_row(application.openid),
         "public": application.public,
         **as_row(application.client),
         "enabled": application.enabled,

@@ -8,7 +8,7 @@ from iam.kernel.clock import system_clock, to_iso
 from iam.kernel.errors import IamError
 from iam.kernel.events import NOWHERE, OPERATOR
 from iam.kernel.secrets import system_random
-from iam.settings import load_settings
+from iam.settings import Settings, load_settings
 
 
 def serve(*, host: str | None, port: int | None, workers: int | None) -> None:
@@ -84,6 +84,7 @@ def doctor() -> None:
 
     settings = load_settings()
     print(f"ok    settings: issuer {settings.issuer}, listening on {settings.host}:{settings.port}")
+    _print_mail(settings)
     failed = False
     try:
         with opened_database() as (_, database):
@@ -109,3 +110,20 @@ def doctor() -> None:
             print(f"ok    SQLite {'.'.join(map(str, version))}")
     if failed:
         sys.exit(1)
+
+
+def _print_mail(settings: Settings) -> None:
+    """Where mails go: said, not tried."""
+    if (server := settings.mail_server) is not None:
+        how = {
+            "implicit": "TLS",
+            "starttls": "STARTTLS",
+            "offered": "TLS only if it offers STARTTLS",
+            "none": "no TLS: it is this machine",
+        }[server.tls]
+        sender = settings.mail_sender[1]
+        print(f"ok    mail: {server.host}:{server.port}, {how}, from {sender}")
+    elif settings.mail_folder is not None:
+        print(f"ok    mail: files in {settings.mail_folder.absolute()} (development)")
+    else:
+        print("warn  mail: none is sent, so nobody is told of new devices; set IAM_SMTP_URL")

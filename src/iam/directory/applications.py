@@ -8,23 +8,34 @@ from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, insert, s
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
-from iam.db.tables import application, gate_host, policy
+from iam.db.tables import application, gate_host
+from iam.db.tables import organization as organization_table
 from iam.directory.client_settings import ClientSettings, as_row, settings_of
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
+from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
-from iam.sessions import lifecycle, rules
+from iam.sessions import cut, rules
+from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
+from iam.sessions.policy import Layer
 
-# With its hosts in one statement, a row for each: every call that an application makes comes here.
-_APPLICATION = select(application, gate_host.c.host).outerjoin(
-    gate_host,
-    (gate_host.c.organization == application.c.organization)
-    & (gate_host.c.application == application.c.name),
+_OPEN = organization_table.c.enabled.label("organization_enabled")
+_OF_ORGANIZATION = organization_table.c.name == application.c.organization
+# With its hosts and its organization in one statement, a row for each host: every call that an
+# application makes comes here.
+_APPLICATION = (
+    select(application, _OPEN, gate_host.c.host)
+    .join(organization_table, _OF_ORGANIZATION)
+    .outerjoin(
+        gate_host,
+        (gate_host.c.organization == application.c.organization)
+        & (gate_host.c.application == application.c.name),
+    )
 )
 _FIND = Prepared(
     _APPLICATION.where(
@@ -32,6 +43,7 @@ _FIND = Prepared(
         application.c.name == bindparam("name"),
     )
 )
+_UNCHOSEN = OpenidSettings()
 _FIND_CLIENT = Prepared(_APPLICATION.where(application.c.client_id == bindparam("client_id")))
 
 
@@ -55,9 +67,16 @@ class Application:
     post_logout_redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     gate_hosts: tuple[str, ...]
+    openid: OpenidSettings
     enabled: bool
+    organization_enabled: bool
     created_at: Instant
     client: ClientSettings
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one may enter it and it may call: neither it nor its organization is disabled."""
+        return self.enabled and self.organization_enabled
 
     @property
     def public(self) -> bool:
@@ -71,13 +90,14 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationChange:
-    """What to change; None leaves it."""
+    """What to change; None leaves it, and `openid` names those members alone that change."""
 
     display_name: str | None = None
     redirect_uris: Sequence[str] | None = None
     post_logout_redirect_uris: Sequence[str] | None = None
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
+    openid: Mapping[str, object] = field(default_factory=dict)
     enabled: bool | None = None
     client: Mapping[str, Any] = field(default_factory=dict)
     """Members of `ClientSettings`."""
@@ -93,6 +113,7 @@ def create_application(
     post_logout_redirect_uris: Sequence[str] = (),
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
+    openid: OpenidSettings = _UNCHOSEN,
     public: bool = False,
     client: ClientSettings | None = None,
     now: Instant,
@@ -124,6 +145,7 @@ def create_application(
         "redirect_uris": list(redirect_uris),
         "post_logout_redirect_uris": list(post_logout_redirect_uris),
         "grant_types": list(grant_types),
+        **openid_row(openid),
         "enabled": True,
         "created_at": now,
         **as_row(settings),
@@ -157,7 +179,7 @@ def find_client(connection: Connection, client_id: str) -> Application | None:
 
 
 def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
-    """(organization, name) of the enabled application for which the gate answers on `host`."""
+    """(organization, name) of the open application for which the gate answers on `host`."""
     query = (
         select(gate_host.c.organization, gate_host.c.application)
         .join(
@@ -165,7 +187,8 @@ def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
             (application.c.organization == gate_host.c.organization)
             & (application.c.name == gate_host.c.application),
         )
-        .where(gate_host.c.host == host, application.c.enabled)
+        .join(organization_table, _OF_ORGANIZATION)
+        .where(gate_host.c.host == host, application.c.enabled, organization_table.c.enabled)
     )
     row = connection.execute(query).one_or_none()
     return (row.organization, row.application) if row is not None else None
@@ -185,7 +208,8 @@ def list_applications(
     connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
 ) -> tuple[Application, ...]:
     """Applications of an organization by name, from the one after `after` (keyset paging)."""
-    query = select(application).where(application.c.organization == organization)
+    query = select(application, _OPEN).join(organization_table, _OF_ORGANIZATION)
+    query = query.where(application.c.organization == organization)
     if after is not None:
         query = query.where(application.c.name > after)
     rows = connection.execute(query.order_by(application.c.name).limit(limit)).all()
@@ -234,6 +258,7 @@ def update_application(
     if change.client:
         settings = replace(before.client, **change.client).check(public=before.public)
         values |= as_row(settings)
+    values |= change.openid
     if values:
         connection.execute(
             update(application)
@@ -251,7 +276,7 @@ def update_application(
         selections.append(Selection(organization=organization, application=name))
     ended: list[Ended] = []
     for selection in selections:
-        ended += lifecycle.end_selected(
+        ended += cut.end_at_once(
             connection,
             selection,
             reason=EndReason.APPLICATION_DISABLED,
@@ -294,7 +319,7 @@ def delete_application(
     find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION:
         raise Reserved("The application app-built-in cannot be deleted.")
-    ended = lifecycle.end_selected(
+    ended = cut.end_at_once(
         connection,
         Selection(organization=organization, application=name),
         reason=EndReason.APPLICATION_DISABLED,
@@ -302,9 +327,7 @@ def delete_application(
         now=now,
         random=random,
     )
-    connection.execute(
-        delete(policy).where(policy.c.organization == organization, policy.c.name == name)
-    )
+    forget_layer(connection, Layer("application", organization, name))
     connection.execute(
         delete(application).where(
             application.c.organization == organization, application.c.name == name
@@ -339,7 +362,9 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         grant_types=tuple(row.grant_types),
         gate_hosts=tuple(sorted(gate_hosts)),
+        openid=openid_of(row),
         enabled=bool(row.enabled),
+        organization_enabled=bool(row.organization_enabled),
         created_at=Instant(row.created_at),
         client=settings_of(row),
     )

@@ -11,6 +11,8 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 USER_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,126}$"
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
 _USER_NAME = re.compile(USER_NAME_PATTERN, re.ASCII)
+# Joined by commas in the gate's header: ASCII, and no comma.
+ROLE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$"
 
 
 class NameInvalid(Invalid):

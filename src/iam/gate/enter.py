@@ -28,18 +28,21 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError, Invalid
 from iam.kernel.events import user_actor
 from iam.kernel.secrets import make_secret
-from iam.sessions import lifecycle, rules
+from iam.sessions import lifecycle
 from iam.sessions.lifecycle import ParentEnded, Started
+from iam.sessions.limits import SessionLimit
+from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, LiveRow
 from iam.sessions.validate import validate
 from iam.signin.codes import Code, issue_code, note_started, redeem_code
-from iam.signin.enter import NotAdmitted, admit, enter_application
+from iam.signin.enter import NotAdmitted, Threshold, approach, enter_application
 from iam.web.address import origin_of
 from iam.web.cookies import APP, BROWSER, clear_cookie, read_cookie, set_cookie
 from iam.web.csrf import ForgerySuspected
 from iam.web.engine import Engine, engine_of
 from iam.web.pages import see_other
 from iam.web.problems import status_of
+from iam.web.returning import choose_address, sign_in_address
 
 FLOW = "iam-app-flow"
 """The cookie that binds a code to the browser that asked for it, on the application's own host."""
@@ -86,19 +89,29 @@ def enter(request: Request) -> Response:
         there = target._replace(path="/.iam/callback?" + urlencode({"rd": target.path}))
         return see_other(there.url)
     browser = _browser_session(engine, request, now)
-    if browser is None:
-        client_id = engine.database.read(
-            lambda c: find_application(c, organization, application)
-        ).client_id
-        back = "/gate/enter?" + urlencode({"rd": target.url, "state": state})
-        return see_other("/sign-in?" + urlencode({"application": client_id, "return_to": back}))
+    client_id = engine.database.read(
+        lambda c: find_application(c, organization, application)
+    ).client_id
+    back = "/gate/enter?" + urlencode({"rd": target.url, "state": state})
+    if browser is None or engine.database.read(
+        lambda c: locked_child(c, browser.id, application, now)
+    ):
+        return see_other(sign_in_address(back, application=client_id))
     if browser.organization != organization:
         raise NotAdmitted
     engine.touches.note(browser, now)
 
-    def work(connection: Connection) -> str:
-        rules.share_rules(connection, organization)
-        admit(connection, organization, browser.user, application)
+    def work(connection: Connection) -> str | Threshold:
+        ahead = approach(
+            connection,
+            browser_session=browser.id,
+            organization=organization,
+            application=application,
+            instance=target.host,
+            now=now,
+        )
+        if ahead.authenticate_since is not None or ahead.crowd is not None:
+            return ahead
         return issue_code(
             connection,
             "gate",
@@ -115,9 +128,15 @@ def enter(request: Request) -> Response:
             random=engine.random,
         )
 
-    code = engine.database.write(work)
-    there = target._replace(path="/.iam/callback?" + urlencode({"code": code}))
-    return see_other(there.url)
+    ahead = engine.database.write(work)
+    if isinstance(ahead, str):
+        there = target._replace(path="/.iam/callback?" + urlencode({"code": ahead}))
+        return see_other(there.url)
+    if ahead.authenticate_since is not None:
+        return see_other(sign_in_address(back, application=client_id, prompt="login"))
+    if ahead.crowd is not None and not ahead.crowd.may_choose:
+        raise SessionLimit(ahead.crowd)
+    return see_other(choose_address(back, client_id))
 
 
 def _browser_session(engine: Engine, request: Request, now: Instant) -> LiveRow | None:
@@ -216,7 +235,7 @@ def sign_out(request: Request) -> Response:
     row = None
     if token is not None:
         verdict = engine.database.read(lambda c: validate(c, token, now))
-        row = verdict.row if verdict.reason is None else None
+        row = verdict.living
     if request.method == "POST":
         _check_same_origin(request, here.host)
         if row is not None:

@@ -21,7 +21,7 @@ from iam.oidc.tokens import (
 )
 from iam.sessions import store
 from iam.sessions.model import Session
-from iam.sessions.policy import end_reason
+from iam.sessions.validate import refusal
 
 _FORM = re.compile(r"(oat_[0-9a-hjkmnp-tv-z]{26})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _FIND = Prepared(select(table).where(table.c.id == bindparam("id")))
@@ -90,9 +90,9 @@ def read_access_token(
 
 
 def find_session(connection: Connection, session_id: str, now: Instant) -> Session | None:
-    """The session, if it lives."""
+    """The session, if it lives and is not locked."""
     session = store.read_session(connection, session_id)
-    return session if session is not None and end_reason(session, now) is None else None
+    return session if session is not None and refusal(session, now) is None else None
 
 
 def concerns(

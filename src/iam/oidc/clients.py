@@ -58,7 +58,7 @@ def find_openid_client(connection: Connection, client_id: str | None) -> OpenidC
     if client_id is None or not is_id(APPLICATION, client_id):
         return None
     application = find_client(connection, client_id)
-    if application is None or not application.enabled or application.name == BUILT_IN_APPLICATION:
+    if application is None or not application.is_open or application.name == BUILT_IN_APPLICATION:
         return None
     return OpenidClient(application)
 

@@ -16,12 +16,14 @@ from authlib.oauth2.rfc7636 import (  # type: ignore[import-untyped] # Authlib s
     CodeChallenge,
 )
 
+from iam.delivery.logouts import note_client_session
 from iam.kernel.events import Origin
 from iam.oidc import pushed
 from iam.oidc.clients import OpenidClient
 from iam.oidc.resources import asked_audience, narrowed
 from iam.oidc.tokens import OFFLINE, Grant
 from iam.sessions.lifecycle import ParentEnded
+from iam.sessions.limits import SessionLimit
 from iam.sessions.model import LiveRow
 from iam.signin.codes import issue_code, note_started, redeem_code
 from iam.signin.enter import NotAdmitted, enter_application
@@ -43,8 +45,9 @@ class _Redeemed:
     code_challenge_method: str = "S256"
 
     @property
-    def code_challenge(self) -> str:
-        return str(self.payload["code_challenge"])
+    def code_challenge(self) -> str | None:
+        challenge = self.payload["code_challenge"]
+        return None if challenge is None else str(challenge)
 
     def get_redirect_uri(self) -> str:
         return str(self.payload["redirect_uri"])
@@ -62,6 +65,10 @@ class Pkce(CodeChallenge):  # type: ignore[misc] # Authlib's base has no types
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str | None) -> None:
         asked = grant.request.payload.data
+        application = grant.request.client.application
+        free = not application.public and not application.openid.require_pkce
+        if free and not asked.keys() & {"code_challenge", "code_challenge_method"}:
+            return
         if asked.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE is required: code_challenge_method=S256.")
         if not _CHALLENGE.fullmatch(asked.get("code_challenge", "")):
@@ -92,7 +99,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             payload={
                 "client": self.request.client.get_client_id(),
                 "redirect_uri": asked.redirect_uri,
-                "code_challenge": asked.data["code_challenge"],
+                "code_challenge": asked.data.get("code_challenge"),
                 "nonce": asked.data.get("nonce"),
                 "scope": self.request.scope,
                 "audience": audience,
@@ -156,9 +163,14 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             raise InvalidGrantError("The browser session has ended.") from error
         except NotAdmitted as error:
             raise InvalidGrantError("The user may not enter this application.") from error
+        except SessionLimit as error:
+            raise InvalidGrantError(error.title) from error
         if started is not None:
             provider.started.append(started)
         note_started(provider.connection, authorization_code.text, session.id)
+        note_client_session(
+            provider.connection, session.id, client_id=application.client_id, subject=user.id
+        )
         return Grant(
             client_id=application.client_id,
             subject=user.id,

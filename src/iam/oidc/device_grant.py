@@ -18,12 +18,14 @@ from authlib.oauth2.rfc6749.grants import (  # type: ignore[import-untyped] # Au
     TokenEndpointMixin,
 )
 
+from iam.delivery.logouts import note_client_session
 from iam.kernel.clock import after
 from iam.oidc import device_requests
 from iam.oidc.clients import OpenidClient
 from iam.oidc.device_requests import INTERVAL, DeviceRequest
 from iam.oidc.tokens import Grant
 from iam.sessions.lifecycle import ParentEnded
+from iam.sessions.limits import SessionLimit
 from iam.signin.devices import device_label
 from iam.signin.enter import NotAdmitted, enter_application
 
@@ -98,8 +100,13 @@ class DeviceGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authli
             )
         except (ParentEnded, NotAdmitted) as error:
             raise AccessDeniedError("Whoever approved may not any more.") from error
+        except SessionLimit as error:
+            raise AccessDeniedError(error.title) from error
         if started is not None:
             provider.started.append(started)
+        note_client_session(
+            provider.connection, session.id, client_id=application.client_id, subject=user.id
+        )
         return Grant(
             client_id=application.client_id,
             subject=user.id,

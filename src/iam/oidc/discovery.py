@@ -7,6 +7,7 @@ from iam.kernel.authn import SINGLE_FACTOR
 from iam.keys import public_jwks
 from iam.keys.client_keys import ALGORITHMS
 from iam.keys.signing import ALGORITHMS as SIGNING_ALGORITHMS
+from iam.oidc.authorize_request import PROMPTS, RESPONSE_MODES
 from iam.oidc.client_auth import METHODS
 from iam.oidc.device_grant import DEVICE_CODE
 from iam.oidc.exchange import TOKEN_EXCHANGE
@@ -34,9 +35,10 @@ async def configuration(request: Request) -> Response:
             "revocation_endpoint_auth_methods_supported": list(METHODS),
             "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "jwks_uri": f"{issuer}/oauth/jwks",
+            "end_session_endpoint": f"{issuer}/oauth/logout",
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": list(RESPONSE_MODES),
             "grant_types_supported": [
                 "authorization_code",
                 "refresh_token",
@@ -55,7 +57,7 @@ async def configuration(request: Request) -> Response:
             "code_challenge_methods_supported": ["S256"],
             "dpop_signing_alg_values_supported": list(ALGORITHMS),
             "acr_values_supported": [SINGLE_FACTOR],
-            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "prompt_values_supported": list(PROMPTS),
             "claims_supported": [
                 "iss",
                 "sub",
@@ -74,6 +76,10 @@ async def configuration(request: Request) -> Response:
                 "email",
             ],
             "authorization_response_iss_parameter_supported": True,
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
+            "frontchannel_logout_supported": True,
+            "frontchannel_logout_session_supported": True,
             "claims_parameter_supported": False,
             "request_parameter_supported": False,
             # Said because its default is true.

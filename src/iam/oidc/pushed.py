@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from iam.db.token_tables import pushed_request as table
 from iam.kernel.clock import Instant, after
@@ -64,6 +64,19 @@ def take_up(
         pushed = {name: value for name, value in pushed.items() if name not in _ANEW}
         pushed[since] = again[since] = parameters[since]
     return pushed, again
+
+
+def drop_prompt(connection: Connection, request_uri: str, prompt: str) -> None:
+    """Note that what this prompt asks for has been done."""
+    key = hash_secret(request_uri.removeprefix(_PREFIX))
+    here = table.c.uri_hash == key
+    row = connection.execute(select(table).where(here).with_for_update()).one_or_none()
+    if row is None:
+        return
+    kept = [one for one in row.parameters.get("prompt", "").split() if one != prompt]
+    parameters = {name: value for name, value in row.parameters.items() if name != "prompt"}
+    parameters |= {"prompt": " ".join(kept)} if kept else {}
+    connection.execute(update(table).where(here).values(parameters=parameters))
 
 
 def use_up(connection: Connection, request_uri: str) -> bool:

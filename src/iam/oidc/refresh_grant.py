@@ -19,7 +19,7 @@ from iam.oidc.resources import narrowed
 from iam.oidc.tokens import Grant
 from iam.sessions import store
 from iam.sessions.model import EndReason, Session
-from iam.sessions.policy import end_reason
+from iam.sessions.validate import Hold, refusal
 
 if TYPE_CHECKING:
     from iam.oidc.protocol import Provider
@@ -54,8 +54,10 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
         if found.jkt is not None and found.jkt != provider.jkt:
             raise InvalidGrantError("This refresh token is bound to another key.")
         session = store.read_session(provider.connection, found.session_id)
-        if session is None or end_reason(session, provider.now) is not None:
-            raise InvalidGrantError("The session has ended.")
+        refused = refusal(session, provider.now) if session is not None else None
+        if session is None or refused is not None:
+            state = "is locked" if refused is Hold.LOCKED else "has ended"
+            raise InvalidGrantError(f"The session {state}.")
         self._use_up(found, session)
 
     def create_token_response(self) -> tuple[int, dict[str, object], Any]:

@@ -71,6 +71,15 @@ class AccessToken:
     act: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What an ID token of ours says of whom a client had: the user, the client, the session."""
+
+    subject: str
+    client_id: str
+    session_id: str
+
+
 def make_access_token(
     grant: Grant, key: SigningKey, issuer: str, now: Instant, jti: str
 ) -> tuple[str, int]:
@@ -167,19 +176,20 @@ def read_jwt_access_token(
     return token
 
 
-def read_hint(text: str, keys: tuple[SigningKey, ...], issuer: str, client_id: str) -> str:
-    """The subject of an ID token given as `id_token_hint` (Core §3.1.2.1), which may have expired.
+def read_hint(text: str, keys: tuple[SigningKey, ...], issuer: str) -> Hint:
+    """What an ID token says that a client gives back as `id_token_hint` (Core §3.1.2.1, RP-Initiated
+    Logout §2). It may have expired: it tells whom the client had, and proves nothing else.
 
     Raises:
-        TokenInvalid: it was not issued by us to this client.
+        TokenInvalid: it is no ID token that we issued.
     """
     claims = _verify(text, keys, "JWT")
-    subject = claims.get("sub")
-    if claims.get("iss") != issuer or claims.get("aud") != client_id:
-        raise TokenInvalid("it was issued to another client")
-    if not isinstance(subject, str):
-        raise TokenInvalid("it has no subject")
-    return subject
+    subject, client_id, sid = (claims.get(name) for name in ("sub", "aud", "sid"))
+    if claims.get("iss") != issuer:
+        raise TokenInvalid("it is another issuer's")
+    if not (isinstance(subject, str) and isinstance(client_id, str) and isinstance(sid, str)):
+        raise TokenInvalid("a claim is missing")
+    return Hint(subject=subject, client_id=client_id, session_id=sid)
 
 
 def _sign(claims: dict[str, Any], key: SigningKey, type_: str) -> str:

@@ -14,8 +14,8 @@ from iam.oidc.dpop import ProofInvalid, proven_key
 from iam.oidc.token import with_nonce
 from iam.oidc.tokens import AccessToken, TokenInvalid
 from iam.sessions.model import LiveRow
-from iam.sessions.policy import end_reason
 from iam.sessions.store import read_live_row
+from iam.sessions.validate import Outcome, verdict_on
 from iam.web.engine import Engine, engine_of, in_thread
 
 _SCHEMES = {"bearer": "Bearer", "dpop": "DPoP"}
@@ -45,10 +45,11 @@ async def userinfo(request: Request) -> Response:
     except OAuth2Error as error:
         refusal = _refuse(scheme, 401, str(error.error), str(error.description))
         return with_nonce(refusal, request, engine, now)
-    outcome = "unknown" if row is None else "ended" if end_reason(row, now) else "valid"
-    engine.metrics.validations[outcome] += 1
-    if row is None or outcome == "ended":
-        return _refuse(scheme, 401, "invalid_token", "The session has ended")
+    verdict = verdict_on(row, now)
+    engine.metrics.validations[str(verdict.outcome)] += 1
+    if row is None or verdict.outcome is not Outcome.VALID:
+        state = "is locked" if verdict.outcome is Outcome.LOCKED else "has ended"
+        return _refuse(scheme, 401, "invalid_token", f"The session {state}")
     if "openid" not in token.scope:
         description = "The scope openid was not asked for"
         return _refuse(scheme, 403, "insufficient_scope", description, "openid")

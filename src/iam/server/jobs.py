@@ -10,10 +10,14 @@ from functools import partial
 
 import structlog
 from anyio import CapacityLimiter
+from sqlalchemy import Connection
 
+from iam.audit import figures
 from iam.db.lease import take_lease
-from iam.delivery import outbox
+from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.logouts import make_logout_token
+from iam.delivery.mailer import Mailer
 from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
@@ -21,7 +25,8 @@ from iam.keys import load_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
-from iam.signin import codes, throttle
+from iam.sessions.figures import measure_level
+from iam.signin import codes, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
 _log = structlog.get_logger("iam.jobs")
@@ -38,11 +43,12 @@ _REST_OF_COUNT = 100
 
 async def run_jobs(engine: Engine) -> None:
     """Run all jobs until cancelled."""
-    deliverer = make_deliverer(engine)
+    deliverer, mailer = make_deliverer(engine), make_mailer(engine)
     try:
-        await _run_jobs(engine, deliverer)
+        await _run_jobs(engine, deliverer, mailer)
     finally:
         await deliverer.close()
+        await mailer.close()
 
 
 def make_deliverer(engine: Engine) -> Deliverer:
@@ -61,13 +67,35 @@ def make_deliverer(engine: Engine) -> Deliverer:
         timeout=settings.delivery_timeout,
         attempts=settings.delivery_attempts,
         allow_private=settings.delivery_allow_private,
+        logout_token=lambda notice, now: make_logout_token(
+            notice, engine.keys, settings.issuer, now
+        ),
         count=count,
     )
 
 
-async def _run_jobs(engine: Engine, deliverer: Deliverer) -> None:
+def make_mailer(engine: Engine) -> Mailer:
+    """What sends this process's share of the mails."""
+    counts = engine.metrics.mails
+
+    def count(outcome: str) -> None:
+        counts[outcome] += 1
+
+    return Mailer(
+        settings=engine.settings,
+        database=engine.database,
+        clock=engine.clock,
+        random=engine.random,
+        cipher=engine.cipher,
+        threads=CapacityLimiter(1),
+        count=count,
+    )
+
+
+async def _run_jobs(engine: Engine, deliverer: Deliverer, mailer: Mailer) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("deliveries", 0.5, deliverer.step))
+        group.create_task(_forever("mails", 1, mailer.step))
         group.create_task(_forever("touches", 0.1, lambda: write_touches(engine)))
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
@@ -104,6 +132,26 @@ async def look_at_keys(engine: Engine) -> None:
     engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
+_Purge = Callable[[Connection, Instant, int], int]
+# What is kept for the retention time, and how many rows one transaction deletes.
+_HISTORY: tuple[tuple[_Purge, int], ...] = (
+    (sweep.purge, sweep.BATCH),
+    (outbox.purge, outbox.PURGED),
+    (mails.purge, outbox.PURGED),
+)
+# What is worth nothing after its own short time.
+_SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
+    codes.purge,
+    throttle.purge,
+    spent.purge,
+    access_tokens.purge,
+    pushed.purge,
+    registrations.purge,
+    device_requests.purge,
+    bulk.purge,
+)
+
+
 async def sweep_once(engine: Engine, holder: str) -> int:
     """One sweep, if this node holds the lease: expire, purge, tidy up; answer how many expired."""
     clock, random = engine.clock, engine.random
@@ -122,24 +170,13 @@ async def sweep_once(engine: Engine, holder: str) -> int:
             engine.count_ended(step.ended)
         return step is not None
 
-    def purge() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: sweep.purge(c, clock(), retention)) == sweep.BATCH
+    def purge(table: _Purge, full: int) -> bool:
+        return write(lambda c: table(c, clock(), engine.settings.retention)) == full
 
-    def purge_deliveries() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: outbox.purge(c, clock(), retention)) == outbox.PURGED
-
-    def tidy() -> bool:
-        write(lambda c: codes.purge(c, clock()))
-        write(lambda c: throttle.purge(c, clock()))
-        write(lambda c: spent.purge(c, clock()))
-        write(lambda c: access_tokens.purge(c, clock()))
-        write(lambda c: pushed.purge(c, clock()))
-        write(lambda c: registrations.purge(c, clock()))
-        write(lambda c: device_requests.purge(c, clock()))
-        write(lambda c: bulk.purge(c, clock()))
-        return False
+    def forget() -> bool:
+        for table in _SHORT_LIVED:
+            write(lambda c, purge=table: purge(c, clock()))  # type: ignore[misc]  # mypy cannot infer defaults
+        return write(lambda c: known_devices.purge(c, clock())) == known_devices.PURGED
 
     def keys() -> bool:
         rotation.keep_up(
@@ -152,8 +189,15 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         )
         return False
 
+    def count_hours() -> bool:
+        more = write(lambda c: figures.count_next_hours(c, clock()))
+        if not more and (measured := engine.database.read(measure_level)) is not None:
+            write(lambda c: figures.store_level(c, *measured))
+        return more
+
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy, keys])
+    purges = [partial(purge, table, full) for table, full in _HISTORY]
+    await _in_turn(engine, holder, [expire, take_up, *purges, forget, keys, count_hours])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

@@ -10,8 +10,9 @@ from iam.kernel.events import NOWHERE, Actor, Event, Origin
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
 from iam.sessions import store
+from iam.sessions.layers import effective_policy
 from iam.sessions.model import Session
-from iam.sessions.policy import effective_policy, end_reason
+from iam.sessions.policy import end_reason
 from iam.sessions.rules import share_rules
 
 
@@ -19,7 +20,7 @@ class SessionOver(Conflict):
     """What has ended is not brought back."""
 
     code = "session_over"
-    title = "This session has ended; only a live one can be changed."
+    title = "There is no such live session; only a live one can be changed."
 
 
 def extend(
@@ -45,8 +46,14 @@ def extend(
     found = locked.get(session.id)
     if found is None or end_reason(found, now) is not None:
         raise SessionOver
-    policy = effective_policy(connection, found.organization, found.application)
-    longest = policy.maximum_lifetime
+    policy = effective_policy(
+        connection,
+        found.organization,
+        found.application,
+        user=found.user,
+        roles=found.identity.roles,
+    )
+    _, longest = policy.times(remembered=found.remembered)
     until = after(now, longest if lifetime is None else min(lifetime, longest))
     if found.parent is not None:
         parent = locked.get(found.parent)

@@ -28,6 +28,13 @@ class ParentEnded(Unauthenticated):
     title = "The browser session has ended. Sign in again."
 
 
+class EntryLocked(ParentEnded):
+    """The browser session is locked, or its session of that application is: nothing is entered."""
+
+    code = "session_locked"
+    title = "This session is locked. Unlock it with your password."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
     """What a session is started with. Nothing here is an ID or a secret: those are always made anew,
@@ -46,6 +53,8 @@ class NewSession:
     metadata: Mapping[str, object] = field(default_factory=dict)
     maximum_lifetime: int | None = None
     """Seconds; makes this session end earlier than its policy says, never later."""
+    remembered: bool = False
+    """Its holder asks to be kept signed in, which counts where the policy allows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,8 @@ class Started:
     token: str
     ended: tuple["Ended", ...] = ()
     """What it took the place of."""
+    raised: bool = False
+    """The session was there before: its holder has authenticated again (`sessions.raising`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +99,15 @@ def start(
 ) -> Started:
     """Start a session, entered in its record, with a new ID and secret.
 
-    As a child it lives no longer than its parent, by either deadline; a policy that wants more
-    than the parent may have starts a session of its own (`policy.outlives`).
+    As a child it lives no longer than its parent, by either deadline; under a policy that does not
+    want that it starts as a session of its own (`policy.outlives`).
 
     Raises:
-        ParentEnded: there is no such parent, or it is over.
+        ParentEnded: there is no such parent, it is over or locked.
     """
-    lifetime = min(policy.maximum_lifetime, new.maximum_lifetime or policy.maximum_lifetime)
-    idle_timeout, expires_at = policy.idle_timeout, after(now, lifetime)
+    remembered = new.remembered and policy.may_remember
+    idle_timeout, longest = policy.times(remembered=remembered)
+    expires_at = after(now, min(longest, new.maximum_lifetime or longest))
     parent = _live_parent(connection, new.parent, now) if new.parent is not None else None
     if parent is not None and outlives(policy, parent):
         parent = None
@@ -128,6 +140,8 @@ def start(
         user_agent=new.origin.user_agent,
         device=new.device,
         metadata=new.metadata,
+        entered_through=new.parent if parent is None else None,
+        remembered=remembered,
     )
     store.insert_session(connection, session, hash_secret(secret))
     data = {"parent": session.parent} if session.parent else {}
@@ -141,6 +155,8 @@ def _live_parent(connection: Connection, parent_id: str, now: Instant) -> Sessio
     locked = store.lock_live(connection, [parent_id])
     if not locked or not locked[0].is_browser_session or end_reason(locked[0], now) is not None:
         raise ParentEnded
+    if locked[0].locked_at is not None:
+        raise EntryLocked
     return locked[0]
 
 

@@ -59,6 +59,7 @@ class LiveRow(NamedTuple):
     display_name: str
     email: str | None
     roles: str
+    locked_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,18 @@ class Session:
     user_agent: str | None
     device: str | None
     metadata: Mapping[str, object]
+    entered_through: str | None = None
+    """The browser session it was entered from, where it does not end with that one."""
+    remembered: bool = False
+    """Whether its holder asked to be kept signed in."""
+    locked_at: Instant | None = None
+    """Since when it is refused until its user unlocks it (`sessions.lock`)."""
+
+    @property
+    def seat(self) -> str:
+        """What is counted as one place where a user is signed in: a browser session and all that was
+        entered from it, or else the session itself."""
+        return self.parent or self.entered_through or self.id
 
     @property
     def idle_expires_at(self) -> Instant:
@@ -144,4 +157,5 @@ class Selection:
     parent: str | None = None
     instance: str | None = None
     but: str | None = None
-    """A session to leave out: the one its user is using. Its parent and children stay too."""
+    """A session to leave out: the one its user is using. What it was entered from and what was entered
+    from it stay too."""

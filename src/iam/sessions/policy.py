@@ -1,20 +1,17 @@
-"""The rules that give a session its deadlines, and the one predicate that judges them.
+"""The rules of a session, and the one predicate that judges its deadlines. No I/O.
 
-Layers, each optional: installation, organization, application. Among the layers that set a knob the
-strictest (the shortest time) wins; a knob that no layer sets has its built-in default, which is a
-default and no ceiling.
+Layers, each optional: installation, organization, application, role, user. Among the layers that set a
+knob the strictest wins; a knob that no layer sets has its built-in default, which is a default and
+no ceiling (`knobs` says which value of a knob is the strictest).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
-
-from iam.db.prepared import Prepared
-from iam.db.tables import policy as table
 from iam.kernel.clock import Instant
+from iam.sessions.knobs import KNOBS, LONGEST, AtLimit, Knob, Value
 from iam.sessions.model import (
     BUILT_IN_APPLICATION,
     BUILT_IN_ORGANIZATION,
@@ -22,50 +19,92 @@ from iam.sessions.model import (
     Session,
 )
 
-DEFAULT_IDLE_TIMEOUT = 30 * 60
-DEFAULT_MAXIMUM_LIFETIME = 12 * 60 * 60
-LONGEST = 10 * 365 * 24 * 60 * 60
-"""No knob can be set to more than ten years: beyond it a number is a mistake, not a policy."""
-
-LayerName = Literal["installation", "organization", "application"]
+LayerName = Literal["installation", "organization", "application", "role", "user"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What one layer says. Seconds; None leaves the knob to the other layers."""
+    """What one layer says; None leaves the knob to the other layers. Times are seconds."""
 
     idle_timeout: int | None = None
     maximum_lifetime: int | None = None
+    remember_idle_timeout: int | None = None
+    remember_maximum_lifetime: int | None = None
+    exclusive: bool | None = None
+    maximum_sessions: int | None = None
+    at_limit: AtLimit | None = None
+    maximum_user_sessions: int | None = None
+    reauthentication_age: int | None = None
+    end_children: bool | None = None
+    notify_on_expiry: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectivePolicy:
-    """What a session gets, in seconds."""
+    """What holds for a session. Times are seconds; None: there is no such rule."""
 
     idle_timeout: int
     maximum_lifetime: int
+    remember_idle_timeout: int
+    remember_maximum_lifetime: int
+    exclusive: bool
+    maximum_sessions: int | None
+    at_limit: AtLimit
+    maximum_user_sessions: int | None
+    reauthentication_age: int | None
+    end_children: bool | None
+    notify_on_expiry: bool
+
+    @property
+    def may_remember(self) -> bool:
+        """Whether a person may ask to be kept signed in."""
+        return self.remember_maximum_lifetime > 0
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is anything to decide about the user's other sessions."""
+        return (
+            self.exclusive
+            or self.maximum_sessions is not None
+            or self.maximum_user_sessions is not None
+        )
+
+    def times(self, *, remembered: bool) -> tuple[int, int]:
+        """The idle timeout and the maximum lifetime of a session."""
+        if remembered and self.may_remember:
+            return self.remember_idle_timeout, self.remember_maximum_lifetime
+        return self.idle_timeout, self.maximum_lifetime
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Where a policy is set: an installation has one, and every organization and application."""
+    """Where a policy is set: an installation has one, and every organization, application, role and
+    user. `name` is that of the application, the role or the user."""
 
-    name: LayerName
+    kind: LayerName
     organization: str = ""
-    application: str = ""
+    name: str = ""
 
     @property
     def reach(self) -> str | None:
-        """The organization whose sessions it governs, None for all: what `apply_policy` is to go through.
+        """The organization whose sessions it governs, None for all: whose rules are to be held.
 
         `app-built-in` is kept in one organization and entered by the users of every one.
         """
-        if self.name == "application" and self.application == BUILT_IN_APPLICATION:
+        if self.kind == "application" and self.name == BUILT_IN_APPLICATION:
             return None
         return self.organization or None
 
 
 INSTALLATION = Layer("installation")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The value that holds for a knob, and the layer that set it; None for the default."""
+
+    value: Value
+    layer: Layer | None
 
 
 class Deadlines(Protocol):
@@ -95,22 +134,59 @@ def end_reason(session: Deadlines, now: Instant) -> EndReason | None:
     return EndReason.IDLE if idle_at < session.expires_at else EndReason.EXPIRED
 
 
+def settle(said: Sequence[tuple[Layer, Policy]]) -> dict[str, Settled]:
+    """Every knob's value under these layers, by name. Of layers that say the same the first is named."""
+    settled: dict[str, Settled] = {}
+    for knob in KNOBS:
+        found = _strictest(knob, said)
+        if found is None and knob.bounded_by is not None:
+            bound = settled[knob.bounded_by]
+            if bound.layer is not None and bound.value < knob.default:  # type: ignore[operator]  # both are seconds
+                found = bound
+        settled[knob.name] = found or Settled(knob.default, None)
+    return settled
+
+
+def _strictest(knob: Knob, said: Sequence[tuple[Layer, Policy]]) -> Settled | None:
+    values = [(layer, value) for layer, one in said if (value := _said(one, knob)) is not None]
+    if not values:
+        return None
+    winner = knob.strictest([value for _, value in values])
+    return Settled(winner, next(layer for layer, value in values if value == winner))
+
+
+def _said(policy: Policy, knob: Knob) -> Value:
+    value: Value = getattr(policy, knob.name)
+    return value
+
+
 def strictest(layers: Iterable[Policy]) -> EffectivePolicy:
     """The effective policy of these layers."""
-    idle = [layer.idle_timeout for layer in layers if layer.idle_timeout is not None]
-    maximum = [layer.maximum_lifetime for layer in layers if layer.maximum_lifetime is not None]
-    return EffectivePolicy(
-        idle_timeout=min(idle, default=DEFAULT_IDLE_TIMEOUT),
-        maximum_lifetime=min(maximum, default=DEFAULT_MAXIMUM_LIFETIME),
-    )
+    said = [policy for policy in layers if policy != _NOTHING]
+    if not said:
+        return _default()
+    return _effective(settle([(INSTALLATION, policy) for policy in said]))
+
+
+@cache
+def _default() -> EffectivePolicy:
+    return _effective(settle([]))
+
+
+def _effective(settled: Mapping[str, Settled]) -> EffectivePolicy:
+    values = {name: one.value for name, one in settled.items()}
+    values["at_limit"] = AtLimit(str(values["at_limit"]))
+    return EffectivePolicy(**values)  # type: ignore[arg-type]  # each knob's kind is that of its field
 
 
 def outlives(policy: EffectivePolicy, parent: Session) -> bool:
-    """Whether this policy lets a session live longer than `parent` may from its own start.
+    """Whether a session under this policy, entered from `parent`, does not end with it.
 
-    Such a session is started without a parent: as a child it would be cut down to the parent's
-    deadlines and the policy would mean nothing.
+    Where no layer says (`end_children`), those do not that may live longer than the parent from their
+    own start: as children they would be cut down to its deadlines, and the policy would mean nothing.
     """
+    if policy.end_children is not None:
+        return not policy.end_children
     return (
         policy.idle_timeout > parent.idle_timeout
         or policy.maximum_lifetime * 1000 > parent.expires_at - parent.created_at
@@ -122,78 +198,23 @@ def home_of(application: str, organization: str) -> str:
     return BUILT_IN_ORGANIZATION if application == BUILT_IN_APPLICATION else organization
 
 
-def effective_policy(
-    connection: Connection, organization: str, application: str
-) -> EffectivePolicy:
-    """The policy of a session that a user of `organization` starts at `application`."""
-    names = {
-        "organization": organization,
-        "home": home_of(application, organization),
-        "application": application,
-    }
-    return strictest([_policy(row) for row in _LAYERS.rows(connection, names)])
+_NOTHING = Policy()
+NAMES = tuple(field.name for field in fields(Policy))
+"""The knobs' names, in their order."""
 
-
-# Built once: putting a statement together costs more than running it.
-_LAYERS = Prepared(
-    select(table.c.idle_timeout, table.c.maximum_lifetime).where(
-        or_(
-            table.c.layer == "installation",
-            and_(
-                table.c.layer == "organization", table.c.organization == bindparam("organization")
-            ),
-            and_(
-                table.c.layer == "application",
-                table.c.organization == bindparam("home"),
-                table.c.name == bindparam("application"),
-            ),
-        )
-    )
-)
-
-
-def read_policy(connection: Connection, layer: Layer) -> Policy:
-    """What this layer says; an empty policy where it says nothing."""
-    query = select(table.c.idle_timeout, table.c.maximum_lifetime).where(_is(layer))
-    row = connection.execute(query).one_or_none()
-    return _policy(row) if row is not None else Policy()
-
-
-def read_policies(connection: Connection, name: LayerName) -> dict[tuple[str, str], Policy]:
-    """What every organization or application says, by (organization, application)."""
-    query = select(table).where(table.c.layer == name)
-    return {(row.organization, row.name): _policy(row) for row in connection.execute(query)}
-
-
-def store_policy(connection: Connection, layer: Layer, policy: Policy) -> None:
-    """Set what this layer says. Live sessions follow by `rules.apply_policy`."""
-    if policy == Policy():
-        connection.execute(delete(table).where(_is(layer)))
-        return
-    knobs = {
-        "idle_timeout": policy.idle_timeout,
-        "maximum_lifetime": policy.maximum_lifetime,
-    }
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(
-        insert(table)
-        .values(
-            layer=layer.name,
-            organization=layer.organization,
-            name=layer.application,
-            **knobs,
-        )
-        .on_conflict_do_update(index_elements=list(table.primary_key), set_=knobs)
-    )
-
-
-def _is(layer: Layer) -> ColumnElement[bool]:
-    return and_(
-        table.c.layer == layer.name,
-        table.c.organization == layer.organization,
-        table.c.name == layer.application,
-    )
-
-
-def _policy(row: Row[Any, Any]) -> Policy:
-    return Policy(idle_timeout=row.idle_timeout, maximum_lifetime=row.maximum_lifetime)
+__all__ = [
+    "INSTALLATION",
+    "LONGEST",
+    "NAMES",
+    "AtLimit",
+    "EffectivePolicy",
+    "Layer",
+    "LayerName",
+    "Policy",
+    "Settled",
+    "end_reason",
+    "home_of",
+    "outlives",
+    "settle",
+    "strictest",
+]

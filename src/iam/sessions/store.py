@@ -56,6 +56,7 @@ LIVE_COLUMNS = (
     session.c.display_name,
     session.c.email,
     session.c.roles,
+    session.c.locked_at,
 )
 _LIVE = session.c.ended_at.is_(None)
 _READ_SESSION = Prepared(select(session).where(session.c.id == bindparam("session_id")))
@@ -103,6 +104,8 @@ def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> 
             "device": new.device,
             "metadata": dict(new.metadata),
             "address": address_bytes(new.ip),
+            "entered_through": new.entered_through,
+            "remembered": new.remembered,
         },
     )
 
@@ -113,7 +116,7 @@ _INSERT_SESSION = Prepared(
         {
             column.name: bindparam(column.name, type_=column.type)
             for column in session.columns
-            if column.name not in ("ended_at", "end_reason", "ended_by")
+            if column.name not in ("ended_at", "end_reason", "ended_by", "locked_at")
         }
     )
 )
@@ -205,6 +208,15 @@ def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> N
     )
 
 
+def set_authentication(connection: Connection, after: Session) -> None:
+    """Write when and how the holder of this session (which the caller has locked) has authenticated."""
+    connection.execute(
+        update(session)
+        .where(session.c.id == after.id)
+        .values(authenticated_at=after.authenticated_at, amr=list(after.amr), acr=after.acr)
+    )
+
+
 def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
     """Rewrite who the gate says these live sessions' user is."""
     connection.execute(
@@ -287,11 +299,19 @@ def _matches(selection: Selection) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(column == value)
     if selection.but is not None:
-        own_parent = select(session.c.parent).where(session.c.id == selection.but).scalar_subquery()
-        conditions.append(session.c.id != selection.but)
-        conditions.append(func.coalesce(session.c.parent, "") != selection.but)
-        conditions.append(session.c.id != func.coalesce(own_parent, ""))
+        conditions += but(selection.but)
     return conditions
+
+
+def but(session_id: str) -> list[ColumnElement[bool]]:
+    """All but this session, what was entered from it, and what it was entered from."""
+    entered = func.coalesce(session.c.parent, session.c.entered_through, "")
+    origin = select(entered).where(session.c.id == session_id).scalar_subquery()
+    return [
+        session.c.id != session_id,
+        entered != session_id,
+        session.c.id != func.coalesce(origin, ""),
+    ]
 
 
 def _session(row: Row[Any]) -> Session:
@@ -321,4 +341,7 @@ def _session(row: Row[Any]) -> Session:
         user_agent=row.user_agent,
         device=row.device,
         metadata=row.metadata,
+        entered_through=row.entered_through,
+        remembered=row.remembered,
+        locked_at=None if row.locked_at is None else Instant(row.locked_at),
     )

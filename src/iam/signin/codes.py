@@ -38,8 +38,9 @@ def issue_code(
     payload: Mapping[str, object],
     now: Instant,
     random: Random,
+    lifetime: int = LIFETIME,
 ) -> str:
-    """A new code of this kind (`oidc` or `gate`)."""
+    """A new code of this kind (`oidc`, `gate`, `limit`), good for `lifetime` seconds."""
     code = make_secret(random)
     connection.execute(
         insert(table),
@@ -48,7 +49,7 @@ def issue_code(
             "kind": kind,
             "browser_session": browser_session,
             "payload": dict(payload),
-            "expires_at": after(now, LIFETIME),
+            "expires_at": after(now, lifetime),
         },
     )
     return code

@@ -1,19 +1,24 @@
 """Entering an application: from a browser session to a session of that application."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, select
 
 from iam.db.tables import session as session_table
 from iam.directory.applications import Application, find_application
 from iam.directory.names import ApplicationMissing, UserMissing
 from iam.directory.users import User, find_user
-from iam.kernel.clock import Instant
+from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Forbidden
-from iam.kernel.events import Actor, Origin, user_actor
+from iam.kernel.events import NOWHERE, Actor, Origin, user_actor
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, rules, store, touch
-from iam.sessions.lifecycle import NewSession, ParentEnded, Started
+from iam.sessions import limits, raising, rules, store, touch
+from iam.sessions.layers import effective_policy
+from iam.sessions.lifecycle import EntryLocked, NewSession, ParentEnded, Started
+from iam.sessions.limits import Crowd
 from iam.sessions.model import Session
-from iam.sessions.policy import effective_policy, end_reason, home_of
+from iam.sessions.policy import EffectivePolicy, end_reason, home_of
+from iam.sessions.validate import Hold, refusal
 
 
 class NotAdmitted(Forbidden):
@@ -21,6 +26,59 @@ class NotAdmitted(Forbidden):
 
     code = "not_admitted"
     title = "You cannot enter this application."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """What stands between a browser session and an application that its user may enter."""
+
+    user: User
+    authenticate_since: Instant | None
+    """They have to have signed in at this instant or later, and have not."""
+    crowd: Crowd | None
+    """They are signed in there in as many places as the policy allows."""
+
+
+def policy_of(connection: Connection, user: User, application: str) -> EffectivePolicy:
+    """The policy of a session that this user starts at an application."""
+    return effective_policy(
+        connection, user.organization, application, user=user.name, roles=user.roles
+    )
+
+
+def approach(
+    connection: Connection,
+    *,
+    browser_session: str,
+    organization: str,
+    application: str,
+    instance: str | None,
+    now: Instant,
+) -> Threshold:
+    """Look whether the person at this browser session can enter an application as they are.
+
+    For doors that give a code first and start the session when it is redeemed. What the limits say
+    then is what counts.
+
+    Raises:
+        ParentEnded: the browser session is over.
+        NotAdmitted: its user may not enter this application.
+    """
+    rules.share_rules(connection, organization)
+    browser = _browser(connection, browser_session, organization, now)
+    user, _ = admit(connection, organization, browser.user, application)
+    policy = policy_of(connection, user, application)
+    since = None
+    if policy.reauthentication_age is not None:
+        earliest = after(now, -policy.reauthentication_age)
+        if browser.authenticated_at is None or browser.authenticated_at < earliest:
+            since = earliest
+    crowd = None
+    if policy.limits and _existing(connection, browser, application, instance, now) is None:
+        crowd = limits.crowd(
+            connection, _entry(browser, user, application, instance, NOWHERE), policy, now
+        )
+    return Threshold(user=user, authenticate_since=since, crowd=crowd)
 
 
 def admit(
@@ -36,7 +94,7 @@ def admit(
         target = find_application(connection, home_of(application, organization), application)
     except (UserMissing, ApplicationMissing) as error:
         raise NotAdmitted from error
-    if not person.enabled or not target.enabled:
+    if not person.admitted or not target.enabled:
         raise NotAdmitted
     return person, target
 
@@ -67,41 +125,32 @@ def enter_application(
 
     Raises:
         ParentEnded: the browser session is over.
+        EntryLocked: it is locked, or its session of this application is.
         NotAdmitted: its user may not enter this application.
+        SessionLimit: they are signed in there in as many places as the policy allows.
     """
-    browser = store.read_session(connection, browser_session)
-    if browser is None or not browser.is_browser_session or end_reason(browser, now) is not None:
-        raise ParentEnded
-    if browser.organization != organization:
-        raise NotAdmitted
     rules.share_rules(connection, organization)
+    browser = _browser(connection, browser_session, organization, now)
+    user, _ = admit(connection, organization, browser.user, application)
+    policy = policy_of(connection, user, application)
+    limits.hold(connection, policy, organization, user.name)
     # Locked first, and alone: two tabs that enter one application at once get one session, and none
     # waits for a row of the other's in a ring.
     locked = store.lock_live(connection, [browser.id])
-    if not locked or end_reason(locked[0], now) is not None:
+    if not locked:
         raise ParentEnded
-    user, _ = admit(connection, organization, browser.user, application)
+    _require_open(locked[0], now)
     existing = None if apart else _existing(connection, browser, application, instance, now)
     if existing is not None:
+        _require_open(existing, now)
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
-        return existing, user, None
+        return raising.follow(connection, existing, browser), user, None
     if apart:
         touch.write_touches(connection, {browser.id: now}, now)
-    started = lifecycle.start(
+    started = limits.start_within(
         connection,
-        NewSession(
-            organization=organization,
-            user=browser.user,
-            application=application,
-            identity=user.identity,
-            parent=None if apart else browser.id,
-            authenticated_at=browser.authenticated_at,
-            amr=browser.amr,
-            origin=origin,
-            device=device or browser.device,
-            instance=instance,
-        ),
-        effective_policy(connection, organization, application),
+        _entry(browser, user, application, instance, origin, apart=apart, device=device),
+        policy,
         actor=user_actor(organization, browser.user),
         now=now,
         random=random,
@@ -109,21 +158,64 @@ def enter_application(
     return started.session, user, started
 
 
+def _browser(
+    connection: Connection, browser_session: str, organization: str, now: Instant
+) -> Session:
+    browser = store.read_session(connection, browser_session)
+    if browser is None or not browser.is_browser_session:
+        raise ParentEnded
+    _require_open(browser, now)
+    if browser.organization != organization:
+        raise NotAdmitted
+    return browser
+
+
+def _entry(
+    browser: Session,
+    user: User,
+    application: str,
+    instance: str | None,
+    origin: Origin,
+    *,
+    apart: bool = False,
+    device: str | None = None,
+) -> NewSession:
+    return NewSession(
+        organization=user.organization,
+        user=user.name,
+        application=application,
+        identity=user.identity,
+        parent=None if apart else browser.id,
+        authenticated_at=browser.authenticated_at,
+        amr=browser.amr,
+        origin=origin,
+        device=device or browser.device,
+        instance=instance,
+    )
+
+
+def _require_open(session: Session, now: Instant) -> None:
+    reason = refusal(session, now)
+    if reason is Hold.LOCKED:
+        raise EntryLocked
+    if reason is not None:
+        raise ParentEnded
+
+
 def _existing(
     connection: Connection, browser: Session, application: str, instance: str | None, now: Instant
 ) -> Session | None:
     table = session_table
-    query = (
-        select(table.c.id)
-        .where(
-            table.c.parent == browser.id,
-            table.c.ended_at.is_(None),
-            table.c.application == application,
-            table.c.instance.is_(None) if instance is None else table.c.instance == instance,
-        )
-        .order_by(table.c.id)
+    here = (
+        table.c.ended_at.is_(None),
+        table.c.application == application,
+        table.c.instance.is_(None) if instance is None else table.c.instance == instance,
     )
-    for session in store.lock_live(connection, connection.execute(query).scalars()):
+    # Each side by an index of its own.
+    children = select(table.c.id).where(table.c.parent == browser.id, *here)
+    others = select(table.c.id).where(table.c.entered_through == browser.id, *here)
+    entered = connection.execute(children.union_all(others)).scalars()
+    for session in store.lock_live(connection, entered):
         if end_reason(session, now) is None:
             return session
     return None
@@ -150,10 +242,13 @@ def start_for_user(
 
     Raises:
         NotAdmitted: no such user or application, or one is disabled.
+        SessionLimit: they have as many sessions as the policy allows.
     """
     rules.share_rules(connection, organization)
     person, _ = admit(connection, organization, user, application)
-    return lifecycle.start(
+    policy = policy_of(connection, person, application)
+    limits.hold(connection, policy, organization, user)
+    return limits.start_within(
         connection,
         NewSession(
             organization=organization,
@@ -166,7 +261,7 @@ def start_for_user(
             metadata=metadata,
             maximum_lifetime=maximum_lifetime,
         ),
-        effective_policy(connection, organization, application),
+        policy,
         actor=actor,
         now=now,
         random=random,

@@ -53,7 +53,7 @@ class Engine:
 
     def count_started(self, started: Started) -> Started:
         """Count a start, and what it took the place of (after its commit), and hand it on."""
-        self.metrics.started += 1
+        self.metrics.started += not started.raised
         self.count_ended(started.ended)
         return started
 

@@ -33,3 +33,9 @@ def sign_in_address(return_to: str | None, **query: str) -> str:
     if accepted != HOME:
         query["return_to"] = accepted
     return f"/sign-in?{urlencode(query)}" if query else "/sign-in"
+
+
+def choose_address(return_to: str, application: str) -> str:
+    """The address of the page where somebody says which of their sessions ends, so that they can enter
+    the application with this client ID."""
+    return f"/choose-sessions?{urlencode({'application': application, 'return_to': return_to})}"

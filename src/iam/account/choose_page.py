@@ -1,0 +1,311 @@
+"""`/choose-sessions`: somebody who has no room for one more session says which of theirs ends.
+
+Reached in two ways: from the sign-in page, with a ticket that stands for the password that was right;
+and on the way into an application, with the browser session.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.account.destination import Destination, find_destination, form_targets
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Invalid
+from iam.sessions import lifecycle
+from iam.sessions.lifecycle import Ended, Started
+from iam.sessions.limits import Crowd, SessionLimit
+from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
+from iam.signin.codes import issue_code, redeem_code
+from iam.signin.enter import approach
+from iam.signin.known_devices import REMEMBERED
+from iam.signin.password_sign_in import NoRoom, PasswordAttempt, sign_in_with_proof
+from iam.web.address import origin_of
+from iam.web.cookies import (
+    DEVICE,
+    FLOW,
+    clear_cookie,
+    device_secret,
+    read_cookie,
+    set_browser_session,
+    set_cookie,
+)
+from iam.web.csrf import check_csrf, csrf_token
+from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.forms import query_text, read_form
+from iam.web.pages import moment, page_errors, render, see_other
+from iam.web.returning import return_path
+from iam.web.session_words import application_names, device_of
+from iam.web.visitor import Visitor, posting_visitor, visitor_of
+
+PATH = "/choose-sessions"
+_KIND = "limit"
+_LIFETIME = 5 * 60
+_SHOWN = 40
+
+
+class ChoiceExpired(Invalid):
+    """The ticket is unknown, used, too old, or of another browser."""
+
+    code = "choice_expired"
+    title = "This page is no longer valid. Sign in again."
+
+
+def signed_in(
+    engine: Engine, started: Started, return_to: str, now: Instant, device: str
+) -> Response:
+    """Lead somebody on who has just signed in; their browser keeps what it is told again by."""
+    engine.metrics.sign_ins["succeeded"] += 1
+    engine.count_started(started)
+    response = see_other(return_to)
+    set_browser_session(response.headers, engine.settings, started, now)
+    set_cookie(response.headers, engine.settings, DEVICE, device, REMEMBERED)
+    clear_cookie(response.headers, engine.settings, FLOW)
+    return response
+
+
+async def choose_for_sign_in(
+    request: Request,
+    destination: Destination,
+    attempt: PasswordAttempt,
+    full: NoRoom,
+    return_to: str,
+    error: str | None = None,
+) -> Response:
+    """The page for somebody whose password was right and for whom there is no room."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    flow = read_cookie(request, engine.settings, FLOW) or ""
+
+    def work(connection: Connection) -> tuple[str, dict[str, str]]:
+        ticket = issue_code(
+            connection,
+            _KIND,
+            browser_session="",
+            payload={
+                "flow": sha256(flow.encode()).hexdigest(),
+                "proof": full.proof.hex(),
+                "organization": attempt.organization,
+                "username": attempt.username,
+                "replaces": attempt.replaces,
+                "remember": attempt.remember,
+            },
+            now=now,
+            random=engine.random,
+            lifetime=_LIFETIME,
+        )
+        return ticket, application_names(connection, full.crowd.sessions)
+
+    ticket, names = await in_thread(lambda: engine.database.write(work))
+    return _page(
+        request,
+        full.crowd,
+        names,
+        now,
+        csrf=csrf_token(flow),
+        ticket=ticket,
+        destination=destination,
+        return_to=return_to,
+        error=error,
+    )
+
+
+@page_errors
+async def show_choice(request: Request) -> Response:
+    """GET: the page on the way into an application."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    visitor = await visitor_of(engine, request, now)
+    return_to = return_path(request.query_params.get("return_to"))
+    client_id = query_text(request, "application")
+    destination, crowd, names = await in_thread(
+        lambda: engine.database.write(lambda c: _at_threshold(c, visitor, client_id, now))
+    )
+    if crowd is None:
+        return see_other(return_to)
+    return _for_visitor(request, visitor, destination, crowd, names, return_to, now)
+
+
+@page_errors
+async def choose(request: Request) -> Response:
+    """POST: end the chosen sessions and go on."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    return_to = return_path(fields.get("return_to"))
+    if "ticket" in fields:
+        return await _go_on_signing_in(request, fields, return_to, now)
+    visitor = await posting_visitor(engine, request, fields, now)
+
+    def work(
+        connection: Connection,
+    ) -> tuple[tuple[Ended, ...], Destination, Crowd | None, dict[str, str]]:
+        # Only what the page has shown: sessions of this person that are in the way here.
+        _, crowd, _ = _at_threshold(connection, visitor, fields.get("application", ""), now)
+        shown = crowd.sessions if crowd is not None else ()
+        ended = lifecycle.end(
+            connection,
+            [one.id for one in shown if one.id in fields],
+            reason=EndReason.ENDED_BY_USER,
+            actor=visitor.person.actor,
+            now=now,
+            random=engine.random,
+            origin=origin_of(request, engine.settings),
+        )
+        return ended, *_at_threshold(connection, visitor, fields.get("application", ""), now)
+
+    ended, destination, crowd, names = await in_thread(lambda: engine.database.write(work))
+    engine.count_ended(ended)
+    if crowd is None:
+        return see_other(return_to)
+    return _for_visitor(
+        request, visitor, destination, crowd, names, return_to, now, error=_more(crowd)
+    )
+
+
+async def _go_on_signing_in(
+    request: Request, fields: Mapping[str, str], return_to: str, now: Instant
+) -> Response:
+    engine = engine_of(request)
+    flow = read_cookie(request, engine.settings, FLOW)
+    check_csrf(request, engine.settings, flow, fields.get("csrf"))
+    code = await in_thread(
+        lambda: engine.database.write(lambda c: redeem_code(c, _KIND, fields["ticket"], now))
+    )
+    browser = sha256((flow or "").encode()).hexdigest()
+    if code is None or code.replayed or code.payload["flow"] != browser:
+        raise ChoiceExpired
+    payload: Any = code.payload
+    device = device_secret(request, engine.settings, engine.random)
+    attempt = PasswordAttempt(
+        organization=payload["organization"],
+        application=BUILT_IN_APPLICATION,
+        username=payload["username"],
+        password="",
+        origin=origin_of(request, engine.settings),
+        replaces=payload["replaces"],
+        remember=payload["remember"],
+        give_up=tuple(name for name in fields if name.startswith("ses_")),
+        device=device,
+        mails=engine.settings.sends_mail,
+    )
+    work = partial(
+        sign_in_with_proof,
+        engine.database,
+        attempt,
+        bytes.fromhex(payload["proof"]),
+        now,
+        engine.random,
+    )
+    try:
+        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+    except NoRoom as full:
+        if not full.crowd.may_choose:
+            raise
+        destination = await in_thread(
+            lambda: engine.database.read(
+                lambda c: find_destination(c, fields.get("application", ""), None)
+            )
+        )
+        return await choose_for_sign_in(
+            request, destination, attempt, full, return_to, _more(full.crowd)
+        )
+    return signed_in(engine, started, return_to, now, device)
+
+
+def _at_threshold(
+    connection: Connection, visitor: Visitor, client_id: str, now: Instant
+) -> tuple[Destination, Crowd | None, dict[str, str]]:
+    """Who is in the way of a visitor at an application.
+
+    Raises:
+        SessionLimit: and the policy does not let them choose.
+    """
+    me = visitor.session
+    destination = find_destination(connection, client_id, None)
+    if destination.application is None:
+        return destination, None, {}
+    crowd = approach(
+        connection,
+        browser_session=me.id,
+        organization=destination.application.organization,
+        application=destination.application.name,
+        instance=None,
+        now=now,
+    ).crowd
+    if crowd is not None and not crowd.may_choose:
+        raise SessionLimit(crowd)
+    return destination, crowd, application_names(connection, crowd.sessions if crowd else ())
+
+
+def _for_visitor(
+    request: Request,
+    visitor: Visitor,
+    destination: Destination,
+    crowd: Crowd,
+    names: dict[str, str],
+    return_to: str,
+    now: Instant,
+    error: str | None = None,
+) -> Response:
+    return _page(
+        request,
+        crowd,
+        names,
+        now,
+        csrf=visitor.csrf,
+        ticket=None,
+        destination=destination,
+        return_to=return_to,
+        error=error,
+    )
+
+
+def _page(
+    request: Request,
+    crowd: Crowd,
+    names: dict[str, str],
+    now: Instant,
+    *,
+    csrf: str,
+    ticket: str | None,
+    destination: Destination,
+    return_to: str,
+    error: str | None,
+) -> Response:
+    return render(
+        request,
+        "choose_sessions.html",
+        status=409 if error else 200,
+        csrf=csrf,
+        form_targets=form_targets(destination, engine_of(request).settings),
+        path=PATH,
+        ticket=ticket,
+        application=destination.client_id,
+        application_name=destination.name,
+        return_to=return_to,
+        surplus=crowd.surplus,
+        # Whoever has hundreds chooses among those they have used least.
+        sessions=[_shown(one, names, now) for one in crowd.sessions[-_SHOWN:]],
+        error=error,
+    )
+
+
+def _shown(session: Session, names: dict[str, str], now: Instant) -> dict[str, Any]:
+    device = device_of(session)
+    return {
+        "id": session.id,
+        "device": device.label,
+        "icon": device.icon,
+        "application_name": names[session.application],
+        "last_active": moment(session.last_active_at, now),
+        "started": moment(session.created_at, now),
+        "ip": session.ip,
+    }
+
+
+def _more(crowd: Crowd) -> str:
+    number = crowd.surplus
+    return f"Choose at least {number} {'session' if number == 1 else 'sessions'} to end."
