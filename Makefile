@@ -62,7 +62,7 @@ setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENT)/node_modules/.ready ## Make sure of PostgreSQL, Chromium, nginx and Node for the tests
+tools: $(CLIENT)/node_modules/.ready ## Make sure of PostgreSQL, Chromium, nginx, Apache and Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean

@@ -8,7 +8,19 @@ from tests.support.tenants import Tenant
 from tests.support.world import World
 
 OWN = frozenset(
-    {"signIn", "getOwnSession", "signOut", "listMySessions", "endMySession", "endMyOtherSessions"}
+    {
+        "signIn",
+        "getOwnSession",
+        "signOut",
+        "listMySessions",
+        "endMySession",
+        "endMyOtherSessions",
+        "changeMyPassword",
+        "lockMySession",
+        "unlockOwnSession",
+        "listMyConsents",
+        "withdrawMyConsent",
+    }
 )
 """What is about the caller's own sessions; all else is managing."""
 
@@ -28,6 +40,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateUser": {"password": "taken over", "roles": ["administrator"]},
     "updateInstallationPolicy": {"idle_timeout": 1},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
+    "createRegistrationToken": {"organization": "acme"},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
 }
 
@@ -51,6 +64,7 @@ OF_ANOTHER_CLIENT = {
     "endSessions": 404,
     "endSessionsBefore": 404,
     "extendSession": 404,
+    "lockSession": 404,
     "getBulkEnd": 404,
     "getSessionTimeline": 404,
     "listSessionRecords": 404,
@@ -73,7 +87,7 @@ def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant
 
 
 def _id(operation: Operation, of: Tenant) -> str:
-    kinds = {"webhooks": of.webhook, "deliveries": of.delivery}
+    kinds = {"webhooks": of.webhook, "deliveries": of.delivery, "mails": of.mail}
     return kinds.get(operation.path.split("/")[2], of.session)
 
 

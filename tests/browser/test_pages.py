@@ -111,9 +111,8 @@ def test_signing_out_and_back_leaves_nothing_to_see(house: House, page: Page) ->
     page.go_back()
     page.go_back()
     expect(page.get_by_role("heading", name="Sign in to Hanzo IAM")).to_be_visible()
-    assert page.context.cookies() == [] or {c["name"] for c in page.context.cookies()} == {
-        "iam-flow"
-    }
+    # Neither proves anything: a sign-in under way, and which browser this is.
+    assert {c["name"] for c in page.context.cookies()} <= {"iam-flow", "iam-device"}
 
 
 def test_an_administrator_ends_a_session_in_the_dialog(

@@ -246,3 +246,18 @@ def test_who_had_to_make_room_is_told(
     bob.get("/sign-in")
 
     assert words in bob.page
+
+
+def test_who_had_to_choose_has_signed_in_on_that_device(
+    world: World, crowded: Surfer, bob: Surfer
+) -> None:
+    def told() -> int:
+        answer = world.get("/v1/events?type=sign_in.new_device", headers=world.admin)
+        return len(answer.json()["items"])
+
+    assert told() == 0, "nobody has signed in yet"
+    fields = {"ticket": ticket(crowded), bob.session_id: "1"}
+    assert crowded.submit("/choose-sessions", **fields).status_code == 303
+    assert told() == 1
+    crowded.sign_in("acme", "bob")
+    assert told() == 1

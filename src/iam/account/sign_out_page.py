@@ -3,17 +3,16 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.sessions import lifecycle, store
-from iam.sessions.model import EndReason
-from iam.sessions.validate import Outcome
-from iam.web.address import origin_of
+from iam.sessions import store
+from iam.web import signing_out
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render
-from iam.web.visitor import forget_browser, look, visitor_of
+from iam.web.signing_out import Left, signed_out_page
+from iam.web.visitor import look, visitor_of
 
 
 @page_errors
@@ -36,7 +35,8 @@ async def show_sign_out(request: Request) -> Response:
 
 @page_errors
 async def sign_out(request: Request) -> Response:
-    """POST: end the session. Somebody whose session is over already is signed out all the same."""
+    """POST: end the session, also a locked one. Somebody whose session is over already is signed out all
+    the same."""
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     token = read_cookie(request, engine.settings, BROWSER)
@@ -45,28 +45,8 @@ async def sign_out(request: Request) -> Response:
     else:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
     verdict, _ = await look(engine, request, now)
-    number = 0
-    if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
-        row = verdict.row
-        ended = await in_thread(
-            lambda: engine.database.write(
-                lambda c: lifecycle.end(
-                    c,
-                    [row.id],
-                    reason=EndReason.SIGNED_OUT,
-                    actor=Person(row).actor,
-                    now=now,
-                    random=engine.random,
-                    origin=origin_of(request, engine.settings),
-                )
-            )
-        )
-        number = engine.count_ended(ended)
-    return signed_out_page(request, applications=max(0, number - 1))
-
-
-def signed_out_page(request: Request, *, applications: int = 0) -> Response:
-    """What somebody sees whose browser session has just ended; the browser forgets it as well."""
-    response = render(request, "signed_out.html", applications=applications)
-    forget_browser(response.headers, engine_of(request))
-    return response
+    left = Left()
+    row = verdict.living if verdict is not None else None
+    if row is not None:
+        left = await signing_out.sign_out(request, Person(row).actor, now, row.id)
+    return signed_out_page(request, left)

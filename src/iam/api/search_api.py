@@ -22,7 +22,8 @@ from iam.api.access import (
     reaches,
 )
 from iam.api.documents import BY_MANAGER, errors, secured
-from iam.api.schemas import EndBody, EndFilter, Moment, Network, NotBeforeBody
+from iam.api.ending_schemas import EndBody, EndFilter, NotBeforeBody
+from iam.api.schemas import Moment, Network
 from iam.api.views import (
     BulkEndedView,
     BulkEndView,

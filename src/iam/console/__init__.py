@@ -17,7 +17,7 @@ from iam.console.applications_page import show_application, show_applications
 from iam.console.audit_page import export, show_audit
 from iam.console.browsers_page import show_browsers
 from iam.console.bulk_page import end_chosen, go_on, preview, show_end
-from iam.console.deeds import extend_session, redeliver
+from iam.console.deeds import extend_session, lock_session, redeliver
 from iam.console.ending import end_one, end_record
 from iam.console.overview_page import show_overview
 from iam.console.records_page import show_records
@@ -38,6 +38,7 @@ def routes() -> list[BaseRoute]:
         Route("/console/sessions/end-record", end_record, methods=["POST"]),
         Route("/console/sessions/{id}", show_session),
         Route("/console/sessions/{id}/extend", extend_session, methods=["POST"]),
+        Route("/console/sessions/{id}/lock", lock_session, methods=["POST"]),
         Route("/console/deliveries/{id}/redeliver", redeliver, methods=["POST"]),
         Route("/console/ends", preview, methods=["POST"]),
         Route("/console/ends/chosen", end_chosen, methods=["POST"]),

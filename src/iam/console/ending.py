@@ -18,7 +18,8 @@ from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
 from iam.web.session_words import device_of
-from iam.web.visitor import Visitor, forget_browser, posting_visitor
+from iam.web.signing_out import Left, signed_out_page
+from iam.web.visitor import Visitor, posting_visitor
 
 _HOME = "/console/sessions"
 
@@ -139,10 +140,9 @@ def _done(
 
 def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...]) -> Response:
     """What somebody sees who has just ended the session that they used; the browser forgets it as well."""
-    own = sum(one.session.parent == visitor.session.id for one in ended)
-    response = render(request, "signed_out.html", applications=own)
-    forget_browser(response.headers, engine_of(request))
-    return response
+    me = visitor.session.id
+    own = tuple(one for one in ended if me in (one.session.id, one.session.parent))
+    return signed_out_page(request, Left(own))
 
 
 def back_to(fields: dict[str, str]) -> str:

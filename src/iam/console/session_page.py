@@ -1,5 +1,6 @@
 """`/console/sessions/{id}`: everything about one session, live or ended."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -29,9 +30,11 @@ from iam.web.visitor import visitor_of
 
 _TOLD = 200
 """Events of a timeline that a page tells; a session that has more is told from its start."""
+_DELIVERIES = 100
 _NOTICES = {
     "extended": ("success", "The session may go on for longer."),
     "not-extended": ("info", "It may go on for that long already. Nothing was changed."),
+    "locked": ("success", "The session is locked until its user shows their password once more."),
     "again": ("success", "The notice is being sent again."),
     "pending": ("info", "That notice is still to be sent: it need not be asked for again."),
 }
@@ -73,8 +76,8 @@ def _read(
     entered = entered_from(connection, session.id)
     events = audit.timeline(connection, session.id, entered, limit=_TOLD)
     bound = None if person.administers_installation else person.session.organization
-    deliveries = outbox.deliveries_of(
-        connection, [one.id for one in events if one.session == session.id], organization=bound
+    deliveries = outbox.list_deliveries(
+        connection, organization=bound, sessions=[session.id], limit=_DELIVERIES
     )
     urls = {one.id: one.url for one in list_webhooks(connection, bound, limit=1000)}
     types = {one.id: one.type for one in events}
@@ -85,18 +88,21 @@ def _read(
         "own_events": session.id,
         "policy": explain_policy(connection, session),
         "deliveries": [
-            delivery_row(one, urls.get(one.webhook, one.webhook), types.get(one.event, ""), now)
-            for one in deliveries
+            delivery_row(one, urls, types.get(one.event, ""), now) for one in reversed(deliveries)
         ],
     }
 
 
-def delivery_row(delivery: Delivery, url: str, type_: str, now: Instant) -> dict[str, Any]:
-    """A notice as a page shows it."""
+def delivery_row(
+    delivery: Delivery, urls: Mapping[str, str], type_: str, now: Instant
+) -> dict[str, Any]:
+    """A notice as a page shows it: to a webhook, or to the application whose session has ended."""
     return {
         "id": delivery.id,
-        "url": url,
-        "type": type_,
+        "url": f"the application {delivery.application}"
+        if delivery.webhook is None
+        else urls.get(delivery.webhook, delivery.webhook),
+        "type": "back-channel logout" if delivery.webhook is None else type_,
         "state": delivery.state,
         "attempts": delivery.attempts,
         "status": delivery.last_status,

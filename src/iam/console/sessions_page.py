@@ -16,15 +16,10 @@ from iam.directory.applications import list_applications
 from iam.directory.users import users_like
 from iam.kernel.clock import Instant
 from iam.kernel.ids import SESSION, is_id
+from iam.sessions.counting import count_some
 from iam.sessions.listing import Page
 from iam.sessions.model import BUILT_IN_APPLICATION, Session
-from iam.sessions.search import (
-    SORTED_AT_MOST,
-    Count,
-    TooManyToSort,
-    count_some,
-    list_sessions,
-)
+from iam.sessions.search import SORTED_AT_MOST, Count, TooManyToSort, list_sessions
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
@@ -167,7 +162,12 @@ def _columns(asked: Asked) -> list[dict[str, Any]]:
         else ("expires_at", "Time left", False)
     )
     # Of what is over, how it came about is on its own page.
-    hidden = {"active": (), "all": ("Signed in by",), "ended": ("Signed in by", "Last active")}
+    hidden = {
+        "active": (),
+        "locked": (),
+        "all": ("Signed in by",),
+        "ended": ("Signed in by", "Last active"),
+    }
     current, down = asked.sort.removeprefix("-"), asked.sort[0] == "-"
     columns = []
     for key, words, largest_first in (*_COLUMNS, last):

@@ -172,7 +172,7 @@ def _deliveries(
     rows = []
     for one in found:
         event = events.get(one.event)
-        row = delivery_row(one, urls.get(one.webhook, ""), event.type if event else "", now)
+        row = delivery_row(one, urls, event.type if event else "", now)
         rows.append(row | {"user": event.user if event else None})
     return {
         "deliveries": rows,

@@ -1,24 +1,39 @@
 """The outbox: claiming what is due, noting what came of it, giving up, sending again, purging.
 
-Of one webhook and session only the oldest pending notice is ever claimed: so they arrive in order. A
+Receivers are webhooks, and applications that are told when their sessions end. Of one receiver and
+session only the oldest pending notice is ever claimed: so they arrive in order. A
 claim moves `next_at` ahead by a lease; a node that dies loses it when that runs out, and another one
 sends the notice once more: at least once, never not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from iam import audit
-from iam.db.tables import delivery as table
-from iam.db.tables import webhook
+from iam.db.notice_tables import delivery as table
+from iam.db.notice_tables import webhook
+from iam.db.tables import application
+from iam.delivery.logouts import LogoutNotice, read_subjects
 from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.events import Event
-from iam.kernel.ids import DELIVERY, EVENT, WEBHOOK
+from iam.kernel.ids import APPLICATION, DELIVERY, EVENT, WEBHOOK, is_id
 from iam.kernel.secrets import Random
 
 State = Literal["pending", "delivered", "dead"]
@@ -47,10 +62,12 @@ class DeliveryPending(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notice to one webhook. `next_at`: when it is tried (or, if it is under way, tried again)."""
+    """One notice to one webhook, or to one application (by name) that it tells of an end. `next_at`:
+    when it is tried (or, if it is under way, tried again)."""
 
     id: str
-    webhook: str
+    webhook: str | None
+    application: str | None
     organization: str | None
     event: str
     session: str | None
@@ -64,36 +81,55 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookNotice:
+    """An event for a webhook, and the secret that it is signed with."""
+
+    event: Event
+    secret: str
+
+    @property
+    def id(self) -> str:
+        """The same at each attempt."""
+        return self.event.id
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one attempt needs. `attempt` counts from 1."""
 
     seq: int
     attempt: int
     url: str
-    secret: str
-    event: Event
+    notice: WebhookNotice | LogoutNotice
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: the status of the answer, or the word for what went wrong."""
+    """What came of an attempt: the status of the answer, or the word for what went wrong. `final`:
+    another attempt would be in vain."""
 
     status: int | None
     error: str | None
+    final: bool = False
 
 
-def webhooks_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
-    """The enabled webhooks for which something is due."""
-    due = exists().where(
-        table.c.webhook == webhook.c.id, table.c.state == "pending", table.c.next_at <= now
-    )
-    return tuple(connection.execute(select(webhook.c.id).where(webhook.c.enabled, due)).scalars())
+def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
+    """The enabled webhooks and the applications for which something is due."""
+
+    def due(receiver: ColumnElement[str]) -> ColumnElement[bool]:
+        return exists().where(
+            table.c.webhook == receiver, table.c.state == "pending", table.c.next_at <= now
+        )
+
+    hooks = select(webhook.c.id).where(webhook.c.enabled, due(webhook.c.id))
+    told = select(application.c.client_id).where(_TOLD, due(application.c.client_id))
+    return tuple(connection.execute(hooks.union_all(told)).scalars())
 
 
 def claim(
-    connection: Connection, webhook_id: str, now: Instant, *, lease: int, limit: int
+    connection: Connection, receiver: str, now: Instant, *, lease: int, limit: int
 ) -> tuple[Claim, ...]:
-    """Take up to `limit` notices to this webhook that are due, each of another session, for `lease`
+    """Take up to `limit` notices to this receiver that are due, each of another session, for `lease`
     seconds. Nobody else gets them in that time."""
     earlier = table.alias("earlier")
     waits = exists().where(
@@ -105,7 +141,7 @@ def claim(
     query = (
         select(table.c.seq)
         .where(
-            table.c.webhook == webhook_id,
+            table.c.webhook == receiver,
             table.c.state == "pending",
             table.c.next_at <= now,
             ~waits,
@@ -121,8 +157,13 @@ def claim(
         update(table)
         .where(table.c.seq.in_(found))
         .values(attempts=table.c.attempts + 1, next_at=after(now, lease))
-        .returning(table.c.seq, table.c.attempts, table.c.event)
+        .returning(*table.c)
     ).all()
+    work = _logouts if is_id(APPLICATION, receiver) else _events
+    return work(connection, receiver, rows)
+
+
+def _events(connection: Connection, webhook_id: str, rows: Sequence[Row[Any]]) -> tuple[Claim, ...]:
     target = connection.execute(
         select(webhook.c.url, webhook.c.secret).where(webhook.c.id == webhook_id)
     ).one_or_none()
@@ -130,7 +171,41 @@ def claim(
         return ()
     events = audit.read_events(connection, [row.event for row in rows])
     return tuple(
-        Claim(row.seq, row.attempts, target.url, target.secret, events[row.event]) for row in rows
+        Claim(row.seq, row.attempts, target.url, WebhookNotice(events[row.event], target.secret))
+        for row in rows
+    )
+
+
+def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -> tuple[Claim, ...]:
+    client = connection.execute(
+        select(
+            application.c.backchannel_logout_uri.label("url"),
+            application.c.id_token_signed_response_alg.label("algorithm"),
+        ).where(application.c.client_id == client_id)
+    ).one_or_none()
+    if client is None or client.url is None:
+        return ()
+    subjects = read_subjects(connection, [row.session_id for row in rows])
+    # A session that is history no longer takes with it what its application knew it by.
+    gone = [row.seq for row in rows if row.session_id not in subjects]
+    if gone:
+        forgotten = {"state": "dead", "last_error": "session_forgotten"}
+        connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
+    return tuple(
+        Claim(
+            row.seq,
+            row.attempts,
+            client.url,
+            LogoutNotice(
+                id=row.id,
+                client_id=client_id,
+                subject=subjects[row.session_id],
+                session=row.session_id,
+                algorithm=client.algorithm,
+            ),
+        )
+        for row in rows
+        if row.session_id in subjects
     )
 
 
@@ -154,7 +229,7 @@ def settle(
         values |= {"state": state, "delivered_at": now}
     else:
         mine = and_(mine, table.c.attempts == claimed.attempt)
-        state = "dead" if claimed.attempt >= attempts else "pending"
+        state = "dead" if outcome.final or claimed.attempt >= attempts else "pending"
         values |= {"state": state, "next_at": after(now, pause(claimed.attempt, random))}
     connection.execute(update(table).where(mine).values(values))
     return state
@@ -172,45 +247,29 @@ def list_deliveries(
     *,
     organization: str | None,
     webhook_id: str | None = None,
+    application_name: str | None = None,
+    sessions: Collection[str] | None = None,
     state: str | None = None,
     before: str | None = None,
     limit: int = 50,
 ) -> tuple[Delivery, ...]:
     """Deliveries, newest first; `organization` None: all. `before`: the ID of the last one of the page
-    before."""
+    before. `sessions`: only what tells of one of these."""
     query = _listed().order_by(table.c.seq.desc()).limit(limit)
     for column, value in (
-        (webhook.c.organization, organization),
+        (_ORGANIZATION, organization),
         (table.c.webhook, webhook_id),
+        (application.c.name, application_name),
         (table.c.state, state),
     ):
         if value is not None:
             query = query.where(column == value)
+    if sessions is not None:
+        query = query.where(table.c.session_id.in_(sessions))
     if before is not None:
         last = select(table.c.seq).where(table.c.id == before).scalar_subquery()
         query = query.where(table.c.seq < last)
     return tuple(_delivery(row) for row in connection.execute(query))
-
-
-def deliveries_of(
-    connection: Connection, events: Sequence[str], *, organization: str | None
-) -> tuple[Delivery, ...]:
-    """The notices of these events, oldest first; `organization` None: to whichever webhook."""
-    query = select(webhook.c.id)
-    if organization is not None:
-        query = query.where(webhook.c.organization == organization)
-    # A notice is called after its event and its webhook (`audit.outbox`), so that no search is needed.
-    hooks = [one.removeprefix(WEBHOOK) for one in connection.execute(query).scalars()]
-    ids = [DELIVERY + event.removeprefix(EVENT) + hook for event in events for hook in hooks]
-    found: list[Delivery] = []
-    for first in range(0, len(ids), _BATCH):
-        rows = connection.execute(_listed().where(table.c.id.in_(ids[first : first + _BATCH])))
-        found += [_delivery(row) for row in rows]
-    return tuple(sorted(found, key=lambda one: (one.created_at, one.id)))
-
-
-# Bound on the IDs in one statement: databases limit their number.
-_BATCH = 1000
 
 
 def add(connection: Connection, target: Webhook, event: Event) -> Delivery:
@@ -267,7 +326,11 @@ def redeliver(connection: Connection, id_: str, now: Instant) -> Delivery:
 
 def purge(connection: Connection, now: Instant, retention: int) -> int:
     """Delete what is older than `retention` seconds and waits for nobody; answer how many rows."""
-    over = or_(table.c.state != "pending", ~exists().where(webhook.c.id == table.c.webhook))
+    nobody = and_(
+        ~exists().where(webhook.c.id == table.c.webhook),
+        ~exists().where(application.c.client_id == table.c.webhook, _TOLD),
+    )
+    over = or_(table.c.state != "pending", nobody)
     old = (
         select(table.c.seq)
         .where(table.c.created_at < after(now, -retention), over)
@@ -278,14 +341,26 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
     return gone
 
 
+_TOLD = application.c.backchannel_logout_uri.is_not(None)
+_ORGANIZATION = func.coalesce(webhook.c.organization, application.c.organization)
+
+
 def _listed() -> Any:
-    return select(table, webhook.c.organization).join(webhook, webhook.c.id == table.c.webhook)
+    """With whom it goes to; what went to somebody who is gone is nobody's any more."""
+    columns = (_ORGANIZATION.label("organization"), webhook.c.id.label("hook"), application.c.name)
+    return (
+        select(table, *columns)
+        .outerjoin(webhook, webhook.c.id == table.c.webhook)
+        .outerjoin(application, application.c.client_id == table.c.webhook)
+        .where(or_(webhook.c.id.is_not(None), application.c.client_id.is_not(None)))
+    )
 
 
 def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
-        webhook=row.webhook,
+        webhook=row.hook,
+        application=row.name,
         organization=row.organization,
         event=row.event,
         session=row.session_id,

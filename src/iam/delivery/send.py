@@ -2,16 +2,23 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url, resolve
+from iam.delivery.logouts import LogoutNotice, refusal
 from iam.delivery.outbox import Claim, Outcome
 from iam.delivery.signing import signed_headers
 from iam.kernel.clock import Instant, to_iso
-from iam.kernel.events import event_members
+from iam.kernel.events import Event, event_members
+
+LogoutToken = Callable[[LogoutNotice, Instant], str]
+"""Makes the token that tells an application of an end."""
+_REFUSAL = 2048
 
 
 @cache
@@ -33,35 +40,58 @@ def open_client(timeout: float) -> Any:
     )
 
 
-def payload_of(claimed: Claim) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def message_of(claimed: Claim, now: Instant, logout_token: LogoutToken) -> Message:
+    """The notice as its receiver takes it: signed now."""
+    notice = claimed.notice
+    if isinstance(notice, LogoutNotice):
+        # The one parameter that a receiver takes (OpenID Connect Back-Channel Logout §2.5).
+        form = urlencode({"logout_token": logout_token(notice, now)}).encode()
+        return Message({"content-type": "application/x-www-form-urlencoded"}, form)
+    body = payload_of(notice.event)
+    headers = signed_headers(notice.secret, notice.event.id, now, body)
+    return Message({**headers, "content-type": "application/json"}, body)
+
+
+def payload_of(event: Event) -> bytes:
     """The body of a notice (Standard Webhooks: type, timestamp, data): the same at every attempt."""
-    event = claimed.event
     body = {"type": event.type, "timestamp": to_iso(event.at), "data": event_members(event)}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def send(
-    client: Any, claimed: Claim, now: Instant, *, seconds: float, allow_private: bool
+    client: Any, claimed: Claim, message: Message, *, seconds: float, allow_private: bool
 ) -> Outcome:
     """Send one notice. Any 2xx is a success; the body of the answer is not read.
+
+    An application that answers 400 to a logout token refuses it for good (§2.8): what it says is wrong
+    is kept, as far as it goes into `_REFUSAL` bytes, and nothing is sent again.
 
     `seconds` are for all of it together: a receiver that sends a byte a second gains nothing.
     """
     http = _http()
-    body = payload_of(claimed)
+    refusable = isinstance(claimed.notice, LogoutNotice)
     try:
         async with asyncio.timeout(seconds):
             parts = urlsplit(check_webhook_url(claimed.url, allow_private=allow_private))
             host = parts.hostname or ""
             port = parts.port or (443 if parts.scheme == "https" else 80)
             addresses = await resolve(host, port, allow_private=allow_private)
-            headers = {
-                **signed_headers(claimed.secret, claimed.event.id, now, body),
-                "host": parts.netloc,
-                "content-type": "application/json",
-                "user-agent": "Hanzo-IAM",
-            }
-            status = await _post(client, claimed.url, host, addresses, headers, body)
+            headers = {**message.headers, "host": parts.netloc, "user-agent": "Hanzo-IAM"}
+            answer = await _post(client, claimed.url, host, addresses, headers, message.body)
+            try:
+                status: int = answer.status_code
+                if refusable and status == 400:
+                    return Outcome(status, refusal(await _beginning(answer)), final=True)
+            finally:
+                await answer.aclose()
     except WebhookUrlRefused:
         return Outcome(None, "address_refused")
     except (TimeoutError, http.TimeoutException):
@@ -73,6 +103,16 @@ async def send(
     return Outcome(status, "redirect" if 300 <= status < 400 else "status")
 
 
+async def _beginning(answer: Any) -> bytes:
+    """The first bytes of an answer's body, as they are on the wire."""
+    found = b""
+    async for some in answer.aiter_raw():
+        found += some
+        if len(found) >= _REFUSAL:
+            break
+    return found[:_REFUSAL]
+
+
 async def _post(
     client: Any,
     url: str,
@@ -80,8 +120,8 @@ async def _post(
     addresses: tuple[str, ...],
     headers: dict[str, str],
     body: bytes,
-) -> int:
-    """The status of the answer from the first of these addresses that can be connected to.
+) -> Any:
+    """The answer, its body unread, from the first of these addresses that can be connected to.
 
     The connection goes to an address that was checked; certificate and Host are the name's.
     """
@@ -95,12 +135,8 @@ async def _post(
             extensions={"sni_hostname": host},
         )
         try:
-            answer = await client.send(request, stream=True)
+            return await client.send(request, stream=True)
         except http.ConnectError:
             if number == len(addresses):
                 raise
-        else:
-            await answer.aclose()
-            status: int = answer.status_code
-            return status
     raise OSError("the name has no address")

@@ -18,6 +18,10 @@ KEY = "key_"
 WEBHOOK = "whk_"
 DELIVERY = "dlv_"
 BULK_END = "blk_"
+MAIL = "eml_"
+REFRESH = "rft_"
+ACCESS = "oat_"
+REGISTRATION = "rgt_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

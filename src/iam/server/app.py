@@ -115,7 +115,9 @@ class Root:
                 await self.pages(scope, _bounded(receive), send)
 
 
-_DOORS = frozenset({"v1", "oauth", "account", "console", "sign-in", "sign-out", "gate", ".iam"})
+_DOORS = frozenset(
+    {"v1", "oauth", "account", "console", "sign-in", "sign-out", "device", "gate", ".iam"}
+)
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    LargeBinary,
     Select,
     Text,
     and_,
     cast,
+    collate,
     func,
+    literal,
     select,
     text,
+    tuple_,
 )
 
 from iam.db.tables import DUE_AT, session
@@ -31,12 +36,14 @@ from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE, Page, State
 from iam.sessions.model import Session
 
-LOOKED_AT = 20_000
+LOOKED_AT = 10_000
 """So many sessions are looked at for one page of a filter without an index of its own."""
 SORTED_AT_MOST = 10_000
 """So many sessions are put into an order for which there is no index."""
 COUNTED_AT_MOST = 10_000
 """Up to here an estimate is exact."""
+_NAMED = 1000
+_LATEST = (1 << 63) - 1
 
 Sort = Literal[
     "-created_at",
@@ -150,7 +157,7 @@ def count_sessions(
     _plan_for_these_values(connection)
     queries = [
         select(session.c.id).where(*side, *narrow(wanted), *wide(wanted))
-        for side in _sides_of(wanted.state, now)
+        for side in sides_of(connection, wanted.state, now)
     ]
     if not exact and connection.dialect.name != "sqlite":
         some = sum(_count(connection, one.limit(COUNTED_AT_MOST + 1)) for one in queries)
@@ -159,27 +166,6 @@ def count_sessions(
         guess = sum(_planned(connection, one) for one in queries)
         return Count(max(guess, COUNTED_AT_MOST + 1), exact=False)
     return Count(sum(_count(connection, one) for one in queries), exact=True)
-
-
-def count_some(connection: Connection, wanted: SessionFilter, now: Instant) -> Count:
-    """How many sessions match, at a cost that does not grow with how many there are: exact up to
-    `COUNTED_AT_MOST`. What has no index of its own is counted among the newest `LOOKED_AT` of each side.
-    Where it is not exact, there are at least so many."""
-    _plan_for_these_values(connection)
-    number, exact = 0, True
-    for side in _sides_of(wanted.state, now):
-        query = select(session.c.id).where(*side, *narrow(wanted)).order_by(session.c.id.desc())
-        if not wide(wanted):
-            number += _count(connection, query.limit(COUNTED_AT_MOST + 1))
-            continue
-        looked_at = query.add_columns(
-            session.c.device, session.c.amr, session.c.acr, session.c.last_active_at
-        )
-        some = looked_at.limit(LOOKED_AT).subquery("looked_at").c
-        number += _count(connection, select(some.id).where(*wide(wanted, some)))
-        exact = exact and _nth(connection, query, LOOKED_AT + 1) is None
-    most = min(number, COUNTED_AT_MOST)
-    return Count(most, exact=exact and number <= COUNTED_AT_MOST)
 
 
 def entered_from(connection: Connection, session_id: str) -> tuple[str, ...]:
@@ -205,6 +191,8 @@ def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if wanted.state == "locked":
+        conditions.append(session.c.locked_at.is_not(None))
     if wanted.ip is not None:
         first, last = network_range(wanted.ip)
         address = session.c.address
@@ -239,16 +227,22 @@ def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[
     return conditions
 
 
-def _sides_of(state: State | None, now: Instant) -> list[list[ColumnElement[bool]]]:
+def sides_of(
+    connection: Connection, state: State | None, now: Instant
+) -> list[list[ColumnElement[bool]]]:
     """What makes up a state, each side with an index of its own."""
     open_, noted = session.c.ended_at.is_(None), session.c.ended_at.is_not(None)
     if state is None:
         return [[open_], [noted]]
-    if state == "active":
+    if state in ("active", "locked"):
         return [[lives(now)]]
-    # Over by a deadline and not noted yet: never many, and `check_at` finds them.
     over = _condition(f"{DUE_AT.text} <= :now", now)
-    return [[noted], [open_, session.c.check_at <= now, over]]
+    # Over by a deadline and not noted yet: hardly ever many. They are named, because PostgreSQL thinks
+    # that most are, as most of history is, and would go through all that live.
+    due = store.select_due(connection, None, now, _NAMED + 1)
+    if len(due) > _NAMED:
+        return [[noted], [open_, session.c.check_at <= now, over]]
+    return [[noted], [open_, session.c.id.in_(due), over]] if due else [[noted]]
 
 
 def _condition(sql: str, now: Instant) -> ColumnElement[bool]:
@@ -272,27 +266,29 @@ def _by_start(
         conditions.append(column < before if down else column > before)
     queries = [
         select(column).where(*side, *conditions).order_by(order)
-        for side in _sides_of(wanted.state, now)
+        for side in sides_of(connection, wanted.state, now)
     ]
-    end = None
-    if wide(wanted):
-        ends = [_nth(connection, one, LOOKED_AT) for one in queries]
-        there = [one for one in ends if one is not None]
-        if there:
-            end = max(there) if down else min(there)
-        queries = [_among(one, wanted, end, down=down) for one in queries]
+    looks = bool(wide(wanted))
     ids: list[str] = []
+    ends: list[str] = []
     for query in queries:
-        ids += connection.execute(query.limit(limit + 1)).scalars()
+        asked = _among(query, wanted, down=down) if looks else query
+        found = list(connection.execute(asked.limit(limit + 1)).scalars())
+        ids += found
+        if looks:
+            # So far this side is known: to its last match on a full page, or to where it was looked at.
+            end = found[-1] if len(found) > limit else _nth(connection, query, LOOKED_AT)
+            ends += [] if end is None else [end]
+    known = (max(ends) if down else min(ends)) if ends else None
+    if known is not None:
+        ids = [one for one in ids if (one >= known if down else one <= known)]
     ids.sort(reverse=down)
     if len(ids) > limit:
         return ids[:limit], ids[limit - 1]
-    return ids, end
+    return ids, known
 
 
-def _among(
-    query: Select[tuple[str]], wanted: SessionFilter, end: str | None, *, down: bool
-) -> Select[tuple[str]]:
+def _among(query: Select[tuple[str]], wanted: SessionFilter, *, down: bool) -> Select[tuple[str]]:
     """What matches among the first `LOOKED_AT`. They are selected first: on PostgreSQL the hope to meet
     a match soon would make it go through the sessions of everybody, by the key."""
     looked_at = query.add_columns(
@@ -300,8 +296,6 @@ def _among(
     )
     some = looked_at.limit(LOOKED_AT).subquery("looked_at").c
     found = select(some.id).where(*wide(wanted, some))
-    if end is not None:
-        found = found.where(some.id >= end if down else some.id <= end)
     return found.order_by(some.id.desc() if down else some.id.asc())
 
 
@@ -315,35 +309,59 @@ def _by_column(
 ) -> tuple[list[str], str | None]:
     """All that match, put in order here. A cursor is where its page ended: the value and the ID."""
     key, down = sort.removeprefix("-"), sort[0] == "-"
-    sides, conditions = _sides_of(wanted.state, now), narrow(wanted)
+    sides, conditions = sides_of(connection, wanted.state, now), narrow(wanted)
     candidates = [select(session.c.id).where(*side, *conditions) for side in sides]
     if sum(_count(connection, one.limit(SORTED_AT_MOST + 1)) for one in candidates) > (
         SORTED_AT_MOST
     ):
         raise TooManyToSort
-    places: list[tuple[str, str]] = []
+    place = _place_of(connection, key)
+    at = None if before is None else _position(before, place)
+    found: list[tuple[Any, str]] = []
     for side in sides:
-        query = select(session.c.id, _SORTED_BY[key].label("place")).where(
-            *side, *conditions, *wide(wanted)
-        )
-        places += [(_place(row.place), row.id) for row in connection.execute(query)]
-    places.sort(reverse=down)
-    if before is not None:
-        # A cursor that we never gave is a place in the list like any other.
-        last_id, _, place = before.partition("~")
-        at = (place, last_id)
-        places = [one for one in places if (one < at if down else one > at)]
-    page = places[:limit]
-    following = f"{page[-1][1]}~{page[-1][0]}" if len(places) > limit else None
+        query = select(place.label("place"), session.c.id)
+        query = query.where(*side, *conditions, *wide(wanted))
+        if at is not None:
+            here = tuple_(place, session.c.id)
+            there = tuple_(literal(at[0], place.type), literal(at[1]))
+            query = query.where(here < there if down else here > there)
+        columns = (place, session.c.id)
+        order = [one.desc() if down else one.asc() for one in columns]
+        rows = connection.execute(query.order_by(*order).limit(limit + 1))
+        found += [(row.place, row.id) for row in rows]
+    found.sort(reverse=down)
+    page = found[:limit]
+    following = f"{page[-1][1]}~{_written(page[-1][0])}" if len(found) > limit else None
     return [one for _, one in page], following
 
 
-def _place(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, int):
-        return f"{value:016d}"
-    return str(value or "")
+def _place_of(connection: Connection, key: str) -> ColumnElement[Any]:
+    """What a list is put in order by; where there is no value, before everything else."""
+    column = _SORTED_BY[key]
+    if isinstance(column.type, LargeBinary):
+        return func.coalesce(column, literal(b"", column.type))
+    if isinstance(column.type, BigInteger):
+        return func.coalesce(column, literal(-1, column.type))
+    text_ = func.coalesce(column, "")
+    # By code point, as the sides are merged here, and not as a language sorts.
+    return text_ if connection.dialect.name == "sqlite" else collate(text_, "C")
+
+
+def _position(cursor: str, place: ColumnElement[Any]) -> tuple[Any, str]:
+    """Where a page ended. A cursor that we never gave is a place in the list like any other."""
+    last_id, _, value = cursor.partition("~")
+    try:
+        if isinstance(place.type, LargeBinary):
+            return bytes.fromhex(value), last_id
+        if isinstance(place.type, BigInteger):
+            return max(-1, min(int(value), _LATEST)), last_id
+    except ValueError:
+        return (b"" if isinstance(place.type, LargeBinary) else -1), last_id
+    return value, last_id
+
+
+def _written(place: object) -> str:
+    return place.hex() if isinstance(place, bytes) else str(place)
 
 
 def _nth(connection: Connection, query: Select[tuple[str]], number: int) -> str | None:

@@ -139,7 +139,7 @@ def client_with(connection: Connection, client_id: str, secret: str) -> Client:
         ClientInvalid: there is none.
     """
     application = find_client(connection, client_id) if "\x00" not in client_id else None
-    if application is None or not application.authenticates(secret) or not application.enabled:
+    if application is None or not application.authenticates(secret) or not application.is_open:
         raise ClientInvalid
     return Client(application)
 

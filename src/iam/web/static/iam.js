@@ -122,6 +122,14 @@ function closingMenu(menu) {
   });
 }
 
+/** Goes on when the frames beside it have loaded, and after three seconds in any case. */
+function leadOn(link) {
+  const go = () => location.replace(link.href);
+  if (document.readyState === "complete") return go();
+  window.addEventListener("load", go);
+  setTimeout(go, 3000);
+}
+
 const each = (selector, apply) => document.querySelectorAll(selector).forEach(apply);
 
 localTimes(document);
@@ -133,5 +141,7 @@ each("form[data-once]", submitOnce);
 document.addEventListener("submit", confirmInDialog); // also of forms that come later, with new rows
 each("[data-copy]", copyOnClick);
 each("[data-menu]", closingMenu);
+each("[data-onward]", leadOn);
+each("form[data-submit]", (form) => form.requestSubmit());
 // A live region that was there when the page loaded is not announced by every screen reader: go to it.
 if (!document.querySelector("[autofocus]")) document.querySelector("[data-announce]")?.focus();
