@@ -42,7 +42,8 @@ def test_pages_of_events_do_not_overlap(world: World, alice: Surfer) -> None:
     second = re.findall(r"evt_\w{26}", alice.get(following[1].replace("&amp;", "&")).text)
     assert len(set(first)) == 50
     assert set(first) & set(second) == set()
-    assert len(set(second)) >= 12
+    # Three of each sign-in but the first, which is from no new device; and what there was before.
+    assert len(set(first) | set(second)) == 91
 
 
 def test_a_search_without_an_index_looks_at_a_bounded_number(
@@ -68,7 +69,7 @@ def test_a_search_without_an_index_looks_at_a_bounded_number(
         if before is None:
             break
     assert [one.type for one in found] == ["sign_in.failed"]
-    assert turns > 2
+    assert turns == 4
 
 
 def test_what_was_found_is_exported_and_no_spreadsheet_runs_it(world: World, alice: Surfer) -> None:
@@ -84,7 +85,7 @@ def test_what_was_found_is_exported_and_no_spreadsheet_runs_it(world: World, ali
     )
     events = json.loads(alice.get("/console/audit/export?format=json").text)
     assert {one["organization"] for one in events} == {"acme"}
-    assert {"user:acme/alice"} <= {one["actor"] for one in events}
+    assert len(events) == 3
     assert alice.get("/console/audit/export?since=tomorrow").status_code == 422
 
 

@@ -22,8 +22,13 @@ from pydantic import (
 from iam.api.client_members import ClientBody, ClientPatch
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, ROLE_PATTERN, USER_NAME_PATTERN
-from iam.directory.patterns import EMAIL_PATTERN, GATE_HOST_PATTERN, WEBHOOK_URL_PATTERN
-from iam.directory.redirect_uris import OCTET, REDIRECT_URI_PATTERN
+from iam.directory.patterns import (
+    EMAIL_PATTERN,
+    GATE_HOST_PATTERN,
+    OCTET,
+    REDIRECT_URI_PATTERN,
+    WEBHOOK_URL_PATTERN,
+)
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES

@@ -23,8 +23,7 @@ from iam.console.scope import organization_in_scope, require_console
 from iam.directory import applications
 from iam.directory.applications import Application, ApplicationChange, find_application
 from iam.directory.names import NAME_PATTERN, Reserved
-from iam.directory.patterns import GATE_HOST_PATTERN
-from iam.directory.redirect_uris import REDIRECT_URI_PATTERN
+from iam.directory.patterns import GATE_HOST_PATTERN, REDIRECT_URI_PATTERN
 from iam.kernel.errors import Conflict, IamError
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended

@@ -12,9 +12,9 @@ from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory.applications import Application, find_application, list_applications
 from iam.kernel.clock import Instant
-from iam.sessions.counting import count_some
+from iam.sessions.counting import Count, count_some
 from iam.sessions.model import BUILT_IN_APPLICATION
-from iam.sessions.search import Count, SessionFilter
+from iam.sessions.search import SessionFilter
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text

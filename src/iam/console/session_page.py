@@ -30,7 +30,6 @@ from iam.web.visitor import visitor_of
 
 _TOLD = 200
 """Events of a timeline that a page tells; a session that has more is told from its start."""
-_DELIVERIES = 100
 _NOTICES = {
     "extended": ("success", "The session may go on for longer."),
     "not-extended": ("info", "It may go on for that long already. Nothing was changed."),
@@ -76,8 +75,8 @@ def _read(
     entered = entered_from(connection, session.id)
     events = audit.timeline(connection, session.id, entered, limit=_TOLD)
     bound = None if person.administers_installation else person.session.organization
-    deliveries = outbox.list_deliveries(
-        connection, organization=bound, sessions=[session.id], limit=_DELIVERIES
+    deliveries = outbox.deliveries_of(
+        connection, [one.id for one in events if one.session == session.id], organization=bound
     )
     urls = {one.id: one.url for one in list_webhooks(connection, bound, limit=1000)}
     types = {one.id: one.type for one in events}
@@ -88,20 +87,24 @@ def _read(
         "own_events": session.id,
         "policy": explain_policy(connection, session),
         "deliveries": [
-            delivery_row(one, urls, types.get(one.event, ""), now) for one in reversed(deliveries)
+            delivery_row(one, receiver_of(one, urls), types.get(one.event, ""), now)
+            for one in deliveries
         ],
     }
 
 
-def delivery_row(
-    delivery: Delivery, urls: Mapping[str, str], type_: str, now: Instant
-) -> dict[str, Any]:
-    """A notice as a page shows it: to a webhook, or to the application whose session has ended."""
+def receiver_of(delivery: Delivery, urls: Mapping[str, str]) -> str:
+    """Who a notice goes to: the address of a webhook, or an application by its name."""
+    if delivery.webhook is None:
+        return f"the application {delivery.application}"
+    return urls.get(delivery.webhook, delivery.webhook)
+
+
+def delivery_row(delivery: Delivery, url: str, type_: str, now: Instant) -> dict[str, Any]:
+    """A notice as a page shows it."""
     return {
         "id": delivery.id,
-        "url": f"the application {delivery.application}"
-        if delivery.webhook is None
-        else urls.get(delivery.webhook, delivery.webhook),
+        "url": url,
         "type": "back-channel logout" if delivery.webhook is None else type_,
         "state": delivery.state,
         "attempts": delivery.attempts,

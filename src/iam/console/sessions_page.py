@@ -16,10 +16,10 @@ from iam.directory.applications import list_applications
 from iam.directory.users import users_like
 from iam.kernel.clock import Instant
 from iam.kernel.ids import SESSION, is_id
-from iam.sessions.counting import count_some
+from iam.sessions.counting import Count, count_some
 from iam.sessions.listing import Page
 from iam.sessions.model import BUILT_IN_APPLICATION, Session
-from iam.sessions.search import SORTED_AT_MOST, Count, TooManyToSort, list_sessions
+from iam.sessions.search import SORTED_AT_MOST, TooManyToSort, list_sessions
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text

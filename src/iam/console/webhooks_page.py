@@ -13,7 +13,7 @@ from iam.console.changes import Cause
 from iam.console.filters import options
 from iam.console.forms import Field
 from iam.console.scope import organizations_of, require_console, scope_of
-from iam.console.session_page import delivery_row
+from iam.console.session_page import delivery_row, receiver_of
 from iam.delivery import outbox
 from iam.delivery.webhooks import ALL_TYPES, Webhook, WebhookMissing, find_webhook, list_webhooks
 from iam.kernel.clock import Instant
@@ -172,7 +172,7 @@ def _deliveries(
     rows = []
     for one in found:
         event = events.get(one.event)
-        row = delivery_row(one, urls, event.type if event else "", now)
+        row = delivery_row(one, receiver_of(one, urls), event.type if event else "", now)
         rows.append(row | {"user": event.user if event else None})
     return {
         "deliveries": rows,

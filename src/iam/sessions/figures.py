@@ -7,7 +7,8 @@ from sqlalchemy import Connection, func, select, text
 from iam.audit import figures
 from iam.db.tables import DUE_AT, session
 from iam.kernel.clock import Instant
-from iam.sessions.search import Count, SessionFilter, count_sessions
+from iam.sessions.counting import Count, count_sessions
+from iam.sessions.search import SessionFilter
 
 LOOKED_AT = 20_000
 """So many of the newest live sessions are looked at to say what most of them are."""
