@@ -157,8 +157,9 @@ def fields_of(policy: Policy) -> list[Field]:
 
 
 def _field(knob: Knob, value: Value) -> Field:
-    default = f"Not set: the other layers decide, else {value_words(knob, knob.default)}"
-    hint = f"{knob.about} Strictest: {knob.wins.replace('`', '')}."
+    otherwise = "no rule" if knob.default is None else value_words(knob, knob.default)
+    default = f"Not set (by default: {otherwise})"
+    hint = knob.about
     if knob.kind in ("yes or no", "word"):
         if knob.kind == "word":
             words = [(str(one), value_words(knob, str(one))) for one in AtLimit]
@@ -176,7 +177,7 @@ def _field(knob: Knob, value: Value) -> Field:
     shown = (
         "" if value is None else "0" if value == 0 else value_words(knob, value).replace(",", "")
     )
-    example = " For example 30 min, 12 h, 7 d." if knob.kind == "seconds" else ""
+    example = " Such as 30 min or 12 h." if knob.kind == "seconds" else ""
     return Field(
         name=knob.name, label=knob_words(knob), hint=f"{hint}{example} {default}.", value=shown
     )
