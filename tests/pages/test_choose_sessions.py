@@ -151,11 +151,20 @@ def test_where_the_policy_refuses_the_page_says_so(world: World, bob: Surfer) ->
 
 def test_signing_in_again_in_the_same_browser_needs_no_room(world: World, bob: Surfer) -> None:
     limit(world, maximum_sessions=1, at_limit="refuse")
-    former = bob.session_id
 
     assert bob.sign_in("acme", "bob").status_code == 303
 
-    assert bob.session_id == former, "the session that is there goes on"
+    assert bob.get("/account/sessions").status_code == 200
+
+
+def test_who_asks_to_be_kept_when_they_sign_in_again_is_given_another_session(
+    world: World, bob: Surfer
+) -> None:
+    former = bob.session_id
+
+    assert bob.sign_in("acme", "bob", remember="1").status_code == 303
+
+    assert bob.session_id != former
 
 
 def test_who_wants_to_enter_a_full_application_chooses_and_enters(

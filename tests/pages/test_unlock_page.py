@@ -163,6 +163,20 @@ def test_a_locked_session_can_be_signed_out_of_or_left_for_another_account(
     assert ended["end_reason"] == "signed_out"
 
 
+def test_a_locked_application_can_be_signed_out_of_on_its_own_host(
+    world: World, bob: Surfer
+) -> None:
+    bob.visit(HOST)
+    child = bob.cookies["iam-app"]
+    _lock(world, child.split(".")[0])
+
+    answer = bob.send("POST", "/.iam/sign-out", base_url=f"http://{HOST}")
+
+    assert answer.status_code == 303
+    ended = world.get("/v1/session", headers=world.bearer(child)).json()
+    assert ended["end_reason"] == "signed_out"
+
+
 def test_who_is_not_signed_in_is_led_to_the_sign_in_page(world: World) -> None:
     answer = Surfer(world).get("/unlock?return_to=/console/sessions")
     assert answer.headers["location"] == "/sign-in?return_to=%2Fconsole%2Fsessions"

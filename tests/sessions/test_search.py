@@ -14,7 +14,8 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.ids import SESSION, make_id
 from iam.kernel.secrets import system_random
 from iam.sessions import search
-from iam.sessions.search import SessionFilter, TooManyToSort, count_sessions, list_sessions
+from iam.sessions.counting import count_sessions
+from iam.sessions.search import SessionFilter, TooManyToSort, list_sessions
 
 START = Instant(1_795_000_000_000)
 NOW = after(START, 3600)

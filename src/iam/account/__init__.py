@@ -10,12 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.account.activity_page import show_activity
 from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
+from iam.account.state import show_state, stay
 from iam.account.unlock_page import check_unlock, show_unlock
 from iam.web.pages import see_other
 from iam.web.returning import HOME
@@ -44,6 +46,9 @@ def routes() -> list[BaseRoute]:
         Route("/sign-out/device", show_device),
         Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
+        Route("/account/activity", show_activity),
+        Route("/account/state", show_state),
+        Route("/account/stay", stay, methods=["POST"]),
         Route("/account/sessions/end", end_one, methods=["POST"]),
         Route("/account/sessions/end-others", end_others, methods=["POST"]),
     ]

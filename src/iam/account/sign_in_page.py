@@ -58,7 +58,7 @@ async def show_sign_in(request: Request) -> Response:
     locked = await way_to_unlock(request, destination, verdict, now)
     if locked is not None:
         return locked
-    current, notice = None, _why_here(verdict, now)
+    current, notice = None, why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
         if home is not None and row.organization != home.name:
@@ -215,7 +215,7 @@ def _likely_organization(verdict: Verdict | None) -> str:
     return verdict.row.organization
 
 
-def _why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
+def why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     """Why somebody who was signed in has to sign in again; told only to who held the session."""
     if verdict is None or not isinstance(verdict.reason, EndReason):
         return None

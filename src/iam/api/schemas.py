@@ -22,7 +22,13 @@ from pydantic import (
 from iam.api.client_members import ClientBody, ClientPatch
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, ROLE_PATTERN, USER_NAME_PATTERN
-from iam.directory.redirect_uris import HOST, OCTET, PORT, REDIRECT_URI_PATTERN, URI
+from iam.directory.patterns import (
+    EMAIL_PATTERN,
+    GATE_HOST_PATTERN,
+    OCTET,
+    REDIRECT_URI_PATTERN,
+    WEBHOOK_URL_PATTERN,
+)
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES
@@ -31,11 +37,7 @@ from iam.signin import passwords
 
 # PostgreSQL stores no NUL, and a line break in a name would be a forged line in somebody's log.
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
-_LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{PORT}$"
-WEBHOOK_URL_PATTERN = rf"^https?://{HOST}{PORT}(?:[/?]{URI})?$"
 EVENT_TYPE_PATTERN = rf"^(?:{'|'.join(map(re.escape, (ALL_TYPES, *EVENT_TYPES)))})$"
-EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
 MAXIMUM_METADATA = 4096
 MAXIMUM_DEPTH = 32
 

@@ -39,17 +39,12 @@ from iam.kernel.events import SYSTEM, Event, event_members
 from iam.kernel.ids import SESSION, is_id
 from iam.sessions import bulk, cut, lifecycle, store
 from iam.sessions.bulk import BulkEnd, BulkEndMissing
+from iam.sessions.counting import count_sessions
 from iam.sessions.lifecycle import Ended
 from iam.sessions.listing import State
 from iam.sessions.model import EndReason
 from iam.sessions.policy import end_reason
-from iam.sessions.search import (
-    SessionFilter,
-    Sort,
-    count_sessions,
-    entered_from,
-    list_sessions,
-)
+from iam.sessions.search import SessionFilter, Sort, entered_from, list_sessions
 from iam.web.caller import Person
 
 router = APIRouter(tags=["sessions"])

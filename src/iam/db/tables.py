@@ -283,6 +283,17 @@ event = Table(
     ),
 )
 
+event_count = Table(
+    "event_count",
+    metadata,
+    # '' is all of the installation, also what belongs to no organization.
+    Column("organization", Text, primary_key=True),
+    Column("hour", BigInteger, primary_key=True),  # the instant at which it began
+    # A type of event, of an end with its reason (`session.ended:idle`); or `counted`, once for each hour.
+    Column("kind", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
 bulk_end = Table(
     "bulk_end",
     metadata,

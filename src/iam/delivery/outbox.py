@@ -272,6 +272,29 @@ def list_deliveries(
     return tuple(_delivery(row) for row in connection.execute(query))
 
 
+def deliveries_of(
+    connection: Connection, events: Sequence[str], *, organization: str | None
+) -> tuple[Delivery, ...]:
+    """The notices of these events, oldest first; `organization` None: to whomever."""
+    hooks, told = select(webhook.c.id), select(application.c.client_id).where(_TOLD)
+    if organization is not None:
+        hooks = hooks.where(webhook.c.organization == organization)
+        told = told.where(application.c.organization == organization)
+    # A notice is called after its event and its receiver (`audit.outbox`), so that no search is needed.
+    receivers = connection.execute(hooks.union_all(told)).scalars()
+    ends = [one.removeprefix(WEBHOOK).removeprefix(APPLICATION) for one in receivers]
+    ids = [DELIVERY + event.removeprefix(EVENT) + end for event in events for end in ends]
+    found: list[Delivery] = []
+    for first in range(0, len(ids), _BATCH):
+        rows = connection.execute(_listed().where(table.c.id.in_(ids[first : first + _BATCH])))
+        found += [_delivery(row) for row in rows]
+    return tuple(sorted(found, key=lambda one: (one.created_at, one.id)))
+
+
+# Bound on the IDs in one statement: databases limit their number.
+_BATCH = 1000
+
+
 def add(connection: Connection, target: Webhook, event: Event) -> Delivery:
     """Put a notice of this event, which has been written, into the outbox, whatever types `target`
     wants and whether it is enabled; answer it, or the one that is already there."""

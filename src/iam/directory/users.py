@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
@@ -149,9 +149,18 @@ def set_password_hash(
 
 
 def list_users(
-    connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
+    connection: Connection,
+    organization: str,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    contains: str | None = None,
 ) -> tuple[User, ...]:
-    """Users of an organization by name, from the one after `after` (keyset paging)."""
+    """Users of an organization by name, from the one after `after` (keyset paging).
+
+    Args:
+        contains: part of the name, the displayed name or the address, in any case.
+    """
     query = (
         _USER.where(user_account.c.organization == organization)
         .order_by(user_account.c.name)
@@ -159,7 +168,25 @@ def list_users(
     )
     if after is not None:
         query = query.where(user_account.c.name > after)
+    if contains:
+        part = contains.lower()
+        columns = (user_account.c.name, user_account.c.display_name, user_account.c.email)
+        lowered = (func.lower(func.coalesce(column, "")) for column in columns)
+        query = query.where(or_(*(one.contains(part, autoescape=True) for one in lowered)))
     return tuple(_user(row) for row in connection.execute(query))
+
+
+def users_like(
+    connection: Connection, organization: str, beginning: str, *, limit: int = 8
+) -> tuple[str, ...]:
+    """Names of users of an organization that begin like this: what somebody may have meant."""
+    name = user_account.c.name
+    query = select(name).where(
+        user_account.c.organization == organization,
+        name >= beginning,
+        name.startswith(beginning, autoescape=True),
+    )
+    return tuple(connection.execute(query.order_by(name).limit(limit)).scalars())
 
 
 def update_user(

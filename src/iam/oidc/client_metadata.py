@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from iam.directory.applications import Application
 from iam.directory.client_settings import AuthMethod, ClientSettings, SigningAlgorithm
-from iam.directory.redirect_uris import REDIRECT_URI_PATTERN
+from iam.directory.patterns import REDIRECT_URI_PATTERN
 
 GrantType = Literal[
     "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"

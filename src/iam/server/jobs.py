@@ -10,7 +10,9 @@ from functools import partial
 
 import structlog
 from anyio import CapacityLimiter
+from sqlalchemy import Connection
 
+from iam.audit import figures
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
@@ -23,6 +25,7 @@ from iam.keys import load_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
+from iam.sessions.figures import measure_level
 from iam.signin import codes, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -129,6 +132,26 @@ async def look_at_keys(engine: Engine) -> None:
     engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
+_Purge = Callable[[Connection, Instant, int], int]
+# What is kept for the retention time, and how many rows one transaction deletes.
+_HISTORY: tuple[tuple[_Purge, int], ...] = (
+    (sweep.purge, sweep.BATCH),
+    (outbox.purge, outbox.PURGED),
+    (mails.purge, outbox.PURGED),
+)
+# What is worth nothing after its own short time.
+_SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
+    codes.purge,
+    throttle.purge,
+    spent.purge,
+    access_tokens.purge,
+    pushed.purge,
+    registrations.purge,
+    device_requests.purge,
+    bulk.purge,
+)
+
+
 async def sweep_once(engine: Engine, holder: str) -> int:
     """One sweep, if this node holds the lease: expire, purge, tidy up; answer how many expired."""
     clock, random = engine.clock, engine.random
@@ -147,31 +170,13 @@ async def sweep_once(engine: Engine, holder: str) -> int:
             engine.count_ended(step.ended)
         return step is not None
 
-    def purge() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: sweep.purge(c, clock(), retention)) == sweep.BATCH
+    def purge(table: _Purge, full: int) -> bool:
+        return write(lambda c: table(c, clock(), engine.settings.retention)) == full
 
-    def purge_deliveries() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: outbox.purge(c, clock(), retention)) == outbox.PURGED
-
-    def purge_mails() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: mails.purge(c, clock(), retention)) == outbox.PURGED
-
-    def purge_devices() -> bool:
+    def forget() -> bool:
+        for table in _SHORT_LIVED:
+            write(lambda c, purge=table: purge(c, clock()))  # type: ignore[misc]  # mypy cannot infer defaults
         return write(lambda c: known_devices.purge(c, clock())) == known_devices.PURGED
-
-    def tidy() -> bool:
-        write(lambda c: codes.purge(c, clock()))
-        write(lambda c: throttle.purge(c, clock()))
-        write(lambda c: spent.purge(c, clock()))
-        write(lambda c: access_tokens.purge(c, clock()))
-        write(lambda c: pushed.purge(c, clock()))
-        write(lambda c: registrations.purge(c, clock()))
-        write(lambda c: device_requests.purge(c, clock()))
-        write(lambda c: bulk.purge(c, clock()))
-        return False
 
     def keys() -> bool:
         rotation.keep_up(
@@ -184,9 +189,15 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         )
         return False
 
+    def count_hours() -> bool:
+        more = write(lambda c: figures.count_next_hours(c, clock()))
+        if not more and (measured := engine.database.read(measure_level)) is not None:
+            write(lambda c: figures.store_level(c, *measured))
+        return more
+
     await _count_active(engine)
-    purges = [purge, purge_deliveries, purge_mails, purge_devices]
-    await _in_turn(engine, holder, [expire, take_up, *purges, tidy, keys])
+    purges = [partial(purge, table, full) for table, full in _HISTORY]
+    await _in_turn(engine, holder, [expire, take_up, *purges, forget, keys, count_hours])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

@@ -36,12 +36,10 @@ from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE, Page, State
 from iam.sessions.model import Session
 
-LOOKED_AT = 10_000
+LOOKED_AT = 5_000
 """So many sessions are looked at for one page of a filter without an index of its own."""
-SORTED_AT_MOST = 10_000
+SORTED_AT_MOST = 5_000
 """So many sessions are put into an order for which there is no index."""
-COUNTED_AT_MOST = 10_000
-"""Up to here an estimate is exact."""
 _NAMED = 1000
 _LATEST = (1 << 63) - 1
 
@@ -112,14 +110,6 @@ class SessionFilter:
     """A session to leave out, with what it was entered from and what was entered from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many sessions match, and whether that is exact."""
-
-    number: int
-    exact: bool
-
-
 def list_sessions(
     connection: Connection,
     wanted: SessionFilter,
@@ -139,7 +129,7 @@ def list_sessions(
         TooManyToSort: there is no index for this order, and too many match.
     """
     limit = min(limit, MAXIMUM_PAGE)
-    _plan_for_these_values(connection)
+    plan_for_these_values(connection)
     key = sort.removeprefix("-")
     if key == "created_at":
         ids, following = _by_start(connection, wanted, now, before, limit, down=sort[0] == "-")
@@ -147,25 +137,6 @@ def list_sessions(
         ids, following = _by_column(connection, wanted, now, before, limit, sort)
     found = store.read_sessions(connection, ids)
     return Page(items=tuple(found[one] for one in ids if one in found), next=following)
-
-
-def count_sessions(
-    connection: Connection, wanted: SessionFilter, now: Instant, *, exact: bool
-) -> Count:
-    """How many sessions match. An estimate is exact up to `COUNTED_AT_MOST`, and beyond that what the
-    database's own statistics say (SQLite has none for this: there it is exact)."""
-    _plan_for_these_values(connection)
-    queries = [
-        select(session.c.id).where(*side, *narrow(wanted), *wide(wanted))
-        for side in _sides_of(connection, wanted.state, now)
-    ]
-    if not exact and connection.dialect.name != "sqlite":
-        some = sum(_count(connection, one.limit(COUNTED_AT_MOST + 1)) for one in queries)
-        if some <= COUNTED_AT_MOST:
-            return Count(some, exact=True)
-        guess = sum(_planned(connection, one) for one in queries)
-        return Count(max(guess, COUNTED_AT_MOST + 1), exact=False)
-    return Count(sum(_count(connection, one) for one in queries), exact=True)
 
 
 def entered_from(connection: Connection, session_id: str) -> tuple[str, ...]:
@@ -213,9 +184,9 @@ def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[
     if wanted.device is not None:
         conditions.append(columns.device == wanted.device)
     if wanted.browser is not None:
-        label = func.lower(func.coalesce(columns.device, ""))
-        name = wanted.browser.lower()
-        conditions.append((label == name) | label.startswith(f"{name} on ", autoescape=True))
+        # One comparison for "Firefox on Linux" and for a label that is the browser's name alone.
+        label = func.lower(columns.device) + " on "
+        conditions.append(label.startswith(f"{wanted.browser.lower()} on ", autoescape=True))
     if wanted.amr is not None:
         # It is kept as JSON text: ["pwd", "otp"].
         methods = cast(columns.amr, Text)
@@ -227,7 +198,7 @@ def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[
     return conditions
 
 
-def _sides_of(
+def sides_of(
     connection: Connection, state: State | None, now: Instant
 ) -> list[list[ColumnElement[bool]]]:
     """What makes up a state, each side with an index of its own."""
@@ -266,7 +237,7 @@ def _by_start(
         conditions.append(column < before if down else column > before)
     queries = [
         select(column).where(*side, *conditions).order_by(order)
-        for side in _sides_of(connection, wanted.state, now)
+        for side in sides_of(connection, wanted.state, now)
     ]
     looks = bool(wide(wanted))
     ids: list[str] = []
@@ -277,7 +248,7 @@ def _by_start(
         ids += found
         if looks:
             # So far this side is known: to its last match on a full page, or to where it was looked at.
-            end = found[-1] if len(found) > limit else _nth(connection, query, LOOKED_AT)
+            end = found[-1] if len(found) > limit else nth(connection, query, LOOKED_AT)
             ends += [] if end is None else [end]
     known = (max(ends) if down else min(ends)) if ends else None
     if known is not None:
@@ -309,9 +280,9 @@ def _by_column(
 ) -> tuple[list[str], str | None]:
     """All that match, put in order here. A cursor is where its page ended: the value and the ID."""
     key, down = sort.removeprefix("-"), sort[0] == "-"
-    sides, conditions = _sides_of(connection, wanted.state, now), narrow(wanted)
+    sides, conditions = sides_of(connection, wanted.state, now), narrow(wanted)
     candidates = [select(session.c.id).where(*side, *conditions) for side in sides]
-    if sum(_count(connection, one.limit(SORTED_AT_MOST + 1)) for one in candidates) > (
+    if sum(count_of(connection, one.limit(SORTED_AT_MOST + 1)) for one in candidates) > (
         SORTED_AT_MOST
     ):
         raise TooManyToSort
@@ -364,27 +335,18 @@ def _written(place: object) -> str:
     return place.hex() if isinstance(place, bytes) else str(place)
 
 
-def _nth(connection: Connection, query: Select[tuple[str]], number: int) -> str | None:
+def nth(connection: Connection, query: Select[tuple[str]], number: int) -> str | None:
     """The last ID that is looked at for a page; None when all of them are."""
     found = connection.execute(query.offset(number - 1).limit(1)).scalar_one_or_none()
     return None if found is None else str(found)
 
 
-def _count(connection: Connection, query: Select[tuple[str]]) -> int:
+def count_of(connection: Connection, query: Select[tuple[str]]) -> int:
     counted = select(func.count()).select_from(query.subquery())
     return int(connection.execute(counted).scalar_one())
 
 
-def _planned(connection: Connection, query: Select[tuple[str]]) -> int:
-    """How many rows PostgreSQL expects."""
-    compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
-    explained = connection.exec_driver_sql(
-        f"EXPLAIN (FORMAT JSON) {compiled.string}", dict(compiled.params)
-    )
-    return int(explained.scalar_one()[0]["Plan"]["Plan Rows"])
-
-
-def _plan_for_these_values(connection: Connection) -> None:
+def plan_for_these_values(connection: Connection) -> None:
     """PostgreSQL would, from the sixth time on, use one plan for the rarest and the commonest value."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")

@@ -138,7 +138,7 @@ def error_page(
     """An error in plain words, with a way on."""
     path = request.url.path
     if path.startswith("/console") and status != 403:
-        href, label = "/console/sessions", "Go to the console"
+        href, label = "/console", "Go to the console"
     elif path.startswith(("/console", "/account")):
         href, label = "/account/sessions", "Go to your sessions"
     else:
