@@ -30,6 +30,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "eve"},
     "updateUser": {"display_name": "Ann"},
     "updateInstallationPolicy": {"idle_timeout": 60},
+    "updateOrganizationPolicy": {"exclusive": True},
+    "updatePolicy": {"maximum_sessions": 3, "at_limit": "ask"},
     "createRegistrationToken": {"organization": "acme"},
     "createWebhook": {
         "organization": "acme",
@@ -172,7 +174,20 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"roles": ["r"] * 33},
     ],
     "updateUser": [{"password": None}, {"roles": None}, {"enabled": "false"}, {"name": "new"}],
-    "updateInstallationPolicy": [{"idle_timeout": "60"}, {"maximum_lifetime": 0}],
+    "updateInstallationPolicy": [
+        {"idle_timeout": "60"},
+        {"maximum_lifetime": 0},
+        {"remember_maximum_lifetime": -1},
+        {"reauthentication_age": 10**10},
+    ],
+    "updateOrganizationPolicy": [{"exclusive": "yes"}, {"end_children": 1}, {"exclusive": []}],
+    "updatePolicy": [
+        {"maximum_sessions": 0},
+        {"maximum_sessions": 10**7},
+        {"maximum_user_sessions": True},
+        {"at_limit": "panic"},
+        {"at_limit": None, "patience": 1},
+    ],
     "createRegistrationToken": [
         {"organization": 1},
         {"lifetime": 59},
@@ -216,6 +231,7 @@ def _send(
     world: World, operation: Operation, headers: dict[str, str], **options: Any
 ) -> httpx2.Response:
     names = {"organization": "acme", "application": "shop", "user": "ann", "id": "x"}
+    names["kind"] = "users"
     last = operation.path.split("/")[2]
     names["name"] = {"organizations": "acme", "applications": "shop"}.get(last, "ann")
     return world.request(
