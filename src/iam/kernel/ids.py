@@ -18,6 +18,8 @@ KEY = "key_"
 WEBHOOK = "whk_"
 DELIVERY = "dlv_"
 BULK_END = "blk_"
+SAML_PROVIDER = "sml_"
+SAML_KEY = "smk_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:
