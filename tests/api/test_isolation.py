@@ -27,6 +27,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "mallory", "roles": ["administrator"]},
     "updateUser": {"password": "taken over", "roles": ["administrator"]},
     "updateInstallationPolicy": {"idle_timeout": 1},
+    "setSamlProvider": {"metadata": "<x/>"},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
 }

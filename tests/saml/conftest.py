@@ -261,8 +261,9 @@ class Stage:
         self, headers: dict[str, str], inside: str = "", /, relay: str | None = None, **more: Any
     ) -> Reply:
         """Sign in at the provider by an unsigned request."""
-        extra = {} if relay is None else {"RelayState": relay}
-        return reply_of(self.follow(self.redirect(self.request(inside, **more), **extra), headers))
+        text = self.request(inside, **more)
+        kept = self.redirect(text) if relay is None else self.redirect(text, RelayState=relay)
+        return reply_of(self.follow(kept, headers))
 
     def session(self, session_id: str) -> dict[str, Any]:
         answer = self.world.get(f"/v1/sessions/{session_id}", headers=self.world.admin)

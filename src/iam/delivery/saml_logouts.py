@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from iam.db.tables import saml_provider, saml_session
+from iam.db.saml_tables import saml_provider, saml_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

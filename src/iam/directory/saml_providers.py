@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from iam.db.tables import saml_provider as table
+from iam.db.saml_tables import saml_provider as table
 from iam.directory.names import Reserved
 from iam.directory.saml_metadata import (
     SOAP,

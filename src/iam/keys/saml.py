@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, insert, select
 
-from iam.db.tables import saml_key
+from iam.db.saml_tables import saml_key
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.ids import SAML_KEY, make_id
 from iam.kernel.secrets import Random

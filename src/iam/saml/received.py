@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from iam.db.tables import saml_message as table
+from iam.db.saml_tables import saml_message as table
 from iam.kernel.clock import Instant, after
 from iam.kernel.secrets import Random, hash_secret, make_secret
 from iam.saml.errors import SamlMessageUsed

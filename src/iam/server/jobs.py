@@ -16,6 +16,7 @@ from iam.delivery import outbox
 from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
+from iam.saml import received
 from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, throttle
 from iam.web.engine import Engine, in_thread
@@ -121,6 +122,7 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         write(lambda c: codes.purge(c, clock()))
         write(lambda c: throttle.purge(c, clock()))
         write(lambda c: bulk.purge(c, clock()))
+        write(lambda c: received.purge(c, clock()))
         return False
 
     await _count_active(engine)
