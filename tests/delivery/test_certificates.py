@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from iam.delivery.outbox import Claim, Outcome
-from iam.delivery.send import send
+from iam.delivery.outbox import Claim, Outcome, WebhookNotice
+from iam.delivery.send import Message, send
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM, Event
 from tests.support.receiver import Receiver
@@ -57,9 +57,11 @@ async def _sent(folder: Path, *names: x509.GeneralName) -> tuple[Outcome, Receiv
     trusting = ssl.create_default_context(cafile=str(file))
     event = Event(id="evt_1", at=Instant(0), type="user.created", actor=SYSTEM)
     with Receiver(tls=serving) as receiver:
-        claim = Claim(1, 1, f"https://localhost:{receiver.port}/", "whsec_AAAA", event)
+        claim = Claim(
+            1, 1, f"https://localhost:{receiver.port}/", WebhookNotice(event, "whsec_AAAA")
+        )
         async with httpx2.AsyncClient(verify=trusting, trust_env=False) as client:
-            outcome = await send(client, claim, Instant(0), seconds=30, allow_private=True)
+            outcome = await send(client, claim, Message({}, b"{}"), seconds=30, allow_private=True)
     return outcome, receiver
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 PATIENCE = 60.0
 """Seconds until a test that waits gives up: far beyond any slow machine."""
@@ -26,6 +27,11 @@ class Notice:
         return found
 
     @property
+    def form(self) -> dict[str, str]:
+        """What a posted form says."""
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True, strict_parsing=True))
+
+    @property
     def session(self) -> str | None:
         session: str | None = self.content["data"]["session"]
         return session
@@ -42,8 +48,10 @@ class Receiver:
         answer: Answer = lambda _notice: 204,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        says: bytes = b"",
     ) -> None:
         self.answer = answer
+        self.says = says
         self.notices: list[Notice] = []
         self.came = threading.Semaphore(0)
         receiver = self
@@ -59,8 +67,10 @@ class Receiver:
                 self.send_response(status)
                 if 300 <= status < 400:
                     self.send_header("location", f"{receiver.url}/elsewhere")
-                self.send_header("content-length", "0")
+                says = b"" if status == 204 else receiver.says
+                self.send_header("content-length", str(len(says)))
                 self.end_headers()
+                self.wfile.write(says)
 
             def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name
                 """Nobody reads it."""

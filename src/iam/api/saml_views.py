@@ -37,6 +37,9 @@ class SamlProviderBody(Body):
     allow_idp_initiated: StrictBool = Field(
         False, description="Whether one may be signed in there without its having asked."
     )
+    logout_ends_browser_session: StrictBool = Field(
+        True, description="Whether its logout ends all that was entered from the same browser."
+    )
 
 
 class ConsumerView(View):
@@ -67,6 +70,7 @@ class SamlProviderView(View):
     name_id_format: str
     attributes: dict[str, str]
     allow_idp_initiated: bool
+    logout_ends_browser_session: bool
     metadata: str
     created_at: datetime
     updated_at: datetime
@@ -95,6 +99,7 @@ def saml_provider_view(provider: SamlProvider) -> dict[str, Any]:
         "name_id_format": options.name_id_format,
         "attributes": dict(options.attributes),
         "allow_idp_initiated": options.allow_idp_initiated,
+        "logout_ends_browser_session": options.logout_ends_browser_session,
         "metadata": provider.document,
         "created_at": to_iso(provider.created_at),
         "updated_at": to_iso(provider.updated_at),

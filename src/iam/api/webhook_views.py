@@ -42,10 +42,13 @@ def webhook_view(webhook: Webhook) -> dict[str, Any]:
 
 
 class DeliveryView(View):
-    """One notice to one webhook, and how far it has come."""
+    """One notice to one webhook or application, and how far it has come."""
 
     id: str
-    webhook: str
+    webhook: str | None = Field(description="null: it goes to an application.")
+    application: str | None = Field(
+        description="The name of the application that is told of an end (SAML logout)."
+    )
     organization: str | None
     event: str
     session: str | None
@@ -68,6 +71,7 @@ def delivery_view(delivery: Delivery) -> dict[str, Any]:
     return {
         "id": delivery.id,
         "webhook": delivery.webhook,
+        "application": delivery.application,
         "organization": delivery.organization,
         "event": delivery.event,
         "session": delivery.session,

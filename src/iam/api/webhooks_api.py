@@ -247,7 +247,7 @@ def redeliver(call: Administrator, id: PathName) -> Response:  # noqa: A002 - as
         if not call.caller.administers_installation and found.organization != call.home:
             raise DeliveryMissing
         again = outbox.redeliver(connection, id, call.now)
-        data = {"delivery": id, "webhook": found.webhook}
+        data = {"delivery": id, "webhook": found.webhook, "application": found.application}
         event = call.event("delivery.redelivered", organization=found.organization, data=data)
         audit.append(connection, [event])
         return again

@@ -1,10 +1,10 @@
 """The statements that write events and, for each, the notices that are to be delivered.
 
 A session's end and the notices of it commit together or not at all; so the outbox is filled where events
-are written, from the webhooks as they are stored. Nothing about webhooks is remembered in a process: a
-second node may have made one a moment ago.
+are written, from the receivers as they are stored: webhooks, and SAML providers that are told when sessions
+end. Nothing about them is remembered in a process: a second node may have made one a moment ago.
 
-What it costs where nobody wants notices: on PostgreSQL nothing but a look at an empty table, inside the
+What it costs where nobody wants notices: on PostgreSQL nothing but a look at two empty tables, inside the
 one statement that writes the event (no round trip); on SQLite a second statement, which has no round
 trip to make and takes microseconds.
 """
@@ -20,13 +20,30 @@ from iam.db.tables import event
 
 # Of the wildcards of LIKE one, the underscore, is in the names of events; `replace` has none, and both
 # databases have it.
-_NOTICES = """
-INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)
+_TO_WEBHOOKS = """
 SELECT 'dlv_' || substr(e.id, 5) || substr(w.id, 5), w.id, e.id, e.session_id, 'pending', 0, e.at, e.at
-FROM {events} e JOIN webhook w
+FROM added e JOIN webhook w
   ON w.enabled AND (w.organization IS NULL OR w.organization = e.organization)
  AND (w.event_types = ',*,' OR replace(w.event_types, ',' || e.type || ',', '') <> w.event_types)
 """
+# That a deadline has passed is told to nobody: an application that wants to know asks for it by policy,
+# and that is looked up here.
+_WORTH_TELLING = "e.reason NOT IN ('idle', 'expired')"
+# Of an end is told the SAML provider that was given the session's ID, where it can be told without a
+# browser (`delivery.saml_logouts`).
+_TO_SAML = f"""
+SELECT 'dlv_' || substr(e.id, 5) || substr(p.id, 5), p.id, e.id, e.session_id,
+  'pending', 0, e.at, e.at
+FROM added e
+JOIN saml_session s ON s.session_id = e.session_id
+JOIN saml_provider p ON p.id = s.provider AND p.soap_logout_url IS NOT NULL
+WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
+"""  # noqa: S608 - our own words
+_NOTICES = f"""
+INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)
+{_TO_WEBHOOKS} UNION ALL {_TO_SAML}
+"""
+_GIVEN_BACK = "id, at, type, organization, session_id, reason"
 # PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).
 _COLUMNS = [column.name for column in event.columns if column.name != "txid"]
 _INSERT = (
@@ -35,10 +52,7 @@ _INSERT = (
 )
 _DATA = bindparam("data", type_=JSON)
 _BOTH = Prepared(
-    text(
-        f"WITH added AS ({_INSERT} RETURNING id, at, type, organization, session_id) "
-        f"{_NOTICES.format(events='added')}"
-    ).bindparams(_DATA)
+    text(f"WITH added AS ({_INSERT} RETURNING {_GIVEN_BACK}) {_NOTICES}").bindparams(_DATA)
 )
 _TYPED = ", ".join(
     f"{name} {'bigint' if name == 'at' else 'json' if name == 'data' else 'text'}"
@@ -49,11 +63,13 @@ _MANY = Prepared(
     text(
         f"WITH added AS (INSERT INTO event ({', '.join(_COLUMNS)}) "  # noqa: S608 - our own column names
         f"SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS given ({_TYPED}) "
-        f"RETURNING id, at, type, organization, session_id) {_NOTICES.format(events='added')}"
+        f"RETURNING {_GIVEN_BACK}) {_NOTICES}"
     )
 )
 _EVENT = Prepared(text(_INSERT).bindparams(_DATA))
-_ITS_NOTICES = Prepared(text(f"{_NOTICES.format(events='event')} WHERE e.id = :id"))
+_ITS_NOTICES = Prepared(
+    text(f"WITH added AS (SELECT * FROM event WHERE id = :id) {_NOTICES}")  # noqa: S608 - our own words
+)
 
 
 def write(connection: Connection, rows: list[Mapping[str, Any]]) -> None:

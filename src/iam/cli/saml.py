@@ -42,6 +42,9 @@ def set_provider(
     allow_idp_initiated: Annotated[
         bool, typer.Option(help="Let people in there without its having asked.")
     ] = False,
+    logout_ends_browser_session: Annotated[
+        bool, typer.Option(help="Its logout ends all that was entered from that browser.")
+    ] = True,
 ) -> None:
     """Register an application as a SAML service provider by its metadata."""
     from pydantic import ValidationError
@@ -61,6 +64,7 @@ def set_provider(
                 "name_id_format": name_id_format,
                 "attributes": dict(_pair(one) for one in attribute or ()),
                 "allow_idp_initiated": allow_idp_initiated,
+                "logout_ends_browser_session": logout_ends_browser_session,
             }
         )
     except ValidationError as error:

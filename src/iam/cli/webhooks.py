@@ -145,7 +145,11 @@ def redeliver(delivery: Annotated[str, typer.Argument(help="Delivery ID, dlv_…
 
     def work(connection: Connection) -> None:
         again = send_again(connection, delivery, now)
-        data = {"delivery": delivery, "webhook": again.webhook}
+        data = {
+            "delivery": delivery,
+            "webhook": again.webhook,
+            "application": again.application,
+        }
         _note(connection, "delivery.redelivered", now, again.organization, data)
 
     with opened_database() as (_, database):

@@ -17,7 +17,7 @@ from anyio import CapacityLimiter
 from iam.db import Database
 from iam.delivery import outbox
 from iam.delivery.outbox import Claim
-from iam.delivery.send import open_client, send
+from iam.delivery.send import SamlLogout, message_of, open_client, send
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 
@@ -42,6 +42,7 @@ class Deliverer:
     timeout: int
     attempts: int
     allow_private: bool
+    saml_logout: SamlLogout
     count: Callable[[str], None] = lambda _outcome: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _client: Any = None
@@ -49,12 +50,12 @@ class Deliverer:
     async def step(self) -> None:
         """See for which receivers something is due and start on them; return without waiting."""
         now = self.clock()
-        due = await self._read(lambda c: outbox.webhooks_with_due(c, now))
-        for webhook in due:
-            if webhook not in self._running and len(self._running) < RECEIVERS:
-                task = asyncio.create_task(self._serve(webhook))
-                self._running[webhook] = task
-                task.add_done_callback(partial(self._finished, webhook))
+        due = await self._read(lambda c: outbox.receivers_with_due(c, now))
+        for receiver in due:
+            if receiver not in self._running and len(self._running) < RECEIVERS:
+                task = asyncio.create_task(self._serve(receiver))
+                self._running[receiver] = task
+                task.add_done_callback(partial(self._finished, receiver))
 
     async def run_due(self) -> None:
         """Send all that is due now, and return when that is done."""
@@ -70,19 +71,19 @@ class Deliverer:
         if self._client is not None:
             await self._client.aclose()
 
-    def _finished(self, webhook: str, task: asyncio.Task[None]) -> None:
-        del self._running[webhook]
+    def _finished(self, receiver: str, task: asyncio.Task[None]) -> None:
+        del self._running[receiver]
         if not task.cancelled() and (error := task.exception()) is not None:
             # The database is away: the claims run out, and the next step finds them due again.
-            _log.warning("delivery broke off", webhook=webhook, error=str(error))
+            _log.warning("delivery broke off", receiver=receiver, error=str(error))
 
-    async def _serve(self, webhook: str) -> None:
+    async def _serve(self, receiver: str) -> None:
         """Send to one receiver until nothing is due; a place that gets free is filled at once, so that
         one notice that hangs does not hold up the sessions beside it."""
         under_way: set[asyncio.Task[None]] = set()
         try:
             while True:
-                claims = await self._claim(webhook, AT_ONCE - len(under_way))
+                claims = await self._claim(receiver, AT_ONCE - len(under_way))
                 under_way |= {asyncio.create_task(self._deliver(one)) for one in claims}
                 if not under_way:
                     return
@@ -94,17 +95,21 @@ class Deliverer:
                 one.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
 
-    async def _claim(self, webhook: str, limit: int) -> tuple[Claim, ...]:
+    async def _claim(self, receiver: str, limit: int) -> tuple[Claim, ...]:
         now, lease = self.clock(), self.timeout + _GRACE
-        return await self._write(lambda c: outbox.claim(c, webhook, now, lease=lease, limit=limit))
+        return await self._write(lambda c: outbox.claim(c, receiver, now, lease=lease, limit=limit))
 
     async def _deliver(self, claimed: Claim) -> None:
         if self._client is None:
             self._client = open_client(self.timeout)
+        # In a thread: to sign takes a while, and the gate's answers are made on this one.
+        message = await anyio.to_thread.run_sync(
+            partial(message_of, claimed, self.clock(), self.saml_logout), limiter=self.threads
+        )
         outcome = await send(
             self._client,
             claimed,
-            self.clock(),
+            message,
             seconds=self.timeout,
             allow_private=self.allow_private,
         )
@@ -120,7 +125,7 @@ class Deliverer:
         )
         self.count("failed" if state == "pending" else state)
         if state == "dead":
-            _log.warning("notice given up", notice=claimed.event.id, error=outcome.error)
+            _log.warning("notice given up", notice=claimed.notice.id, error=outcome.error)
 
     async def _read(self, work: Callable[[Any], Result]) -> Result:
         return await anyio.to_thread.run_sync(

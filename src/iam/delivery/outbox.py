@@ -1,23 +1,39 @@
 """The outbox: claiming what is due, noting what came of it, giving up, sending again, purging.
 
-Of one webhook and session only the oldest pending notice is ever claimed: so they arrive in order. A
+Receivers are webhooks, and SAML providers that are told when their sessions end. Of one receiver and
+session only the oldest pending notice is ever claimed: so they arrive in order. A
 claim moves `next_at` ahead by a lease; a node that dies loses it when that runs out, and another one
 sends the notice once more: at least once, never not at all.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from iam import audit
+from iam.db.saml_tables import saml_provider
 from iam.db.tables import delivery as table
 from iam.db.tables import webhook
+from iam.delivery.saml_logouts import SamlLogoutNotice, read_participants
 from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.events import Event
-from iam.kernel.ids import DELIVERY, EVENT, WEBHOOK
+from iam.kernel.ids import DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
 from iam.kernel.secrets import Random
 
 State = Literal["pending", "delivered", "dead"]
@@ -46,10 +62,12 @@ class DeliveryPending(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notice to one webhook. `next_at`: when it is tried (or, if it is under way, tried again)."""
+    """One notice to one webhook, or to one application (by name) that it tells of an end. `next_at`:
+    when it is tried (or, if it is under way, tried again)."""
 
     id: str
-    webhook: str
+    webhook: str | None
+    application: str | None
     organization: str | None
     event: str
     session: str | None
@@ -63,36 +81,55 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookNotice:
+    """An event for a webhook, and the secret that it is signed with."""
+
+    event: Event
+    secret: str
+
+    @property
+    def id(self) -> str:
+        """The same at each attempt."""
+        return self.event.id
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """What one attempt needs. `attempt` counts from 1."""
 
     seq: int
     attempt: int
     url: str
-    secret: str
-    event: Event
+    notice: WebhookNotice | SamlLogoutNotice
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an attempt: the status of the answer, or the word for what went wrong."""
+    """What came of an attempt: the status of the answer, or the word for what went wrong. `final`:
+    another attempt would be in vain."""
 
     status: int | None
     error: str | None
+    final: bool = False
 
 
-def webhooks_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
-    """The enabled webhooks for which something is due."""
-    due = exists().where(
-        table.c.webhook == webhook.c.id, table.c.state == "pending", table.c.next_at <= now
-    )
-    return tuple(connection.execute(select(webhook.c.id).where(webhook.c.enabled, due)).scalars())
+def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
+    """The enabled webhooks and the SAML providers for which something is due."""
+
+    def due(receiver: ColumnElement[str]) -> ColumnElement[bool]:
+        return exists().where(
+            table.c.webhook == receiver, table.c.state == "pending", table.c.next_at <= now
+        )
+
+    hooks = select(webhook.c.id).where(webhook.c.enabled, due(webhook.c.id))
+    told = select(saml_provider.c.id).where(_TOLD, due(saml_provider.c.id))
+    return tuple(connection.execute(hooks.union_all(told)).scalars())
 
 
 def claim(
-    connection: Connection, webhook_id: str, now: Instant, *, lease: int, limit: int
+    connection: Connection, receiver: str, now: Instant, *, lease: int, limit: int
 ) -> tuple[Claim, ...]:
-    """Take up to `limit` notices to this webhook that are due, each of another session, for `lease`
+    """Take up to `limit` notices to this receiver that are due, each of another session, for `lease`
     seconds. Nobody else gets them in that time."""
     earlier = table.alias("earlier")
     waits = exists().where(
@@ -104,7 +141,7 @@ def claim(
     query = (
         select(table.c.seq)
         .where(
-            table.c.webhook == webhook_id,
+            table.c.webhook == receiver,
             table.c.state == "pending",
             table.c.next_at <= now,
             ~waits,
@@ -120,8 +157,13 @@ def claim(
         update(table)
         .where(table.c.seq.in_(found))
         .values(attempts=table.c.attempts + 1, next_at=after(now, lease))
-        .returning(table.c.seq, table.c.attempts, table.c.event)
+        .returning(*table.c)
     ).all()
+    work = _saml_logouts if is_id(SAML_PROVIDER, receiver) else _events
+    return work(connection, receiver, rows)
+
+
+def _events(connection: Connection, webhook_id: str, rows: Sequence[Row[Any]]) -> tuple[Claim, ...]:
     target = connection.execute(
         select(webhook.c.url, webhook.c.secret).where(webhook.c.id == webhook_id)
     ).one_or_none()
@@ -129,7 +171,34 @@ def claim(
         return ()
     events = audit.read_events(connection, [row.event for row in rows])
     return tuple(
-        Claim(row.seq, row.attempts, target.url, target.secret, events[row.event]) for row in rows
+        Claim(row.seq, row.attempts, target.url, WebhookNotice(events[row.event], target.secret))
+        for row in rows
+    )
+
+
+def _saml_logouts(
+    connection: Connection, provider: str, rows: Sequence[Row[Any]]
+) -> tuple[Claim, ...]:
+    url = connection.execute(
+        select(saml_provider.c.soap_logout_url).where(saml_provider.c.id == provider)
+    ).scalar_one_or_none()
+    if url is None:
+        return ()
+    known = read_participants(connection, [row.session_id for row in rows])
+    # A session that is history no longer takes with it what its provider knew it by.
+    gone = [row.seq for row in rows if row.session_id not in known]
+    if gone:
+        forgotten = {"state": "dead", "last_error": "session_forgotten"}
+        connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
+    return tuple(
+        Claim(
+            row.seq,
+            row.attempts,
+            url,
+            SamlLogoutNotice(id=row.id, url=url, participant=known[row.session_id]),
+        )
+        for row in rows
+        if row.session_id in known
     )
 
 
@@ -153,7 +222,7 @@ def settle(
         values |= {"state": state, "delivered_at": now}
     else:
         mine = and_(mine, table.c.attempts == claimed.attempt)
-        state = "dead" if claimed.attempt >= attempts else "pending"
+        state = "dead" if outcome.final or claimed.attempt >= attempts else "pending"
         values |= {"state": state, "next_at": after(now, pause(claimed.attempt, random))}
     connection.execute(update(table).where(mine).values(values))
     return state
@@ -171,20 +240,25 @@ def list_deliveries(
     *,
     organization: str | None,
     webhook_id: str | None = None,
+    application_name: str | None = None,
+    sessions: Collection[str] | None = None,
     state: str | None = None,
     before: str | None = None,
     limit: int = 50,
 ) -> tuple[Delivery, ...]:
     """Deliveries, newest first; `organization` None: all. `before`: the ID of the last one of the page
-    before."""
+    before. `sessions`: only what tells of one of these."""
     query = _listed().order_by(table.c.seq.desc()).limit(limit)
     for column, value in (
-        (webhook.c.organization, organization),
+        (_ORGANIZATION, organization),
         (table.c.webhook, webhook_id),
+        (saml_provider.c.application, application_name),
         (table.c.state, state),
     ):
         if value is not None:
             query = query.where(column == value)
+    if sessions is not None:
+        query = query.where(table.c.session_id.in_(sessions))
     if before is not None:
         last = select(table.c.seq).where(table.c.id == before).scalar_subquery()
         query = query.where(table.c.seq < last)
@@ -245,7 +319,11 @@ def redeliver(connection: Connection, id_: str, now: Instant) -> Delivery:
 
 def purge(connection: Connection, now: Instant, retention: int) -> int:
     """Delete what is older than `retention` seconds and waits for nobody; answer how many rows."""
-    over = or_(table.c.state != "pending", ~exists().where(webhook.c.id == table.c.webhook))
+    nobody = and_(
+        ~exists().where(webhook.c.id == table.c.webhook),
+        ~exists().where(saml_provider.c.id == table.c.webhook, _TOLD),
+    )
+    over = or_(table.c.state != "pending", nobody)
     old = (
         select(table.c.seq)
         .where(table.c.created_at < after(now, -retention), over)
@@ -256,14 +334,30 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
     return gone
 
 
+_TOLD = saml_provider.c.soap_logout_url.is_not(None)
+_ORGANIZATION = func.coalesce(webhook.c.organization, saml_provider.c.organization)
+
+
 def _listed() -> Any:
-    return select(table, webhook.c.organization).join(webhook, webhook.c.id == table.c.webhook)
+    """With whom it goes to; what went to somebody who is gone is nobody's any more."""
+    columns = (
+        _ORGANIZATION.label("organization"),
+        webhook.c.id.label("hook"),
+        saml_provider.c.application,
+    )
+    return (
+        select(table, *columns)
+        .outerjoin(webhook, webhook.c.id == table.c.webhook)
+        .outerjoin(saml_provider, saml_provider.c.id == table.c.webhook)
+        .where(or_(webhook.c.id.is_not(None), saml_provider.c.id.is_not(None)))
+    )
 
 
 def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
-        webhook=row.webhook,
+        webhook=row.hook,
+        application=row.application,
         organization=row.organization,
         event=row.event,
         session=row.session_id,

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from iam.db.saml_tables import saml_provider, saml_session
+from iam.kernel.xml import LONGEST, XmlRefused, only_child, parse_xml
+
+LONGEST_ANSWER = LONGEST
+"""Bytes of an answer that are read."""
+_SOAP = "{http://schemas.xmlsoap.org/soap/envelope/}"
+_SAMLP = "{urn:oasis:names:tc:SAML:2.0:protocol}"
+_STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,15 @@ class SamlParticipant:
     entity_id: str
     name_id: str
     name_id_format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamlLogoutNotice:
+    """That a session has ended, for the provider that knows of it. `id` is the same at each attempt."""
+
+    id: str
+    url: str
+    participant: SamlParticipant
 
 
 def note_participant(
@@ -39,6 +55,11 @@ def read_participants(
     """Those of these sessions that a provider knows of."""
     query = _joined().where(saml_session.c.session_id.in_(session_ids))
     return {row.session_id: _participant(row) for row in connection.execute(query)}
+
+
+def forget_participants(connection: Connection, session_ids: Sequence[str]) -> None:
+    """A provider that ends a session itself need not be told of it."""
+    connection.execute(delete(saml_session).where(saml_session.c.session_id.in_(session_ids)))
 
 
 def participants_named(
@@ -63,3 +84,26 @@ def _participant(row: Row[Any]) -> SamlParticipant:
         name_id=row.name_id,
         name_id_format=row.name_id_format,
     )
+
+
+def soap_refusal(body: bytes) -> tuple[str | None, bool]:
+    """What a provider answered to a LogoutRequest by SOAP (saml-bindings §3.2): (None, False) if the
+    session is over there; else the word for what went wrong, and whether another attempt is in vain.
+
+    The answer's signature is not looked at: the certificate of the connection says who answers.
+    """
+    try:
+        root = parse_xml(body)
+        inside = only_child(root, f"{_SOAP}Body") if root.tag == f"{_SOAP}Envelope" else None
+        answer = only_child(inside, f"{_SAMLP}LogoutResponse") if inside is not None else None
+        status = only_child(answer, f"{_SAMLP}Status") if answer is not None else None
+        code = only_child(status, f"{_SAMLP}StatusCode") if status is not None else None
+    except XmlRefused:
+        return "answer_unreadable", False
+    if code is None:
+        return "answer_unreadable", False
+    value = str(code.get("Value", "")).removeprefix(_STATUS)
+    if value == "Success":
+        return None, False
+    known = value if value in ("Requester", "Responder", "VersionMismatch") else "other"
+    return f"saml: {known}", known != "Responder"

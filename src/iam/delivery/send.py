@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -9,9 +11,14 @@ from urllib.parse import urlsplit
 
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url, resolve
 from iam.delivery.outbox import Claim, Outcome
+from iam.delivery.saml_logouts import LONGEST_ANSWER, SamlLogoutNotice, soap_refusal
 from iam.delivery.signing import signed_headers
 from iam.kernel.clock import Instant, to_iso
-from iam.kernel.events import event_members
+from iam.kernel.events import Event, event_members
+
+SamlLogout = Callable[[SamlLogoutNotice, Instant], bytes]
+"""Makes the SOAP message that tells a SAML provider of an end."""
+SOAP_ACTION = "http://www.oasis-open.org/committees/security"
 
 
 @cache
@@ -33,35 +40,59 @@ def open_client(timeout: float) -> Any:
     )
 
 
-def payload_of(claimed: Claim) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is posted."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def message_of(claimed: Claim, now: Instant, saml_logout: SamlLogout) -> Message:
+    """The notice as its receiver takes it: signed now."""
+    notice = claimed.notice
+    if isinstance(notice, SamlLogoutNotice):
+        # saml-bindings §3.2.3: a SOAP action that nobody need look at.
+        headers = {"content-type": "text/xml; charset=utf-8", "soapaction": SOAP_ACTION}
+        return Message(headers, saml_logout(notice, now))
+    body = payload_of(notice.event)
+    headers = signed_headers(notice.secret, notice.event.id, now, body)
+    return Message({**headers, "content-type": "application/json"}, body)
+
+
+def payload_of(event: Event) -> bytes:
     """The body of a notice (Standard Webhooks: type, timestamp, data): the same at every attempt."""
-    event = claimed.event
     body = {"type": event.type, "timestamp": to_iso(event.at), "data": event_members(event)}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 async def send(
-    client: Any, claimed: Claim, now: Instant, *, seconds: float, allow_private: bool
+    client: Any, claimed: Claim, message: Message, *, seconds: float, allow_private: bool
 ) -> Outcome:
     """Send one notice. Any 2xx is a success; the body of the answer is not read.
+
+    A SAML provider says in the body of its answer what it did, so that is read (as far as
+    `LONGEST_ANSWER`); what it refuses as not understood is not sent again.
 
     `seconds` are for all of it together: a receiver that sends a byte a second gains nothing.
     """
     http = _http()
-    body = payload_of(claimed)
+    answers = isinstance(claimed.notice, SamlLogoutNotice)
     try:
         async with asyncio.timeout(seconds):
             parts = urlsplit(check_webhook_url(claimed.url, allow_private=allow_private))
             host = parts.hostname or ""
             port = parts.port or (443 if parts.scheme == "https" else 80)
             addresses = await resolve(host, port, allow_private=allow_private)
-            headers = {
-                **signed_headers(claimed.secret, claimed.event.id, now, body),
-                "host": parts.netloc,
-                "content-type": "application/json",
-                "user-agent": "Hanzo-IAM",
-            }
-            status = await _post(client, claimed.url, host, addresses, headers, body)
+            headers = {**message.headers, "host": parts.netloc, "user-agent": "Hanzo-IAM"}
+            answer = await _post(client, claimed.url, host, addresses, headers, message.body)
+            try:
+                status: int = answer.status_code
+                if answers and status in (200, 500):
+                    error, final = soap_refusal(await _beginning(answer, LONGEST_ANSWER))
+                    return Outcome(status, error, final=final)
+            finally:
+                await answer.aclose()
     except WebhookUrlRefused:
         return Outcome(None, "address_refused")
     except (TimeoutError, http.TimeoutException):
@@ -73,6 +104,16 @@ async def send(
     return Outcome(status, "redirect" if 300 <= status < 400 else "status")
 
 
+async def _beginning(answer: Any, longest: int) -> bytes:
+    """The first bytes of an answer's body, as they are on the wire."""
+    found = b""
+    async for some in answer.aiter_raw():
+        found += some
+        if len(found) >= longest:
+            break
+    return found[:longest]
+
+
 async def _post(
     client: Any,
     url: str,
@@ -80,8 +121,8 @@ async def _post(
     addresses: tuple[str, ...],
     headers: dict[str, str],
     body: bytes,
-) -> int:
-    """The status of the answer from the first of these addresses that can be connected to.
+) -> Any:
+    """The answer, its body unread, from the first of these addresses that can be connected to.
 
     The connection goes to an address that was checked; certificate and Host are the name's.
     """
@@ -95,12 +136,8 @@ async def _post(
             extensions={"sni_hostname": host},
         )
         try:
-            answer = await client.send(request, stream=True)
+            return await client.send(request, stream=True)
         except http.ConnectError:
             if number == len(addresses):
                 raise
-        else:
-            await answer.aclose()
-            status: int = answer.status_code
-            return status
     raise OSError("the name has no address")

@@ -42,7 +42,11 @@ class EntityTaken(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamlOptions:
-    """What its metadata does not say. `require_signed_requests` None: as the metadata says."""
+    """What its metadata does not say.
+
+    `require_signed_requests` None: as the metadata says. `logout_ends_browser_session`: a LogoutRequest of
+    its ends all that was entered from that browser, not its own session alone.
+    """
 
     require_signed_requests: bool | None = None
     sign_response: bool = True
@@ -50,6 +54,7 @@ class SamlOptions:
     name_id_format: NameIdFormat = "persistent"
     attributes: Mapping[str, Source] = field(default_factory=dict)
     allow_idp_initiated: bool = False
+    logout_ends_browser_session: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

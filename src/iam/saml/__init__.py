@@ -10,6 +10,7 @@ Hands to: `server`, which serves its routes and sends what it signs.
 from starlette.routing import BaseRoute, Route
 
 from iam.saml.metadata import metadata
+from iam.saml.slo import slo
 from iam.saml.sso import sso
 
 
@@ -18,4 +19,5 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/saml/metadata", metadata),
         Route("/saml/sso", sso, methods=["GET", "POST"]),
+        Route("/saml/slo", slo, methods=["GET", "POST"]),
     ]

@@ -17,6 +17,8 @@ from iam.delivery.deliverer import Deliverer
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.saml import received
+from iam.saml.key import saml_key
+from iam.saml.notice import soap_logout
 from iam.sessions import bulk, store, sweep, touch
 from iam.signin import codes, throttle
 from iam.web.engine import Engine, in_thread
@@ -56,6 +58,9 @@ def make_deliverer(engine: Engine) -> Deliverer:
         timeout=settings.delivery_timeout,
         attempts=settings.delivery_attempts,
         allow_private=settings.delivery_allow_private,
+        saml_logout=lambda notice, now: soap_logout(
+            notice, settings.issuer, saml_key(engine, now), now, engine.random
+        ),
         count=count,
     )
 
