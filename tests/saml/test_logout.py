@@ -14,6 +14,7 @@ from iam.server.jobs import make_deliverer
 from tests.saml.conftest import (
     NS,
     SAML,
+    SAMLP,
     SLO,
     KeyPair,
     Stage,
@@ -353,3 +354,98 @@ def test_a_provider_that_is_gone_is_told_nothing(soap: Stage, deliverer: Deliver
 
         assert receiver.notices == []
     assert stage.session(reply.session_id)["state"] == "ended"
+
+
+# Others that are told through the browser.
+
+
+def send_answer(
+    stage: Stage, told: Any, *, issuer: str, key: KeyPair | None = None, status: str = "Success"
+) -> httpx2.Response:
+    """A provider's LogoutResponse to a LogoutRequest of ours."""
+    text = (
+        f'<samlp:LogoutResponse xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" Version="2.0" '
+        f'ID="_a{next(stage.numbers)}" IssueInstant="{to_iso(stage.world.clock())}" '
+        f'Destination="{SLO}" InResponseTo="{told.get("ID")}"><saml:Issuer>{issuer}</saml:Issuer>'
+        '<samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:'
+        f'{status}"/></samlp:Status></samlp:LogoutResponse>'
+    )
+    return stage.redirect(text, key=key or stage.key, path="/saml/slo", kind="SAMLResponse")
+
+
+SHOP = "https://shop.acme.test/saml"
+
+
+@pytest.fixture
+def pair(ready: Stage) -> tuple[Stage, Any, Any]:
+    """Both applications entered from one browser, and told through it."""
+    register(ready, "shop", ("HTTP-Redirect", "https://shop.acme.test/slo"))
+    browser = ready.cookie()
+    return ready, enter(ready, browser, "wiki"), enter(ready, browser, "shop")
+
+
+def test_who_cannot_be_told_by_soap_is_told_through_the_browser(
+    pair: tuple[Stage, Any, Any],
+) -> None:
+    stage, wiki, shop = pair
+
+    url, told, _ = redirected(send(stage, wiki, wiki.session_id, ID="_bye"))
+
+    assert url == "https://shop.acme.test/slo"
+    assert told.findtext("samlp:SessionIndex", namespaces=NS) == shop.session_id
+    assert told.findtext("saml:NameID", namespaces=NS) == shop.name_id.text
+    assert stage.session(shop.session_id)["state"] == "ended", "before anybody is told"
+
+    url, answer, more = redirected(send_answer(stage, told, issuer=SHOP))
+    assert (url, answer.get("InResponseTo"), more["RelayState"]) == (BACK, "_bye", "back here")
+    assert statuses(answer) == ["Success"]
+
+
+def test_who_does_not_confirm_makes_it_partial(pair: tuple[Stage, Any, Any]) -> None:
+    stage, wiki, _ = pair
+    told = redirected(send(stage, wiki, wiki.session_id))[1]
+
+    answer = redirected(send_answer(stage, told, issuer=SHOP, status="Responder"))[1]
+
+    assert statuses(answer) == ["Success", "PartialLogout"]
+
+
+def test_only_whom_we_asked_goes_on_with_a_logout_and_once(
+    pair: tuple[Stage, Any, Any], strange_keys: KeyPair
+) -> None:
+    stage, wiki, _ = pair
+    told = redirected(send(stage, wiki, wiki.session_id))[1]
+    wrong, old = stage.entity_id, "saml_message_refused"
+
+    refused(stage, lambda: send_answer(stage, told, issuer=wrong), old)
+    refused(
+        stage,
+        lambda: send_answer(stage, told, issuer=SHOP, key=strange_keys),
+        "saml_signature_refused",
+    )
+    assert send_answer(stage, told, issuer=SHOP).status_code == 303
+    refused(stage, lambda: send_answer(stage, told, issuer=SHOP), old)
+
+
+def test_who_has_no_way_to_be_told_makes_it_partial(ready: Stage) -> None:
+    stage, browser = ready, ready.cookie()
+    register(stage, "shop")
+    wiki, shop = enter(stage, browser, "wiki"), enter(stage, browser, "shop")
+
+    answer = redirected(send(stage, wiki, wiki.session_id))[1]
+
+    assert statuses(answer) == ["Success", "PartialLogout"]
+    assert stage.session(shop.session_id)["state"] == "ended"
+
+
+def test_a_form_on_the_way_may_lead_to_all_that_come_after_it(ready: Stage) -> None:
+    stage, browser = ready, ready.cookie()
+    register(stage, "shop", ("HTTP-POST", "https://shop.acme.test/slo"))
+    wiki = enter(stage, browser, "wiki")
+    enter(stage, browser, "shop")
+
+    page = send(stage, wiki, wiki.session_id)
+
+    policy = page.headers["content-security-policy"]
+    assert f"form-action 'self' https://shop.acme.test/slo {BACK};" in policy
+    assert 'name="SAMLRequest"' in page.text

@@ -1,6 +1,6 @@
 """Which SAML providers know of which sessions: whom to tell when one ends, and by what name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,17 @@ def read_participants(
 def forget_participants(connection: Connection, session_ids: Sequence[str]) -> None:
     """A provider that ends a session itself need not be told of it."""
     connection.execute(delete(saml_session).where(saml_session.c.session_id.in_(session_ids)))
+
+
+def told_by_soap(connection: Connection, participants: Iterable[SamlParticipant]) -> set[str]:
+    """The sessions of those that the outbox tells."""
+    found = list(participants)
+    query = select(saml_provider.c.id).where(
+        saml_provider.c.id.in_({one.provider for one in found}),
+        saml_provider.c.soap_logout_url.is_not(None),
+    )
+    providers = set(connection.execute(query).scalars())
+    return {one.session for one in found if one.provider in providers}
 
 
 def participants_named(

@@ -1,7 +1,7 @@
 """The page that posts a message to a provider: by itself where scripts run, else by its button."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +11,19 @@ from iam.web.pages import render
 _PLAIN = re.compile(r"https?://[A-Za-z0-9._~:/@!$&()*+=%\[\]-]+", re.ASCII)
 
 
-def post_page(request: Request, url: str, fields: Mapping[str, str], name: str) -> Response:
-    """A form for this address, which has been checked. `name`: what the application is called."""
+def post_page(
+    request: Request,
+    url: str,
+    fields: Mapping[str, str],
+    name: str,
+    onward: Sequence[str] = (),
+) -> Response:
+    """A form for this address, which has been checked. `name`: what the application is called;
+    `onward`: what else its answer may lead to."""
     response = render(
         request,
         "saml_post.html",
-        form_targets=(form_target(url),),
+        form_targets=tuple(dict.fromkeys((form_target(url), *onward))),
         url=url,
         fields=fields,
         application_name=name,

@@ -102,6 +102,40 @@ def find_pending(
     )
 
 
+def start_chain(
+    connection: Connection,
+    sender: str,
+    message_id: str,
+    payload: Mapping[str, Any],
+    now: Instant,
+) -> None:
+    """Keep a logout that goes on through the browser, by the ID of the request under way (ours)."""
+    row = {
+        "sender": sender,
+        "message_id": message_id,
+        "payload": dict(payload),
+        "created_at": now,
+        "expires_at": after(now, FRESH),
+    }
+    connection.execute(insert(table), row)
+
+
+def take_chain(
+    connection: Connection, sender: str, message_id: str, now: Instant
+) -> Mapping[str, Any] | None:
+    """What was kept of it, once; None if there is no such request under way."""
+    here = (table.c.sender == sender, table.c.message_id == message_id)
+    taken = connection.execute(
+        update(table)
+        .where(*here, table.c.used_at.is_(None), table.c.expires_at > now)
+        .values(used_at=now)
+    )
+    if not taken.rowcount:
+        return None
+    found: Mapping[str, Any] = connection.execute(select(table.c.payload).where(*here)).scalar_one()
+    return found
+
+
 def use(connection: Connection, pending: Pending, now: Instant) -> None:
     """Note that this request has its answer: it gets no second one."""
     here = (table.c.sender == pending.sender, table.c.message_id == pending.message_id)

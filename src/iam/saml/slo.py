@@ -1,7 +1,8 @@
 """Single logout: `/saml/slo` takes LogoutRequests of providers (saml-profiles §4.4).
 
-What a provider asks for is done at once and for good; everybody else who took part is told by the outbox,
-in the transaction that ends the sessions. The answer says honestly whether all have confirmed by then.
+What a provider asks for is done at once and for good. Everybody else who took part is told: by the outbox,
+which is filled in the transaction that ends the sessions, or through the browser (`saml.chain`). The answer
+says honestly whether all have confirmed by then.
 """
 
 from dataclasses import dataclass
@@ -15,21 +16,18 @@ from iam.delivery.saml_logouts import (
     forget_participants,
     participants_named,
     read_participants,
+    told_by_soap,
 )
-from iam.directory.saml_metadata import POST, REDIRECT
 from iam.directory.saml_providers import SamlProvider
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, user_actor
-from iam.saml.bindings import Received, authenticate, from_form, from_query, to_field, to_query
-from iam.saml.errors import SamlMessageRefused
-from iam.saml.key import saml_key
+from iam.saml.bindings import Received, authenticate, from_form, from_query
+from iam.saml.chain import Chain, go_on, run_chain
 from iam.saml.names import PARTIAL_LOGOUT, REQUESTER, SUCCESS, UNKNOWN_PRINCIPAL
-from iam.saml.page import post_page
 from iam.saml.reading import LogoutRequest, check_header, read_logout_request
 from iam.saml.received import note_message
-from iam.saml.signatures import sign_enveloped
 from iam.saml.sso import sender_of
-from iam.saml.writing import Addressed, entity_id, qualified, response
+from iam.saml.writing import entity_id, qualified
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
@@ -37,18 +35,20 @@ from iam.sessions.policy import end_reason
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import read_form
-from iam.web.pages import page_errors, render, see_other
+from iam.web.pages import page_errors
 
 PATH = "/saml/slo"
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What came of a request: the two statuses of its answer, and what has ended."""
+    """What came of a request: the two statuses of its answer as far as they are known, what has ended,
+    and who is still to be told through the browser."""
 
     status: str
     second: str | None
     ended: tuple[Ended, ...] = ()
+    others: tuple[SamlParticipant, ...] = ()
 
 
 @page_errors
@@ -62,38 +62,27 @@ async def slo(request: Request) -> Response:
 
 def _take(request: Request, received: Received) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
-    if received.kind != "SAMLRequest":
-        raise SamlMessageRefused("Only requests are taken here.")
+    here = f"{engine.settings.issuer}{PATH}"
+    if received.kind == "SAMLResponse":
+        return go_on(request, received, here, now)
     asked = read_logout_request(received, now)
-    provider, application = engine.database.read(lambda c: sender_of(c, asked.header.issuer))
+    provider, _ = engine.database.read(lambda c: sender_of(c, asked.header.issuer))
     # Whoever could ask unsigned could sign anybody out.
     authenticate(received, provider.metadata.certificates, required=True)
-    check_header(asked.header, here=f"{engine.settings.issuer}{PATH}", signed=True, now=now)
+    check_header(asked.header, here=here, signed=True, now=now)
     origin = origin_of(request, engine.settings)
     outcome = engine.database.write(lambda c: _log_out(c, engine, provider, asked, origin, now))
     engine.count_ended(outcome.ended)
-    there = provider.logout_by(REDIRECT, POST)
-    if there is None:
-        return render(request, "signed_out.html", applications=max(0, len(outcome.ended) - 1))
-    to = Addressed(url=there.response_url, in_response_to=asked.header.id)
-    root = response(
-        engine.settings.issuer,
-        to,
-        now,
-        engine.random,
+    chain = Chain(
+        asker=provider.entity_id,
+        request_id=asked.header.id,
+        relay_state=received.relay_state,
         status=outcome.status,
         second=outcome.second,
-        name="LogoutResponse",
+        waiting=outcome.others,
+        partial=outcome.second == PARTIAL_LOGOUT,
     )
-    key = saml_key(engine, now)
-    if there.binding == REDIRECT:
-        query = to_query("SAMLResponse", root, received.relay_state, key)
-        return see_other(f"{to.url}{'&' if '?' in to.url else '?'}{query}")
-    sign_enveloped(root, key)
-    fields = {"SAMLResponse": to_field(root)}
-    if received.relay_state is not None:
-        fields["RelayState"] = received.relay_state
-    return post_page(request, to.url, fields, application.display_name)
+    return run_chain(request, chain, now)
 
 
 def _log_out(
@@ -134,7 +123,10 @@ def _log_out(
         origin=origin,
     )
     others = read_participants(connection, [one.session.id for one in ended])
-    return _Outcome(SUCCESS, PARTIAL_LOGOUT if others else None, ended)
+    by_soap = told_by_soap(connection, others.values())
+    through_browser = tuple(one for one in others.values() if one.session not in by_soap)
+    # Who is told by SOAP has not confirmed by the time that this is answered.
+    return _Outcome(SUCCESS, PARTIAL_LOGOUT if by_soap else None, ended, through_browser)
 
 
 def _is_named(issuer: str, one: SamlParticipant, asked: LogoutRequest) -> bool:
