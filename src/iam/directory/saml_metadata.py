@@ -71,7 +71,7 @@ class Metadata:
     wants_signed_assertions: bool
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=200)
 def read_metadata(text: str) -> Metadata:
     """What this document says. Nothing but the text decides, so it is read once a process.
 
