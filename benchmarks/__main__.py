@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from benchmarks import measures
 from benchmarks.results import Results
+from benchmarks.saml import saml
 from benchmarks.seed import Seed
 from tests.support.postgres import Cluster
 from tests.support.run import Run, run_directory
@@ -27,6 +28,7 @@ def main() -> None:
         seed = Seed(run_directory(), arguments.sessions)
         if arguments.only != "postgresql":
             _sqlite(results, seed)
+            saml(results)
         if arguments.only != "sqlite":
             _postgres(results, seed)
     finally:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.saml.conftest import NS, make_key_pair
 from tests.support.apache import run_apache
@@ -213,13 +213,38 @@ def shop(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator
         yield address
 
 
-def test_node_saml_signs_in_and_out(home: Home, shop: str, page: Page) -> None:
+def visit_again(page: Page, shop: str) -> None:
+    """The application has forgotten its visitor."""
+    page.context.clear_cookies(name="visitor")
+    page.goto(shop)
+    page.wait_for_url(f"{shop}/")
+
+
+def test_node_saml_signs_in_and_out(home: Home, shop: str, page: Page, browser: Browser) -> None:
     page.goto(shop)
     sign_in(page)
     page.wait_for_url(f"{shop}/")
     told = page.locator("p").inner_text()
     (session,) = home.sessions("shop")
     assert re.fullmatch(rf"name \S{{43}} session {session['id']} mail alice@acme.test", told)
+
+    # Another visit: the request that its form posts comes without our cookie, and needs no password all
+    # the same. Without JavaScript a person presses the button.
+    visit_again(page, shop)
+    expect(page.locator("p")).to_have_text(told)
+    plain = browser.new_context(
+        java_script_enabled=False, storage_state=page.context.storage_state()
+    )
+    try:
+        other = plain.new_page()
+        plain.clear_cookies(name="visitor")
+        other.goto(shop)
+        if other.get_by_role("button", name="Continue").count() == 0:
+            other.locator("[type=submit]").click()  # its own form, by POST
+        other.get_by_role("button", name="Continue").click()
+        expect(other.locator("p")).to_have_text(told)
+    finally:
+        plain.close()
 
     page.goto(f"{shop}/sign-out")
     expect(page.locator("p")).to_have_text("signed out")
