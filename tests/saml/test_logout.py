@@ -1,7 +1,9 @@
 """Single logout: who ends what, who is told, and what is said of it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -449,3 +451,40 @@ def test_a_form_on_the_way_may_lead_to_all_that_come_after_it(ready: Stage) -> N
     policy = page.headers["content-security-policy"]
     assert f"form-action 'self' https://shop.acme.test/slo {BACK};" in policy
     assert 'name="SAMLRequest"' in page.text
+
+
+def sign_out(stage: Stage, browser: dict[str, str]) -> httpx2.Response:
+    """Sign out on our own page."""
+    page = stage.world.get("/sign-out", headers=browser)
+    csrf = re.search(r'name="csrf" value="([^"]*)"', page.text)
+    assert csrf is not None
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    body = urlencode({"csrf": csrf[1]})
+    answer = stage.world.post("/sign-out", content=body, headers=form | browser)
+    assert answer.status_code == 200
+    return answer
+
+
+def test_a_sign_out_of_ours_goes_on_to_who_can_be_told_through_the_browser(
+    ready: Stage,
+) -> None:
+    stage, browser = ready, ready.cookie()
+    register(stage, "shop")
+    wiki = enter(stage, browser, "wiki")
+    enter(stage, browser, "shop")
+
+    page = sign_out(stage, browser)
+    onward = page.headers["refresh"].partition("url=")[2]
+    assert f'href="{onward}"' in page.text
+    url, told, _ = redirected(stage.world.get(onward))
+    assert (url, told.findtext("samlp:SessionIndex", namespaces=NS)) == (BACK, wiki.session_id)
+    last = send_answer(stage, told, issuer=stage.entity_id)
+
+    assert last.status_code == 200
+    assert "You are signed out" in last.text
+    assert "did not confirm" in last.text, "the shop has no way to be told"
+    refused(stage, lambda: stage.world.get(onward), "saml_message_refused")
+
+
+def test_a_sign_out_that_concerns_no_such_provider_ends_here(ready: Stage) -> None:
+    assert "refresh" not in sign_out(ready, ready.cookie()).headers

@@ -1,9 +1,11 @@
 """`/sign-out`: asks once, then ends the browser session and everything entered from it."""
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.sessions import lifecycle, store
+from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 from iam.sessions.validate import Outcome
 from iam.web.address import origin_of
@@ -13,6 +15,7 @@ from iam.web.csrf import check_csrf, check_origin
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render
+from iam.web.saml_onward import saml_onward
 from iam.web.visitor import forget_browser, look, visitor_of
 
 
@@ -45,28 +48,40 @@ async def sign_out(request: Request) -> Response:
     else:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
     verdict, _ = await look(engine, request, now)
-    number = 0
+    number, onward = 0, None
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row = verdict.row
-        ended = await in_thread(
-            lambda: engine.database.write(
-                lambda c: lifecycle.end(
-                    c,
-                    [row.id],
-                    reason=EndReason.SIGNED_OUT,
-                    actor=Person(row).actor,
-                    now=now,
-                    random=engine.random,
-                    origin=origin_of(request, engine.settings),
-                )
+
+        def work(connection: Connection) -> tuple[tuple[Ended, ...], str | None]:
+            ended = lifecycle.end(
+                connection,
+                [row.id],
+                reason=EndReason.SIGNED_OUT,
+                actor=Person(row).actor,
+                now=now,
+                random=engine.random,
+                origin=origin_of(request, engine.settings),
             )
-        )
+            return ended, saml_onward(connection, ended, now, engine.random)
+
+        ended, onward = await in_thread(lambda: engine.database.write(work))
         number = engine.count_ended(ended)
-    return signed_out_page(request, applications=max(0, number - 1))
+    response = signed_out_page(request, applications=max(0, number - 1), saml_onward=onward)
+    if onward is not None:
+        # Not a redirect: browsers hold those that follow a form against its page's form-action.
+        response.headers["refresh"] = f"1; url={onward}"
+    return response
 
 
-def signed_out_page(request: Request, *, applications: int = 0) -> Response:
-    """What somebody sees whose browser session has just ended; the browser forgets it as well."""
-    response = render(request, "signed_out.html", applications=applications)
+def signed_out_page(
+    request: Request, *, applications: int = 0, saml_onward: str | None = None
+) -> Response:
+    """What somebody sees whose browser session has just ended; the browser forgets it as well.
+
+    `saml_onward`: where the browser goes on to, to tell applications.
+    """
+    response = render(
+        request, "signed_out.html", applications=applications, saml_onward=saml_onward
+    )
     forget_browser(response.headers, engine_of(request))
     return response

@@ -23,7 +23,7 @@ from iam.kernel.xml import Element
 from iam.saml.bindings import Received, authenticate, to_field, to_query
 from iam.saml.errors import SamlMessageRefused
 from iam.saml.key import saml_key
-from iam.saml.names import PARTIAL_LOGOUT
+from iam.saml.names import PARTIAL_LOGOUT, SUCCESS
 from iam.saml.page import form_target, post_page
 from iam.saml.reading import check_header, read_logout_response
 from iam.saml.received import start_chain, take_chain
@@ -35,13 +35,16 @@ from iam.web.pages import render, see_other
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Who is still to be told, whom the answer goes to, and whether somebody was not reached."""
+    """Who is still to be told, whom the answer goes to, and whether somebody was not reached.
 
-    asker: str
-    request_id: str
-    relay_state: str | None
-    status: str
-    second: str | None
+    `asker` is an entityID; '' after a sign-out of our own, which ends with a page.
+    """
+
+    asker: str = ""
+    request_id: str = ""
+    relay_state: str | None = None
+    status: str = SUCCESS
+    second: str | None = None
     waiting: tuple[SamlParticipant, ...] = ()
     partial: bool = False
 
@@ -112,7 +115,7 @@ def _answer(request: Request, chain: Chain, now: Instant) -> Response:
     provider = engine.database.read(lambda c: find_entity(c, chain.asker))
     there = provider.logout_by(REDIRECT, POST) if provider is not None else None
     if there is None:
-        return render(request, "signed_out.html")
+        return render(request, "signed_out.html", saml_partial=chain.partial)
     to = Addressed(url=there.response_url, in_response_to=chain.request_id)
     root = response(
         engine.settings.issuer,

@@ -6,6 +6,7 @@ says honestly whether all have confirmed by then.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, user_actor
 from iam.saml.bindings import Received, authenticate, from_form, from_query
 from iam.saml.chain import Chain, go_on, run_chain
+from iam.saml.errors import SamlMessageRefused
 from iam.saml.names import PARTIAL_LOGOUT, REQUESTER, SUCCESS, UNKNOWN_PRINCIPAL
 from iam.saml.reading import LogoutRequest, check_header, read_logout_request
 from iam.saml.received import note_message
@@ -32,10 +34,12 @@ from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 from iam.sessions.policy import end_reason
+from iam.signin.codes import redeem_code
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
-from iam.web.forms import read_form
+from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors
+from iam.web.saml_onward import CODE
 
 PATH = "/saml/slo"
 
@@ -57,7 +61,23 @@ async def slo(request: Request) -> Response:
     if request.method == "POST":
         fields = await read_form(request)
         return await in_thread(lambda: _take(request, from_form(fields)))
+    if "onward" in request.query_params:
+        return await in_thread(lambda: _after_sign_out(request))
     return await in_thread(lambda: _take(request, from_query(request.scope["query_string"])))
+
+
+def _after_sign_out(request: Request) -> Response:
+    """The way on after a sign-out of our own (`web.saml_onward`)."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    text = query_text(request, "onward")
+    code = engine.database.write(lambda c: redeem_code(c, CODE, text, now))
+    if code is None or code.replayed:
+        raise SamlMessageRefused(
+            "You are signed out. Applications were told, or it is too late to."
+        )
+    payload: Any = code.payload
+    waiting = tuple(SamlParticipant(**one) for one in payload["waiting"])
+    return run_chain(request, Chain(waiting=waiting), now)
 
 
 def _take(request: Request, received: Received) -> Response:
