@@ -17,6 +17,7 @@ WORKERS ?= 2
 
 INPUTS := pyproject.toml uv.lock scripts/setup.sh
 CLIENTS := tests/clients/openid tests/clients/saml
+PROVIDER := benchmarks/provider
 
 ##@ Use it
 .PHONY: serve
@@ -47,9 +48,14 @@ format: .venv/.ready-tests ## Repair style and formatting where a machine can
 	@$(BIN)/ruff format
 
 .PHONY: bench
-bench: tools .venv/.ready-tests ## Measure speed; prints a table and writes benchmarks/results.json
+bench: tools $(PROVIDER)/node_modules/.ready ## Measure speed; prints a table and writes benchmarks/results.json
 	@echo "→ benchmarks"
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: screenshots
+screenshots: tools .venv/.ready-tests ## Take the pictures of the console that the documents show
+	@echo "→ screenshots"
+	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 ##@ Set up (the others do this by themselves)
 .PHONY: setup
@@ -63,7 +69,7 @@ tools: $(CLIENTS:=/node_modules/.ready) ## Make sure of PostgreSQL, Chromium, ng
 .PHONY: clean
 clean: ## Remove what was set up and every cache (data stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis \
-		$(CLIENTS:=/node_modules)
+		$(CLIENTS:=/node_modules) $(PROVIDER)/node_modules
 
 .PHONY: help
 help: ## This list
@@ -82,3 +88,6 @@ help: ## This list
 
 $(CLIENTS:=/node_modules/.ready) &: $(CLIENTS:=/package-lock.json) .venv/.ready-tests
 	@scripts/setup.sh clients
+
+$(PROVIDER)/node_modules/.ready: $(PROVIDER)/package-lock.json .venv/.ready-tests
+	@scripts/setup.sh provider

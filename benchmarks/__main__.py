@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: everything, in about ten minutes. Fewer `--sessions` make a rehearsal,
+"""`python -m benchmarks`: everything, in about a quarter of an hour. Fewer `--sessions` make a rehearsal,
 no result."""
 
 import argparse
@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks import measures
+from benchmarks import history, measures, saml, tokens
 from benchmarks.results import Results
-from benchmarks.saml import saml
 from benchmarks.seed import Seed
 from tests.support.postgres import Cluster
 from tests.support.run import Run, run_directory
@@ -20,17 +19,18 @@ _POSTGRES = {"shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeo
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--sessions", type=int, default=SESSIONS, help="live sessions (1,000,000)")
-    parser.add_argument("--only", choices=["sqlite", "postgresql"], help="one database alone")
+    parser.add_argument("--only", choices=["sqlite", "postgresql", "search"], help="one part alone")
     arguments = parser.parse_args()
     run = Run()
     try:
         results = Results()
         seed = Seed(run_directory(), arguments.sessions)
-        if arguments.only != "postgresql":
+        if arguments.only in (None, "sqlite"):
             _sqlite(results, seed)
-            saml(results)
-        if arguments.only != "sqlite":
+        if arguments.only in (None, "postgresql"):
             _postgres(results, seed)
+        if arguments.only in (None, "search"):
+            _search(results, arguments.sessions)
     finally:
         run.close()
     results.print()
@@ -50,6 +50,8 @@ def _sqlite(results: Results, seed: Seed) -> None:
         measures.starts(results, seed, server, url, "SQLite", 1000)
         measures.end_thousand(results, server, "SQLite")
     measures.sweep(results, seed, url, "SQLite", quiet.rate)
+    tokens.measure(results, f"sqlite:///{run_directory() / 'tokens.db'}", "SQLite")
+    saml.measure(results)
 
 
 def _postgres(results: Results, seed: Seed) -> None:
@@ -63,6 +65,20 @@ def _postgres(results: Results, seed: Seed) -> None:
             measures.starts(results, seed, server, url, "PostgreSQL", 770)
             measures.end_thousand(results, server, "PostgreSQL")
         measures.sweep(results, seed, url, "PostgreSQL", quiet.rate)
+        tokens.measure(results, cluster.new_database(), "PostgreSQL")
+    finally:
+        cluster.remove()
+
+
+def _search(results: Results, sessions: int) -> None:
+    settings = {**_POSTGRES, "fsync": "off"}  # of the filling; a search writes nothing
+    cluster = Cluster.create(run_directory() / "pg-search", durable=True, settings=settings)
+    try:
+        url = cluster.new_database()
+        with _step(f"PostgreSQL: filling with {sessions * history.ENDED_PER_LIVE:,} ended ones"):
+            history.fill(url, sessions)
+        with measures.server_on(url) as server:
+            history.search(results, server)
     finally:
         cluster.remove()
 

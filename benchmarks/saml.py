@@ -23,7 +23,7 @@ from tests.support.world import make_world
 PEOPLE = 300
 
 
-def saml(results: Results) -> None:
+def measure(results: Results) -> None:
     """Signed requests checked, and signed responses with the start of a session, one after the other."""
     with make_world(f"sqlite:///{run_directory() / 'saml.db'}") as world:
         stage = Stage(world, make_key_pair())

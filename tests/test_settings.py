@@ -41,6 +41,9 @@ def test_without_any_setting_there_is_a_server_on_loopback_with_sqlite() -> None
         ("IAM_DATABASE_URL", "mysql://root@db/iam", "it must begin with postgresql://"),
         ("IAM_DATABASE_URL", "iam.db", "it must begin with postgresql://"),
         ("IAM_TRUSTED_PROXIES", "10.0.0.0/8, nobody", "IAM_TRUSTED_PROXIES is "),
+        ("IAM_ENCRYPTION_KEY", "secret", "it must be 32 bytes as base64 or hexadecimal"),
+        ("IAM_ENCRYPTION_KEY", "00" * 32 + ",x", "it must be 32 bytes as base64"),
+        ("IAM_KEY_ROTATION", "-1", "IAM_KEY_ROTATION is '-1', but "),
         ("IAM_WORKERS", "2", "IAM_WORKERS above 1 needs PostgreSQL"),
     ],
 )
@@ -125,3 +128,93 @@ def test_proxies_are_networks_separated_by_commas(monkeypatch: pytest.MonkeyPatc
         "192.0.2.1/32",
         "2001:db8::/32",
     ]
+
+
+SERVER = "smtp://iam:p%40ss@mail.example.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mail.example.com:25", "it must look like smtp://user:password@mail.example.com:587."),
+        ("http://iam:hunter2@mail.example.com", "it must look like smtp://"),
+        ("smtp://", "it must look like smtp://"),
+        ("smtp://iam:hunter2@mail.example.com:abc", "its port must be a number"),
+        ("smtp://iam:hunter2@mail.example.com:99999", "its port must be a number"),
+        ("smtp://iam:hunter2/x@mail.example.com", "it must end after the port"),
+        ("smtp://iam:hunter2@mail.example.com/?tls=no", "it must end after the port"),
+        ("smtp://iam:hunter2@mail.example.com\r\nx", "it must end after the port"),
+        ("smtp://iam@mail.example.com", "both a user name and a password"),
+    ],
+)
+def test_a_wrong_mail_server_is_one_sentence_that_does_not_show_the_password(
+    monkeypatch: pytest.MonkeyPatch, url: str, sentence: str
+) -> None:
+    monkeypatch.setenv("IAM_SMTP_URL", url)
+    monkeypatch.setenv("IAM_MAIL_FROM", "iam@example.com")
+
+    with pytest.raises(SettingsInvalid) as wrong:
+        load_settings()
+
+    (mistake,) = wrong.value.mistakes
+    assert mistake.startswith("IAM_SMTP_URL ")
+    assert sentence in mistake
+    assert mistake.endswith(".")
+    assert "hunter2" not in mistake
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["nobody", "Iam <iam@example.com", "a@b@c", "Iam <i@e.com>\r\nBcc: x@e.com", "i @e.com"],
+)
+def test_whom_mails_are_from_is_an_address(monkeypatch: pytest.MonkeyPatch, sender: str) -> None:
+    monkeypatch.setenv("IAM_MAIL_FROM", sender)
+
+    with pytest.raises(SettingsInvalid, match=r"it must look like Example <no-reply@example.com>"):
+        load_settings()
+
+
+def test_a_mail_server_needs_a_sender() -> None:
+    with pytest.raises(SettingsInvalid, match="IAM_SMTP_URL needs IAM_MAIL_FROM"):
+        load_settings(smtp_url=SERVER)
+
+
+def test_the_password_of_the_mail_server_is_in_no_representation_of_the_settings() -> None:
+    settings = load_settings(smtp_url=SERVER, mail_from="iam@example.com")
+
+    assert settings.mail_server is not None
+    assert settings.mail_server.password == "p@ss"
+    for text in (repr(settings), repr(settings.mail_server)):
+        assert "p@ss" not in text
+        assert "p%40ss" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "plaintext", "tls", "port"),
+    [
+        ("smtps://mail.example.com", False, "implicit", 465),
+        ("smtp://mail.example.com", False, "starttls", 587),
+        ("smtp://mail.example.com:25", True, "offered", 25),
+        ("smtp://127.0.0.1:25", False, "none", 25),
+        ("smtp://localhost", False, "none", 587),
+    ],
+)
+def test_mail_to_another_machine_is_encrypted_unless_that_is_given_up(
+    url: str, plaintext: bool, tls: str, port: int
+) -> None:
+    settings = load_settings(
+        smtp_url=url, mail_from="Iam <iam@example.com>", smtp_allow_plaintext=plaintext
+    )
+
+    assert settings.mail_server is not None
+    assert (settings.mail_server.tls, settings.mail_server.port) == (tls, port)
+    assert settings.mail_sender == ("Iam", "iam@example.com")
+
+
+def test_without_a_mail_server_mails_are_files_in_development_and_nothing_in_production() -> None:
+    development = load_settings(data_dir=Path("/srv/iam"))
+    production = load_settings(issuer="https://id.example.com")
+
+    assert development.mail_folder == Path("/srv/iam/mail")
+    assert production.mail_folder is None
+    assert not production.sends_mail

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-_TOKEN = re.compile(r"(ses_[0-9a-z]{26})\.[A-Za-z0-9_-]+")
+_TOKEN = re.compile(r"((?:ses|rft|oat|rgt)_[0-9a-z]{26})\.[A-Za-z0-9._-]+")
 _SECRET_KEYS = frozenset(
     {"password", "secret", "token", "client_secret", "authorization", "cookie"}
 )

@@ -1,10 +1,12 @@
 """Settings: read from the environment once, checked at start, never changed after."""
 
 import os
+import re
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +18,21 @@ class SettingsInvalid(Exception):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """The SMTP server that takes our mails.
+
+    `tls`: from the first byte, after STARTTLS and else not at all, after STARTTLS where it is offered,
+    or never (a server on this machine).
+    """
+
+    host: str
+    port: int
+    tls: Literal["implicit", "starttls", "offered", "none"]
+    username: str | None
+    password: str | None = field(repr=False)
 
 
 class Settings(BaseSettings):
@@ -42,6 +59,17 @@ class Settings(BaseSettings):
         description="Password of the first administrator (first start only); else one is made and printed.",
         repr=False,
     )
+    encryption_key: str = Field(
+        "",
+        description="32 bytes (base64 or hexadecimal) that encrypt the signing keys; then former ones.",
+        repr=False,
+    )
+    key_rotation: int = Field(
+        90,
+        ge=0,
+        le=3650,
+        description="Days after which signing keys are replaced; 0: by command only.",
+    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (),
         description="Networks (CIDR, separated by commas) whose X-Forwarded-* headers are believed.",
@@ -59,6 +87,15 @@ class Settings(BaseSettings):
     delivery_allow_private: bool = Field(
         False, description="Whether notices may go to private addresses, and by plain http."
     )
+    smtp_url: str = Field(
+        "",
+        description="The mail server: smtp://user:password@host:587, or smtps:// for TLS throughout.",
+        repr=False,
+    )
+    smtp_allow_plaintext: bool = Field(
+        False, description="Whether mail may go to a server on another machine without TLS."
+    )
+    mail_from: str = Field("", description="Whom mails are from: Name <address>.")
     password_memory_kib: int = Field(
         65536, ge=8, le=4194304, description="Argon2id memory per password hash, in KiB."
     )
@@ -108,6 +145,16 @@ class Settings(BaseSettings):
             raise ValueError("it must have at least 8 characters")
         return value
 
+    @field_validator("encryption_key")
+    @classmethod
+    def _encryption_key(cls, value: str) -> str:
+        for one in filter(None, (part.strip() for part in value.split(","))):
+            if not re.fullmatch(r"[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?", one):
+                raise ValueError(
+                    "it must be 32 bytes as base64 or hexadecimal, or several with commas"
+                )
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
@@ -115,6 +162,26 @@ class Settings(BaseSettings):
         if value and scheme not in ("sqlite", "postgresql"):
             raise ValueError("it must begin with postgresql:// or sqlite:///")
         return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_url(cls, value: str) -> str:
+        if value:
+            _mail_server(value, allow_plaintext=False)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _mail_from(cls, value: str) -> str:
+        if value and _sender_of(value) is None:
+            raise ValueError("it must look like Example <no-reply@example.com>")
+        return value
+
+    @model_validator(mode="after")
+    def _sender(self) -> "Settings":
+        if self.smtp_url and not self.mail_from:
+            raise ValueError("IAM_SMTP_URL needs IAM_MAIL_FROM: whom mails are from")
+        return self
 
     @model_validator(mode="after")
     def _combinations(self) -> "Settings":
@@ -144,6 +211,78 @@ class Settings(BaseSettings):
         """Host (and port, where it is not the scheme's own) of the issuer, lower case."""
         return urlsplit(self.issuer).netloc.lower()
 
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Where mails go, if there is a mail server."""
+        if not self.smtp_url:
+            return None
+        return _mail_server(self.smtp_url, allow_plaintext=self.smtp_allow_plaintext)
+
+    @property
+    def mail_folder(self) -> Path | None:
+        """Where mails go as files: without a mail server, and in development only. Elsewhere nobody
+        would look, and files with links in them that work would lie about."""
+        return None if self.smtp_url or self.secure else self.data_dir / "mail"
+
+    @property
+    def sends_mail(self) -> bool:
+        """Whether mails go anywhere."""
+        return self.mail_server is not None or self.mail_folder is not None
+
+    @property
+    def mail_sender(self) -> tuple[str, str]:
+        """Name and address of whom mails are from."""
+        return _sender_of(self.mail_from) or ("Hanzo IAM", "iam@localhost")
+
+
+# One @ between printable ASCII, without what has a meaning of its own in a header.
+_ADDRESS = r"[^\s@<>()\[\],;:\\\"]+@[A-Za-z0-9.-]+"
+_SENDER = re.compile(rf'"?(?P<name>[^<>"]*?)"?\s*<(?P<of_name>{_ADDRESS})>|(?P<bare>{_ADDRESS})')
+
+
+def _sender_of(text: str) -> tuple[str, str] | None:
+    """Name and address in `Name <address>` or `address`. None if that is not what it is, or if it has
+    a character that could end a header's line."""
+    match = _SENDER.fullmatch(text.strip()) if text.isprintable() else None
+    address = "" if match is None else match["of_name"] or match["bare"]
+    if match is None or not address.isascii():
+        return None
+    return match["name"] or "", address
+
+
+_PORTS = {"smtp": 587, "smtps": 465}
+
+
+def _mail_server(url: str, *, allow_plaintext: bool) -> MailServer:
+    """The server that a URL names. Raises ValueError with what is wrong, without the password."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("it must look like smtp://user:password@mail.example.com:587")
+    if not url.isprintable() or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(
+            "it must end after the port (in user name and password write / ? # @ : as %2F %3F %23 %40 %3A)"
+        )
+    if (parts.username is None) != (parts.password is None):
+        raise ValueError("it must have both a user name and a password, or neither")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("its port must be a number from 1 to 65535") from None
+    tls: Literal["implicit", "starttls", "offered", "none"] = "starttls"
+    if parts.scheme == "smtps":
+        tls = "implicit"
+    elif is_loopback(parts.hostname):
+        tls = "none"
+    elif allow_plaintext:
+        tls = "offered"
+    return MailServer(
+        host=parts.hostname,
+        port=port or _PORTS[parts.scheme],
+        tls=tls,
+        username=unquote(parts.username) if parts.username is not None else None,
+        password=unquote(parts.password) if parts.password is not None else None,
+    )
+
 
 def is_loopback(host: str) -> bool:
     """Whether this host name or address is this machine itself."""
@@ -171,6 +310,6 @@ def _sentence(error: dict[str, Any]) -> str:
     if not error["loc"]:
         return f"{message}."
     name = "IAM_" + str(error["loc"][0]).upper()
-    secret = name == "IAM_ADMIN_PASSWORD"
+    secret = name in ("IAM_ADMIN_PASSWORD", "IAM_ENCRYPTION_KEY", "IAM_SMTP_URL")
     shown = "" if secret or error["input"] is None else f" is {str(error['input'])!r}, but"
     return f"{name}{shown} {message[0].lower() + message[1:]}."

@@ -28,6 +28,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "eve"},
     "updateUser": {"display_name": "Ann"},
     "updateInstallationPolicy": {"idle_timeout": 60},
+    "createRegistrationToken": {"organization": "acme"},
     "createWebhook": {
         "organization": "acme",
         "url": "https://hooks.example/",
@@ -155,6 +156,16 @@ BAD: dict[str, list[dict[str, Any]]] = {
     ],
     "updateUser": [{"password": None}, {"roles": None}, {"enabled": "false"}, {"name": "new"}],
     "updateInstallationPolicy": [{"idle_timeout": "60"}, {"maximum_lifetime": 0}],
+    "createRegistrationToken": [
+        {"organization": 1},
+        {"lifetime": 59},
+        {"lifetime": 2592001},
+        {"lifetime": "60"},
+        {"uses": 0},
+        {"uses": 1001},
+        {"uses": None},
+        {"unheard": "of"},
+    ],
     "createWebhook": [
         {"organization": "Upper"},
         {"organization": 1},

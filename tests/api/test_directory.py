@@ -200,3 +200,70 @@ def test_whatever_ends_sessions_is_counted_by_its_reason(world: World) -> None:
         ("application_disabled", 1),
     ):
         assert f'iam_sessions_ended_total{{reason="{reason}"}} {number}.0' in text
+
+
+EC_KEY = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+
+
+def test_an_application_that_proves_itself_by_a_key_has_no_secret(both_worlds: World) -> None:
+    both_worlds.make_organization("acme")
+    jwks = {"keys": [EC_KEY]}
+    members = {"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}
+
+    made = both_worlds.make_application("acme", "bot", **members)
+
+    assert made["client_secret"] is None
+    assert {name: made[name] for name in members} == members
+    place, admin = "/v1/applications/acme/bot", both_worlds.admin
+    assert both_worlds.post(f"{place}/secret", headers=admin).json()["code"] == "no_client_secret"
+    new = {"keys": [{**EC_KEY, "kid": "1"}]}
+    changed = both_worlds.patch(place, json={"jwks": new}, headers=admin).json()
+    assert changed == {**{k: v for k, v in made.items() if k != "client_secret"}, "jwks": new}
+
+
+def test_a_public_application_authenticates_by_none(world: World) -> None:
+    world.make_organization("acme")
+
+    made = world.make_application("acme", "phone", public=True)
+
+    assert (made["token_endpoint_auth_method"], made["client_secret"]) == ("none", None)
+
+
+@pytest.mark.parametrize(
+    ("members", "status", "code"),
+    [
+        ({"token_endpoint_auth_method": "private_key_jwt"}, 409, "auth_method_conflict"),
+        ({"token_endpoint_auth_method": "none"}, 409, "auth_method_conflict"),
+        (
+            {"public": True, "token_endpoint_auth_method": "client_secret_post"},
+            409,
+            "auth_method_conflict",
+        ),
+        ({"token_endpoint_auth_method": "tls_client_auth"}, 422, "invalid_request"),
+        ({"jwks": {"keys": []}}, 422, "invalid_request"),
+        ({"jwks": {"keys": [{**EC_KEY, "d": "AA"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{**EC_KEY, "x": "AA"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{**EC_KEY, "y": EC_KEY["x"]}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{**EC_KEY, "crv": "P-521"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{**EC_KEY, "use": "enc"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "é"}]}}, 403, "jwks_refused"),
+        ({"jwks": {"keys": [{**EC_KEY, "kid": "a"}, {**EC_KEY, "kid": "a"}]}}, 403, "jwks_refused"),
+    ],
+)
+def test_an_application_is_not_made_with_what_could_not_authenticate(
+    world: World, members: dict[str, Any], status: int, code: str
+) -> None:
+    world.make_organization("acme")
+    body = {"organization": "acme", "name": "bot", **members}
+
+    answer = world.post("/v1/applications", json=body, headers=world.admin)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert world.get("/v1/applications/acme/bot", headers=world.admin).status_code == 404

@@ -8,7 +8,19 @@ from tests.support.tenants import Tenant
 from tests.support.world import World
 
 OWN = frozenset(
-    {"signIn", "getOwnSession", "signOut", "listMySessions", "endMySession", "endMyOtherSessions"}
+    {
+        "signIn",
+        "getOwnSession",
+        "signOut",
+        "listMySessions",
+        "endMySession",
+        "endMyOtherSessions",
+        "changeMyPassword",
+        "lockMySession",
+        "unlockOwnSession",
+        "listMyConsents",
+        "withdrawMyConsent",
+    }
 )
 """What is about the caller's own sessions; all else is managing."""
 
@@ -27,8 +39,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "mallory", "roles": ["administrator"]},
     "updateUser": {"password": "taken over", "roles": ["administrator"]},
     "updateInstallationPolicy": {"idle_timeout": 1},
+    "updateOrganizationPolicy": {"idle_timeout": 1},
+    "updatePolicy": {"idle_timeout": 1},
     "setSamlProvider": {"metadata": "<x/>"},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
+    "createRegistrationToken": {"organization": "acme"},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
 }
 
@@ -52,6 +67,7 @@ OF_ANOTHER_CLIENT = {
     "endSessions": 404,
     "endSessionsBefore": 404,
     "extendSession": 404,
+    "lockSession": 404,
     "getBulkEnd": 404,
     "getSessionTimeline": 404,
     "listSessionRecords": 404,
@@ -67,6 +83,7 @@ def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant
         application="shop",
         user="ann",
         name=_name(operation),
+        kind="users",
     )
     query = "?organization=acme" if "organization" in operation.query else ""
     body = BODIES.get(operation.id) if operation.body else None
@@ -74,7 +91,7 @@ def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant
 
 
 def _id(operation: Operation, of: Tenant) -> str:
-    kinds = {"webhooks": of.webhook, "deliveries": of.delivery}
+    kinds = {"webhooks": of.webhook, "deliveries": of.delivery, "mails": of.mail}
     return kinds.get(operation.path.split("/")[2], of.session)
 
 

@@ -104,16 +104,15 @@ def test_a_wrong_password_keeps_the_name_and_asks_again(house: House, page: Page
 
 def test_signing_out_and_back_leaves_nothing_to_see(house: House, page: Page) -> None:
     sign_in(page, house, "bob")
-    page.get_by_label("Account menu of bob").click()
+    page.locator("summary", has_text="Account menu of").click()
     page.get_by_role("link", name="Sign out").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()
     page.go_back()
     page.go_back()
     expect(page.get_by_role("heading", name="Sign in to Hanzo IAM")).to_be_visible()
-    assert page.context.cookies() == [] or {c["name"] for c in page.context.cookies()} == {
-        "iam-flow"
-    }
+    # Neither proves anything: a sign-in under way, and which browser this is.
+    assert {c["name"] for c in page.context.cookies()} <= {"iam-flow", "iam-device"}
 
 
 def test_an_administrator_ends_a_session_in_the_dialog(
@@ -125,9 +124,10 @@ def test_an_administrator_ends_a_session_in_the_dialog(
     bobs = next(c["value"] for c in theirs.cookies() if c["name"] == "iam")
     sign_in(page, house, "alice")
     page.get_by_role("link", name="Console", exact=True).first.click()
-    expect(page.get_by_role("heading", name="Sessions", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Sessions", exact=True).first.click()
+    page.get_by_role("link", name="Records").click()
     page.get_by_role("searchbox").fill("bob")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Find").click()
     short = bobs.partition(".")[0][-6:]
     page.get_by_role("button", name=f"End session …{short}").click()
     dialog = page.get_by_role("dialog")
@@ -149,7 +149,7 @@ def test_everything_works_without_javascript(house: House, browser: Browser) -> 
     context: BrowserContext = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     sign_in(page, house, "alice")
-    page.goto(f"{house.url}/console/sessions?q=bob")
+    page.goto(f"{house.url}/console/records?q=bob")
     page.get_by_role("button", name=re.compile("End all")).click()
     expect(page.get_by_role("heading", name="End all sessions of this record?")).to_be_visible()
     assert house.alive(tokens[0])
@@ -173,7 +173,7 @@ def test_no_page_is_wider_than_the_screen(
     )
     page = context.new_page()
     paths = ["/sign-in", "/sign-in/acme", "/sign-in/nobody"]
-    own = ["/account/sessions", "/sign-out", "/console/sessions", "/console/sessions/x"]
+    own = ["/account/sessions", "/sign-out", "/console/records", "/console/sessions/x"]
 
     def look(path: str) -> None:
         page.goto(house.url + path)

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from iam.audit import list_events
 from iam.db import Database
+from iam.directory.applications import find_application
 from iam.kernel.clock import after, system_clock
 from iam.kernel.events import OPERATOR, Event
 from tests.support.heart import Heart
@@ -113,6 +114,45 @@ def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
         {"changed": ["enabled"]},
         {"changed": ["password"]},
     ]
+
+
+def test_disabling_an_organization_ends_its_sessions(iam: Iam, database: Database) -> None:
+    iam("org", "create", "acme")
+    heart = Heart(database, now=system_clock())
+    started = heart.start()
+
+    assert iam("org", "disable", "acme").returncode == 0
+
+    heart.move(60)
+    assert heart.over(started) == "user_disabled"
+    assert " no " in iam("org", "list").stdout
+    assert iam("org", "disable", "built-in").returncode == 1
+    assert iam("org", "enable", "acme").returncode == 0
+    changes = [one.data for one in events(database) if one.type == "organization.updated"]
+    assert changes == [{"changed": ["enabled"]}] * 2
+
+
+def test_a_session_is_locked_with_its_children_and_listed_as_locked(
+    iam: Iam, database: Database
+) -> None:
+    heart = Heart(database, now=system_clock())
+    browser = heart.browser()
+    child, other = heart.start(parent=browser), heart.start()
+
+    done = iam("sessions", "lock", browser.session.id)
+
+    assert done.returncode == 0, done.stderr
+    listed = iam("sessions", "list", "--state", "locked").stdout
+    there = [one.session.id in listed for one in (browser, child, other)]
+    assert there == [True, True, False]
+    assert heart.over(child) == "locked"
+    locked = [one for one in events(database) if one.type == "session.locked"]
+    assert {(one.session, one.actor) for one in locked} == {
+        (browser.session.id, OPERATOR),
+        (child.session.id, OPERATOR),
+    }
+    heart.end(other)
+    assert iam("sessions", "lock", other.session.id).returncode == 1
 
 
 def test_sessions_are_listed_and_ended_by_what_the_options_say(
@@ -240,7 +280,8 @@ def test_a_policy_is_tried_set_and_explained(iam: Iam, heart: Heart, database: D
     assert lines["idle_timeout"] == "30 m default"
     assert lines["maximum_sessions"] == "- default"
     assert iam("policy", "set", "--organization", "acme", "maximum_lifetime=none").returncode == 0
-    assert "12 h default" in " ".join(iam("policy", "explain", "acme").stdout.split())
+    explained = iam("policy", "explain", "acme", "--application", "wiki").stdout
+    assert "maximum_lifetime 12 h default" in " ".join(explained.split())
 
 
 @pytest.mark.parametrize(
@@ -268,3 +309,26 @@ def test_a_policy_that_cannot_be_is_refused_in_a_sentence(
 
     assert ran.returncode == 1
     assert words in ran.stderr
+
+
+def test_how_an_application_signs_out_is_changed_and_what_harms_is_refused(
+    iam: Iam, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    uris = ("--post-logout-redirect-uri", "https://wiki.test/bye")
+    told = ("--backchannel-logout-uri", "https://wiki.test/ended")
+    assert iam("app", "create", "acme", "wiki", *uris, *told).returncode == 0
+
+    def stored() -> tuple[tuple[str, ...], str | None]:
+        found = database.read(lambda c: find_application(c, "acme", "wiki"))
+        return found.post_logout_redirect_uris, found.openid.backchannel_logout_uri
+
+    assert stored() == (("https://wiki.test/bye",), "https://wiki.test/ended")
+    refused = iam("app", "update", "acme", "wiki", "--backchannel-logout-uri", "https://10.0.0.1/")
+    assert (refused.returncode, "private" in refused.stderr) == (1, True)
+    assert iam("app", "update", "acme", "wiki").returncode == 1
+    assert stored()[1] == "https://wiki.test/ended"
+    assert iam("app", "update", "acme", "wiki", "--backchannel-logout-uri", "").returncode == 0
+    assert stored() == (("https://wiki.test/bye",), None)
+    assert events(database)[-1].data == {"changed": ["backchannel_logout_uri"]}
+    assert "Deliveries" in iam("deliveries", "list", "--application", "wiki").stdout

@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 from iam.db import Database, DatabaseUnavailable, open_database
 from iam.db.engine import SAFE_SQLITE, sqlite_module
 from iam.db.lease import take_lease
+from iam.db.migrate import migrate
 from iam.db.prepared import Prepared
 from iam.db.tables import throttle
-from tests.support.heart import START, after
+from tests.support.heart import START, Heart, after
 from tests.support.postgres import Cluster
 from tests.support.race import race
 
@@ -149,6 +150,32 @@ def test_sqlite_syncs_every_commit_and_checks_references(tmp_path: Path) -> None
 
     assert database.read(pragmas) == database.write(pragmas) == ["wal", 2, 1]
     assert sqlite_module().sqlite_version_info >= SAFE_SQLITE
+    database.close()
+
+
+def test_a_database_that_was_small_when_it_was_closed_uses_its_indexes_when_it_has_grown(
+    tmp_path: Path,
+) -> None:
+    """Otherwise each second's touches would read all sessions, and each notice all events."""
+    url = f"sqlite:///{tmp_path / 'iam.db'}"
+    small = open_database(url)
+    migrate(small)
+    Heart(small).start()
+    small.close()
+    database = open_database(url)
+    touches = "UPDATE session SET last_active_at = t.value FROM json_each('{}') AS t "
+    children = "SELECT id FROM session WHERE ended_at IS NULL AND parent IN "
+    notices = "SELECT session.id FROM event AS session JOIN webhook AS w ON w.enabled AND "
+    for statement in (
+        touches + "WHERE session.id = t.key",
+        children + "(SELECT value FROM json_each('[]'))",
+        notices + "w.organization = session.organization WHERE session.id = ''",
+    ):
+        rows = database.read(
+            lambda c, one=statement: c.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}").all()  # type: ignore[misc] # mypy cannot infer defaults
+        )
+        plan = [str(row.detail) for row in rows]
+        assert any(step.startswith("SEARCH session ") for step in plan), plan
     database.close()
 
 

@@ -112,7 +112,7 @@ def test_sessions_of_the_first_schema_are_kept(empty: Database) -> None:
         {"id": name, "secret_hash": bytes(32), "expires_at": expires_at, **row, **times, **words}
         for name, expires_at in (("ses_b", 10_000), ("ses_a", 100_000))
     ]
-    later = ("check_at", "address", "entered_through", "remembered")
+    later = ("check_at", "address", "entered_through", "remembered", "locked_at")
     columns = [column for column in session.c if column.name not in later]
     first = Table("session", MetaData(), *[Column(one.name, one.type) for one in columns])
     empty.write(lambda c: c.execute(first.insert(), old))

@@ -2,9 +2,11 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -13,7 +15,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from iam.directory.applications import Application, create_application
+from iam.directory.applications import (
+    Application,
+    ApplicationChange,
+    create_application,
+    update_application,
+)
 from iam.directory.organizations import create_organization
 from iam.directory.users import User, create_user
 from iam.kernel.events import SYSTEM
@@ -21,9 +28,16 @@ from iam.sessions import lifecycle, store
 from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
+from iam.sessions.policy import end_reason
 from tests.support.world import ISSUER, World, make_world
 
+FORM = "application/x-www-form-urlencoded"
 CALLBACK = "https://wiki.acme.test/callback"
+SIGNED_OUT = "https://wiki.acme.test/signed-out?from=iam"
+AFTER_LOGOUT = {
+    "wiki": [SIGNED_OUT, "https://wiki.acme.test/"],
+    "phone": ["com.acme.phone:/signed-out"],
+}
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
 CHALLENGE = base64.urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
@@ -33,10 +47,16 @@ def query_of(location: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(location).query))
 
 
+def hidden_fields(page: str) -> dict[str, str]:
+    """What the form on a page carries along."""
+    hidden = re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page)
+    return {name: unescape(value) for name, value in hidden}
+
+
 @dataclass
 class Party:
-    """Organization `acme` with user ada and applications `wiki` (a secret) and `phone` (public);
-    organization `globex` with user eve."""
+    """Organization `acme` with user ada and applications `wiki` (a secret) and `phone` (public), `mail` and
+    `tablet` that are the same and may refresh; organization `globex` with user eve."""
 
     world: World
     applications: dict[str, Application] = field(default_factory=dict)
@@ -61,16 +81,20 @@ class Party:
                     now=now,
                     random=engine.random,
                 )
-            for name, public, uris in (
+            for name, public, uris, *grants in (
                 ("wiki", False, [CALLBACK, "https://wiki.acme.test/back?tenant=1"]),
                 ("shop", False, ["https://shop.acme.test/callback"]),
                 ("phone", True, ["com.acme.phone:/callback", "http://127.0.0.1/callback"]),
+                ("mail", False, ["https://mail.acme.test/callback"], "refresh_token"),
+                ("tablet", True, ["com.acme.tablet:/callback"], "refresh_token"),
             ):
                 made, secret = create_application(
                     connection,
                     organization="acme",
                     name=name,
                     redirect_uris=uris,
+                    grant_types=["authorization_code", *grants],
+                    post_logout_redirect_uris=AFTER_LOGOUT.get(name, ()),
                     public=public,
                     now=now,
                     random=engine.random,
@@ -97,6 +121,21 @@ class Party:
                 c,
                 new,
                 effective_policy(c, organization, BUILT_IN_APPLICATION),
+                actor=SYSTEM,
+                now=now,
+                random=engine.random,
+            )
+        )
+
+    def settle(self, application: str, **members: object) -> None:
+        """Have an application take part in OpenID Connect otherwise."""
+        engine, now = self.world.engine, self.world.clock()
+        engine.database.write(
+            lambda c: update_application(
+                c,
+                "acme",
+                application,
+                ApplicationChange(openid=members),
                 actor=SYSTEM,
                 now=now,
                 random=engine.random,
@@ -147,6 +186,23 @@ class Party:
         """GET with this browser's cookie."""
         return self.world.get(path, headers={"cookie": f"iam={token}"} if token else {})
 
+    def logout(self, token: str | None, /, **fields: str | None) -> httpx2.Response:
+        """GET the logout endpoint in this browser; None leaves a parameter out."""
+        query = urlencode({name: value for name, value in fields.items() if value is not None})
+        return self.visit(f"/oauth/logout?{query}" if query else "/oauth/logout", token)
+
+    def say_yes(self, token: str | None, page: httpx2.Response, **fields: str) -> httpx2.Response:
+        """Send the form of a sign-out question as it stands, or with other fields."""
+        body = hidden_fields(page.text) | fields
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        headers |= {"cookie": f"iam={token}"} if token else {}
+        return self.world.post("/oauth/logout/confirm", content=urlencode(body), headers=headers)
+
+    def ended(self, session_id: str) -> str | None:
+        """Why this session is over; None while it lives."""
+        reason = end_reason(self.session(session_id), self.world.clock())
+        return None if reason is None else str(reason)
+
     def code(self, token: str, application: str = "wiki", /, **changes: str | None) -> str:
         answer = self.authorize(token, application, **changes)
         assert answer.status_code == 303, answer.text
@@ -170,12 +226,44 @@ class Party:
             "code_verifier": VERIFIER,
             **changes,
         }
-        headers = {"content-type": "application/x-www-form-urlencoded"}
+        return self.form("/oauth/token", parameters, basic)
+
+    def refresh(
+        self, refresh_token: str, application: str = "mail", /, **changes: str | None
+    ) -> httpx2.Response:
+        """Use a refresh token, with the secret in the body unless changed."""
+        return self.ask(
+            "/oauth/token",
+            application,
+            grant_type="refresh_token",
+            refresh_token=refresh_token,
+            **changes,
+        )
+
+    def ask(
+        self, path: str, application: str = "wiki", /, **parameters: str | None
+    ) -> httpx2.Response:
+        """Post a form with this application's credentials in it, unless changed."""
+        credentials = {
+            "client_id": self.applications[application].client_id,
+            "client_secret": self.secrets.get(application),
+        }
+        return self.form(path, {**credentials, **parameters})
+
+    def form(
+        self,
+        path: str,
+        parameters: Mapping[str, str | None],
+        basic: tuple[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+    ) -> httpx2.Response:
+        """Post a form; None leaves a parameter out."""
+        sent: dict[str, str | bytes] = {"content-type": FORM, **(headers or {})}
         if basic is not None:
             pair = base64.b64encode(":".join(basic).encode()).decode()
-            headers["authorization"] = f"Basic {pair}"
+            sent["authorization"] = f"Basic {pair}"
         body = urlencode({name: value for name, value in parameters.items() if value is not None})
-        return self.world.post("/oauth/token", content=body, headers=headers)
+        return self.world.post(path, content=body, headers=sent)
 
     def tokens(
         self, token: str, application: str = "wiki", /, **changes: str | None
@@ -191,7 +279,7 @@ class Party:
     def claims(self, text: str) -> dict[str, Any]:
         """What a JWT says, its signature checked with the published keys."""
         keys = KeySet.import_key_set(self.world.get("/oauth/jwks").json())
-        return jwt.decode(text, keys, algorithms=["RS256"]).claims
+        return jwt.decode(text, keys, algorithms=["RS256", "ES256"]).claims
 
 
 def header_of(text: str) -> dict[str, Any]:
@@ -221,4 +309,13 @@ def _populated(world: World) -> Party:
     return made
 
 
-__all__ = ["CALLBACK", "CHALLENGE", "ISSUER", "VERIFIER", "Party", "header_of", "query_of"]
+__all__ = [
+    "CALLBACK",
+    "CHALLENGE",
+    "ISSUER",
+    "SIGNED_OUT",
+    "VERIFIER",
+    "Party",
+    "header_of",
+    "query_of",
+]

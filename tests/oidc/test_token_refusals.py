@@ -25,8 +25,8 @@ from tests.oidc.conftest import CALLBACK, Party
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_secret": None}, 401, "invalid_client"),
         ({"client_id": None}, 401, "invalid_client"),
-        ({"client_id": "app_" + "0" * 26}, 400, "invalid_client"),
-        ({"client_id": "app_\x00"}, 400, "invalid_client"),
+        ({"client_id": "app_" + "0" * 26}, 401, "invalid_client"),
+        ({"client_id": "app_\x00"}, 401, "invalid_client"),
     ],
 )
 def test_a_token_request_with_a_mistake_gets_nothing(

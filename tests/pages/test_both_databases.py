@@ -18,10 +18,13 @@ def alice(both_worlds: World) -> Surfer:
 def test_the_way_through_all_pages(both_worlds: World, alice: Surfer) -> None:
     child = enter(both_worlds, alice.session_id, "wiki")
     assert child in alice.get("/account/sessions").text
-    assert child in alice.get("/console/sessions?q=ali").text
+    assert child in alice.get("/console/records?q=ali").text
     after = "after_user=alice&after_application=app-built-in"
-    assert alice.session_id not in alice.get(f"/console/sessions?{after}").text
-    assert "Entered from" in alice.get(f"/console/sessions/{child}").text
+    assert alice.session_id not in alice.get(f"/console/records?{after}").text
+    for query in ("", "?state=all&sort=user", "?ip=10.0.0.0/8", "?user=al", "?browser=Firefox"):
+        assert alice.get(f"/console/sessions{query}").status_code == 200
+    assert child in alice.get("/console/browsers").text
+    assert alice.session_id in alice.get(f"/console/sessions/{child}").text
     record = {"organization": "acme", "user": "alice", "application": "wiki", "confirmed": "1"}
     alice.get("/console/sessions")
     assert alice.submit("/console/sessions/end-record", **record).status_code == 303
@@ -36,7 +39,12 @@ def test_what_no_database_can_hold_is_no_fault_of_the_server(alice: Surfer) -> N
     for path in (
         "/console/sessions?q=%00&organization=acme",
         "/console/sessions?organization=%00",
-        "/console/sessions?after_user=%00&after_application=%ff",
+        "/console/records?after_user=%00&after_application=%ff",
+        "/console/sessions?user=%00&device=%ff",
+        "/console/sessions?cursor=%00&sort=user",
+        "/console/sessions?ip=10.0.0.0/99&started_after=9999-99-99T99:99",
+        "/console/browsers?cursor=%00&user=%00",
+        "/console/ends/%00",
         "/console/sessions?q=%ed%a0%80",
         "/console/sessions/%00",
         "/console/sessions/%ff",
@@ -47,6 +55,11 @@ def test_what_no_database_can_hold_is_no_fault_of_the_server(alice: Surfer) -> N
     ):
         assert alice.get(path).status_code < 500, path
     for field in ("id", "organization", "user", "application", "back", "username", "csrf"):
-        for path in ("/console/sessions/end", "/console/sessions/end-record", "/sign-in"):
+        for path in (
+            "/console/sessions/end",
+            "/console/sessions/end-record",
+            "/console/ends",
+            "/sign-in",
+        ):
             alice.get("/console/sessions")
             assert alice.post(path, {"csrf": alice.csrf, field: "\x00"}).status_code < 500

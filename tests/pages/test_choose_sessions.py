@@ -151,9 +151,18 @@ def test_where_the_policy_refuses_the_page_says_so(world: World, bob: Surfer) ->
 
 def test_signing_in_again_in_the_same_browser_needs_no_room(world: World, bob: Surfer) -> None:
     limit(world, maximum_sessions=1, at_limit="refuse")
-    former = bob.session_id
 
     assert bob.sign_in("acme", "bob").status_code == 303
+
+    assert bob.get("/account/sessions").status_code == 200
+
+
+def test_who_asks_to_be_kept_when_they_sign_in_again_is_given_another_session(
+    world: World, bob: Surfer
+) -> None:
+    former = bob.session_id
+
+    assert bob.sign_in("acme", "bob", remember="1").status_code == 303
 
     assert bob.session_id != former
 
@@ -246,3 +255,18 @@ def test_who_had_to_make_room_is_told(
     bob.get("/sign-in")
 
     assert words in bob.page
+
+
+def test_who_had_to_choose_has_signed_in_on_that_device(
+    world: World, crowded: Surfer, bob: Surfer
+) -> None:
+    def told() -> int:
+        answer = world.get("/v1/events?type=sign_in.new_device", headers=world.admin)
+        return len(answer.json()["items"])
+
+    assert told() == 0, "nobody has signed in yet"
+    fields = {"ticket": ticket(crowded), bob.session_id: "1"}
+    assert crowded.submit("/choose-sessions", **fields).status_code == 303
+    assert told() == 1
+    crowded.sign_in("acme", "bob")
+    assert told() == 1

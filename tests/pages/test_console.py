@@ -3,13 +3,16 @@
 import re
 from html import unescape
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from iam import audit
+from iam.delivery.webhooks import create_webhook
 from iam.directory.users import UserChange, create_user, update_user
 from iam.kernel.events import SYSTEM, Origin, application_actor
 from iam.sessions import records, store
+from iam.sessions.layers import store_policy
 from iam.sessions.model import RecordKey
-from iam.sessions.policy import end_reason
+from iam.sessions.policy import Layer, Policy, end_reason
 from iam.signin.enter import start_for_user
 from tests.support.people import enter
 from tests.support.surfer import Surfer
@@ -49,7 +52,7 @@ def _service(world: World, instance: str, user: str = "bob") -> str:
     ).session.id
 
 
-def _rows(surfer: Surfer, path: str = "/console/sessions") -> list[tuple[str, str]]:
+def _rows(surfer: Surfer, path: str = "/console/records") -> list[tuple[str, str]]:
     """(user, application) of the records on the page."""
     page = surfer.get(path).text
     return re.findall(
@@ -63,7 +66,12 @@ def _tags(surfer: Surfer) -> list[str]:
 
 def test_only_administrators_get_in(world: World, bob: Surfer) -> None:
     other = _service(world, "a")
-    for path in ("/console/sessions", f"/console/sessions/{other}"):
+    for path in (
+        "/console/sessions",
+        "/console/browsers",
+        "/console/records",
+        f"/console/sessions/{other}",
+    ):
         answer = bob.get(path)
         assert (answer.status_code, "for administrators" in answer.text) == (403, True)
     bob.get("/account/sessions")
@@ -81,13 +89,12 @@ def test_an_administrator_sees_the_records_of_the_own_organization(
     child = enter(world, bob.session_id, "wiki")
     eve = Surfer(world)
     eve.sign_in("globex", "eve")
-    assert alice.get("/console").headers["location"] == "/console/sessions"
     assert _rows(alice) == [("alice", "app-built-in"), ("bob", "app-built-in"), ("bob", "wiki")]
     assert _tags(alice) == [alice.session_id, bob.session_id, child]
     assert alice.page.count(">yours<") == 1
     assert "globex" not in alice.page
-    assert _rows(alice, "/console/sessions?q=bo") == [("bob", "app-built-in"), ("bob", "wiki")]
-    assert _rows(alice, "/console/sessions?q=%25") == []
+    assert _rows(alice, "/console/records?q=bo") == [("bob", "app-built-in"), ("bob", "wiki")]
+    assert _rows(alice, "/console/records?q=%25") == []
     assert "No sessions match" in alice.page
 
 
@@ -97,6 +104,8 @@ def test_another_tenant_does_not_exist(world: World, alice: Surfer) -> None:
     theirs = eve.session_id
     for path in (
         "/console/sessions?organization=globex",
+        "/console/records?organization=globex",
+        "/console/browsers?organization=globex",
         "/console/sessions?organization=built-in",
         "/console/sessions?organization=nobody",
         f"/console/sessions/{theirs}",
@@ -127,14 +136,14 @@ def test_the_installations_administrator_chooses_among_all_organizations(
     admin = _admin(world)
     assert _rows(admin) == [("admin", "app-built-in")]
     assert '<option value="globex"' in admin.page
-    assert _rows(admin, "/console/sessions?organization=acme") == [("alice", "app-built-in")]
+    assert _rows(admin, "/console/records?organization=acme") == [("alice", "app-built-in")]
     assert admin.get(f"/console/sessions/{alice.session_id}").status_code == 200
-    assert admin.get("/console/sessions?organization=nobody").status_code == 404
+    assert admin.get("/console/records?organization=nobody").status_code == 404
 
 
 def test_a_session_is_ended_after_one_question(world: World, alice: Surfer, bob: Surfer) -> None:
     child = enter(world, bob.session_id, "wiki")
-    alice.get("/console/sessions?q=bob")
+    alice.get("/console/records?q=bob")
     back = re.search(r'name="back" value="([^"]*)"', alice.page)
     assert back is not None
     asked = alice.submit("/console/sessions/end", id=bob.session_id, back=unescape(back[1]))
@@ -143,7 +152,7 @@ def test_a_session_is_ended_after_one_question(world: World, alice: Surfer, bob:
     assert _reason(world, bob.session_id) is None
     fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
     done = alice.post("/console/sessions/end", {k: unescape(v) for k, v in fields.items()})
-    assert done.headers["location"] == "/console/sessions?q=bob&notice=ended"
+    assert done.headers["location"] == "/console/records?q=bob&notice=ended"
     assert (_reason(world, bob.session_id), _reason(world, child)) == (
         "ended_by_admin",
         "parent_ended",
@@ -273,7 +282,7 @@ def test_many_records_come_in_pages_that_do_not_shift(world: World, alice: Surfe
 
 def test_a_record_of_many_sessions_shows_the_newest(world: World, alice: Surfer) -> None:
     ids = [_service(world, f"worker-{number}") for number in range(120)]
-    alice.get("/console/sessions?q=bob")
+    alice.get("/console/records?q=bob")
     assert set(_tags(alice)) == set(ids[20:])
     assert "and 20 older" in alice.page
     assert "120 sessions end at once" in alice.page
@@ -292,3 +301,100 @@ def test_an_administrators_power_ends_with_the_role(world: World, alice: Surfer)
         )
     )
     assert alice.get("/console/sessions").status_code == 403
+
+
+def test_a_session_may_go_on_for_as_long_as_its_policy_allows_and_no_longer(
+    world: World, alice: Surfer
+) -> None:
+    wanted = _service(world, "a")
+    path = f"/console/sessions/{wanted}"
+
+    def expiry() -> int:
+        session = world.engine.database.read(lambda c: store.read_session(c, wanted))
+        assert session is not None
+        return session.expires_at
+
+    before = expiry()
+    for lifetime, notice in (("", "not-extended"), ("3600", "not-extended")):
+        alice.get(path)
+        answer = alice.submit(f"{path}/extend", lifetime=lifetime)
+        assert answer.headers["location"] == f"{path}?notice={notice}"
+    world.clock.move(600)
+    alice.get(path)
+    answer = alice.submit(f"{path}/extend", lifetime="")
+    assert "may go on for longer" in alice.get(answer.headers["location"]).text
+    assert expiry() == before + 600_000
+    assert "Session extended" in alice.page
+    assert alice.submit(f"{path}/extend", lifetime="1e9").status_code == 422
+    alice.get("/console/sessions")
+    alice.submit("/console/sessions/end", id=wanted, confirmed="1")
+    alice.get("/console/sessions")
+    assert alice.submit(f"{path}/extend", lifetime="").status_code == 409
+
+
+def test_another_tenants_session_is_not_extended(world: World, alice: Surfer) -> None:
+    eve = Surfer(world)
+    eve.sign_in("globex", "eve")
+    alice.get("/console/sessions")
+    assert alice.submit(f"/console/sessions/{eve.session_id}/extend").status_code == 404
+
+
+def test_a_session_page_says_who_was_told_and_sends_it_again(world: World, alice: Surfer) -> None:
+    def add(connection: Connection) -> None:
+        for organization, name in (("acme", "acme"), ("globex", "globex"), (None, "everything")):
+            create_webhook(
+                connection,
+                organization=organization,
+                url=f"https://hooks.example/{name}",
+                event_types=["session.ended"],
+                now=world.clock(),
+                random=world.engine.random,
+            )
+
+    world.engine.database.write(add)
+    wanted = _service(world, "a")
+    assert "No webhook wanted to be told" in alice.get(f"/console/sessions/{wanted}").text
+    alice.submit("/console/sessions/end", id=wanted, confirmed="1")
+    page = alice.get(f"/console/sessions/{wanted}").text
+    assert "https://hooks.example/acme" in page
+    assert "Waiting" in page
+    # The installation's own are no business of a tenant's administrator.
+    assert "everything" not in page
+    assert "globex" not in page
+    world.engine.database.write(
+        lambda c: c.execute(text("UPDATE delivery SET state = 'dead', attempts = 8"))
+    )
+    assert "Given up" in alice.get(f"/console/sessions/{wanted}").text
+    [path] = re.findall(r'action="(/console/deliveries/dlv_\w+/redeliver)"', alice.page)
+    answer = alice.submit(path, back=f"/console/sessions/{wanted}")
+    assert "is being sent again" in alice.get(answer.headers["location"]).text
+    assert "Waiting" in alice.page
+    alice.get("/console/sessions")
+    again = alice.submit(path, back=f"/console/sessions/{wanted}")
+    assert "still to be sent" in alice.get(again.headers["location"]).text
+    events = world.engine.database.read(
+        lambda c: audit.list_events(c, organization="acme", type_="delivery.redelivered")
+    )
+    assert [event.actor for event in events] == ["user:acme/alice"]
+    eve = Surfer(world)
+    eve.sign_in("globex", "eve")
+    eve.get("/console/sessions")
+    assert eve.submit(path).status_code == 404
+
+
+def test_a_session_page_explains_each_rule_by_the_layer_that_sets_it(
+    world: World, alice: Surfer
+) -> None:
+    world.engine.database.write(
+        lambda c: store_policy(c, Layer("organization", "acme"), Policy(idle_timeout=900))
+    )
+    page = alice.get(f"/console/sessions/{_service(world, 'a')}").text
+    rows = re.findall(
+        r'rowheader" scope="row"[^>]*>([^<]*)</th><td role="cell"><strong>([^<]*)</strong></td>'
+        r'\s*<td role="cell"><span[^>]*>([^<]*)<',
+        page,
+    )
+    assert {
+        ("Idle timeout", "15 min", "Organization"),
+        ("Maximum lifetime", "12 h", "default"),
+    } <= set(rows)

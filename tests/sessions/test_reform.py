@@ -94,7 +94,9 @@ def test_a_short_time_that_is_set_bounds_also_those_who_are_remembered(heart: He
 
 
 def test_a_lower_limit_ends_at_once_what_is_too_many(heart: Heart) -> None:
-    first, second, third = heart.start(), heart.start(), heart.start()
+    first, second = heart.start(), heart.start()
+    heart.move(1)
+    third = heart.start()
     others = [heart.start(user="bob"), heart.start("chat")]
     heart.move(300)
     heart.use(first)
@@ -109,8 +111,10 @@ def test_a_lower_limit_ends_at_once_what_is_too_many(heart: Heart) -> None:
 
 
 def test_a_rule_of_one_session_keeps_the_newest_of_each_user(heart: Heart) -> None:
-    old, new = heart.browser(), heart.browser()
+    old = heart.browser()
     child = heart.start(parent=old)
+    heart.move(1)
+    new = heart.browser()
     bobs = heart.browser("bob")
 
     heart.set_policy(BROWSER, exclusive=True)

@@ -14,7 +14,8 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.ids import SESSION, make_id
 from iam.kernel.secrets import system_random
 from iam.sessions import search
-from iam.sessions.search import SessionFilter, TooManyToSort, count_sessions, list_sessions
+from iam.sessions.counting import count_sessions
+from iam.sessions.search import SessionFilter, TooManyToSort, list_sessions
 
 START = Instant(1_795_000_000_000)
 NOW = after(START, 3600)
@@ -51,6 +52,7 @@ def _row(number: int, **members: Any) -> dict[str, Any]:
         "user_agent": None,
         "device": "Firefox on Linux" if number % 11 else "Chrome Mobile on Android",
         "metadata": {},
+        "locked_at": at if number % 150 in (6, 7) else None,
         **members,
     }
     row.setdefault("ip", ip)
@@ -104,6 +106,7 @@ FILTERS: dict[str, tuple[SessionFilter, Any]] = {
     "last active before": (_acme(last_active_before=after(START, 9)), lambda r: r["last_active_at"] < after(START, 9)),  # noqa: E501 - a table
     "active": (_acme(state="active"), lambda r: r["ended_at"] is None),
     "ended": (_acme(state="ended"), lambda r: r["ended_at"] is not None),
+    "locked": (_acme(state="locked"), lambda r: r["ended_at"] is None and r["locked_at"] is not None),
     "both": (_acme(user="user-4", state="active"), lambda r: r["user_name"] == "user-4" and r["ended_at"] is None),  # noqa: E501 - a table
 }  # fmt: skip  # reads as the table it is
 
@@ -193,6 +196,7 @@ INDEXES = {
     "last active before": "listed",
     "active": "listed",
     "ended": "listed",
+    "locked": "locked",
     "both": "user",
 }
 
@@ -213,6 +217,17 @@ def test_the_plan_of_each_filter_is_by_its_index(
             by = (f"ix_session_{index}", f"ix_session_ended_{index}")
             assert any(one in plan for one in by), f"{name}: {plan}"
             assert "Seq Scan" not in plan, f"{name}: {plan}"
+
+
+def test_a_list_of_all_organizations_passes_none_of_the_other_side(
+    database: Database, rows: list[dict[str, Any]]
+) -> None:
+    """By the key alone the newest ended ones would lie behind all that live."""
+    for wanted in (SessionFilter(organization=None), FILTERS["started before"][0]):
+        everybody = replace(wanted, organization=None)
+        live, ended = database.read(lambda c, w=everybody: list(_plans(c, w)))  # type: ignore[misc] # mypy cannot infer defaults
+        assert "ix_session_live_all" in live
+        assert "ix_session_ended_all" in ended
 
 
 def _plans(connection: Connection, wanted: SessionFilter) -> Iterator[str]:

@@ -24,7 +24,15 @@ ServerName 127.0.0.1
 {modules}
 {config}
 """
-_LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "headers", "proxy", "proxy_http")
+_LOADED = (
+    "mpm_event",
+    "authn_core",
+    "authz_core",
+    "authz_user",
+    "headers",
+    "proxy",
+    "proxy_http",
+)
 
 
 @contextmanager

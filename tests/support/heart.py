@@ -28,7 +28,7 @@ from iam.sessions.model import (
 from iam.sessions.policy import INSTALLATION, NAMES, Layer
 from iam.sessions.policy_change import Changed, change_policy
 from iam.sessions.touch import Touches
-from iam.sessions.validate import Verdict, validate
+from iam.sessions.validate import Refusal, Verdict, validate
 
 START = Instant(1_795_000_000_000)
 ADMIN = Actor("user:built-in/admin")
@@ -170,7 +170,7 @@ class Heart:
         text = token if isinstance(token, str) else token.token
         return self.database.read(lambda c: validate(c, text, self.now))
 
-    def over(self, started: Started) -> EndReason | None:
+    def over(self, started: Started) -> Refusal | None:
         """Why the session of this token is refused; None while it is accepted."""
         return self.verdict(started).reason
 

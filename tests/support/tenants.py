@@ -9,7 +9,7 @@ from tests.support.world import World
 @dataclass
 class Tenant:
     """An organization, its people and their headers. `session` is the user's at application `shop`;
-    `delivery` is a notice that waits for `webhook`."""
+    `delivery` is a notice that waits for `webhook`, `mail` one about another session of the user."""
 
     name: str
     administrator: dict[str, str]
@@ -19,13 +19,14 @@ class Tenant:
     token: str
     webhook: str
     delivery: str
+    mail: str
 
 
 def make_tenant(world: World, name: str) -> Tenant:
     """An organization with an administrator `boss`, a user `ann` and an application `shop`."""
     world.make_organization(name)
     world.make_user(name, "boss", roles=["administrator"])
-    world.make_user(name, "ann")
+    world.make_user(name, "ann", email=f"ann@{name}.example")
     shop = world.make_application(name, "shop", redirect_uris=[f"https://{name}.example/cb"])
     token = world.sign_in(name, "ann", application="shop")
     boss = world.bearer(world.sign_in(name, "boss"))
@@ -36,13 +37,19 @@ def make_tenant(world: World, name: str) -> Tenant:
     }
     webhook = world.post("/v1/webhooks", json=body, headers=boss).json()["id"]
     delivery = world.post(f"/v1/webhooks/{webhook}/test", headers=boss).json()["id"]
+    user = world.bearer(world.sign_in(name, "ann"))
+    former, world.address = world.address, "203.0.113.9"
+    world.sign_in(name, "ann")
+    world.address = former
+    mail = world.get("/v1/mails", headers=boss).json()["items"][0]["id"]
     return Tenant(
         name=name,
         administrator=boss,
-        user=world.bearer(world.sign_in(name, "ann")),
+        user=user,
         client=basic(shop),
         session=token.split(".", maxsplit=1)[0],
         token=token,
         webhook=webhook,
         delivery=delivery,
+        mail=mail,
     )

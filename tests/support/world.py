@@ -27,6 +27,7 @@ _CHEAP: dict[str, Any] = {
     "password_memory_kib": 64,
     "password_passes": 1,
     "password_workers": 4,
+    "encryption_key": "00" * 32,
 }
 _START = Instant(1_795_000_000_000)
 

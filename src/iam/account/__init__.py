@@ -1,6 +1,6 @@
 """The pages of a person: signing in, signing out, the own sessions.
 
-Owns: `/`, `/sign-in`, `/sign-out`, `/account/…`.
+Owns: `/`, `/sign-in`, `/unlock`, `/sign-out`, `/account/…`.
 Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
 page looks like (`web`).
 Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
@@ -10,11 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.account.activity_page import show_activity
 from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
+from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
+from iam.account.state import show_state, stay
+from iam.account.unlock_page import check_unlock, show_unlock
 from iam.web.pages import see_other
 from iam.web.returning import HOME
 
@@ -35,9 +39,16 @@ def routes() -> list[BaseRoute]:
         Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
         Route(CHOOSE, show_choice),
         Route(CHOOSE, choose, methods=["POST"]),
+        Route("/unlock", show_unlock),
+        Route("/unlock", check_unlock, methods=["POST"]),
         Route("/sign-out", show_sign_out),
         Route("/sign-out", sign_out, methods=["POST"]),
+        Route("/sign-out/device", show_device),
+        Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
+        Route("/account/activity", show_activity),
+        Route("/account/state", show_state),
+        Route("/account/stay", stay, methods=["POST"]),
         Route("/account/sessions/end", end_one, methods=["POST"]),
         Route("/account/sessions/end-others", end_others, methods=["POST"]),
     ]

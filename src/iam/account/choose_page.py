@@ -23,9 +23,18 @@ from iam.sessions.limits import Crowd, SessionLimit
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
 from iam.signin.codes import issue_code, redeem_code
 from iam.signin.enter import approach
+from iam.signin.known_devices import REMEMBERED
 from iam.signin.password_sign_in import NoRoom, PasswordAttempt, sign_in_with_proof
 from iam.web.address import origin_of
-from iam.web.cookies import FLOW, clear_cookie, read_cookie, set_browser_session
+from iam.web.cookies import (
+    DEVICE,
+    FLOW,
+    clear_cookie,
+    device_secret,
+    read_cookie,
+    set_browser_session,
+    set_cookie,
+)
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
@@ -47,12 +56,15 @@ class ChoiceExpired(Invalid):
     title = "This page is no longer valid. Sign in again."
 
 
-def signed_in(engine: Engine, started: Started, return_to: str, now: Instant) -> Response:
-    """Lead somebody on who has just signed in."""
+def signed_in(
+    engine: Engine, started: Started, return_to: str, now: Instant, device: str
+) -> Response:
+    """Lead somebody on who has just signed in; their browser keeps what it is told again by."""
     engine.metrics.sign_ins["succeeded"] += 1
     engine.count_started(started)
     response = see_other(return_to)
     set_browser_session(response.headers, engine.settings, started, now)
+    set_cookie(response.headers, engine.settings, DEVICE, device, REMEMBERED)
     clear_cookie(response.headers, engine.settings, FLOW)
     return response
 
@@ -166,6 +178,7 @@ async def _go_on_signing_in(
     if code is None or code.replayed or code.payload["flow"] != browser:
         raise ChoiceExpired
     payload: Any = code.payload
+    device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=payload["organization"],
         application=BUILT_IN_APPLICATION,
@@ -175,6 +188,8 @@ async def _go_on_signing_in(
         replaces=payload["replaces"],
         remember=payload["remember"],
         give_up=tuple(name for name in fields if name.startswith("ses_")),
+        device=device,
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_proof,
@@ -197,7 +212,7 @@ async def _go_on_signing_in(
         return await choose_for_sign_in(
             request, destination, attempt, full, return_to, _more(full.crowd)
         )
-    return signed_in(engine, started, return_to, now)
+    return signed_in(engine, started, return_to, now, device)
 
 
 def _at_threshold(

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
@@ -13,11 +12,17 @@ from iam.kernel.errors import Forbidden
 from iam.kernel.ids import APPLICATION, is_id
 from iam.sessions.layers import effective_policy
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
-from iam.settings import Settings, is_loopback
+from iam.settings import Settings
+from iam.web.targets import host_target, uri_targets
 
 _NAME = re.compile(NAME_PATTERN, re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]{1,5})?", re.ASCII)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
+
+
+class OrganizationOff(Forbidden):
+    """The organization somebody wants to sign in to is disabled."""
+
+    code = "organization_disabled"
+    title = "This organization is switched off."
 
 
 class ApplicationOff(Forbidden):
@@ -56,7 +61,7 @@ def find_destination(
 
     Raises:
         ApplicationMissing, OrganizationMissing: unknown, or the two do not go together.
-        ApplicationOff: the application is disabled.
+        ApplicationOff, OrganizationOff: it is disabled.
     """
     own = find_application(connection, BUILT_IN_ORGANIZATION, BUILT_IN_APPLICATION)
     application = _application(connection, client_id)
@@ -71,9 +76,16 @@ def find_destination(
         client_id=application.client_id if application is not None else "",
         path="/sign-in" if organization is None else f"/sign-in/{organization}",
         application=application,
-        organization=find_organization(connection, home) if home is not None else None,
+        organization=_organization(connection, home) if home is not None else None,
         own_name=own.display_name,
     )
+
+
+def _organization(connection: Connection, name: str) -> Organization:
+    found = find_organization(connection, name)
+    if not found.enabled:
+        raise OrganizationOff(f"{found.display_name} takes no sign-ins at the moment.")
+    return found
 
 
 def _application(connection: Connection, client_id: str) -> Application | None:
@@ -89,27 +101,13 @@ def _application(connection: Connection, client_id: str) -> Application | None:
 
 
 def form_targets(destination: Destination, settings: Settings) -> tuple[str, ...]:
-    """What the page's `form-action` must allow besides the page's own origin.
-
-    Chromium holds the whole chain of redirects after a form against it, and the chain ends at the
-    application. Only what is registered can be reached by it anyway.
-    """
+    """What the page's `form-action` must allow besides the page's own origin (`web.targets`)."""
     application = destination.application
     if application is None:
         return ()
-    targets: dict[str, None] = {}
-    for uri in application.redirect_uris:
-        parts = urlsplit(uri)
-        if parts.scheme not in ("http", "https"):
-            if _SCHEME.fullmatch(parts.scheme):
-                targets[f"{parts.scheme}:"] = None
-        elif _HOST.fullmatch(parts.netloc):
-            targets[f"{parts.scheme}://{parts.netloc}"] = None
-            if parts.scheme == "http" and is_loopback(parts.hostname or ""):
-                targets[f"http://{parts.hostname}:*"] = None  # a native app's port is any
+    found = [one for uri in application.redirect_uris for one in uri_targets(uri)]
     for host in application.gate_hosts:
-        if _HOST.fullmatch(host):
-            targets[f"https://{host}"] = None
-            if not settings.secure:
-                targets[f"http://{host}"] = None
-    return tuple(targets)
+        found += host_target("https", host)
+        if not settings.secure:
+            found += host_target("http", host)
+    return tuple(dict.fromkeys(found))

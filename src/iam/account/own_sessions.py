@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.sign_out_page import signed_out_page
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Missing
 from iam.sessions import lifecycle, store
@@ -19,6 +18,7 @@ from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import moment, page_errors, render, see_other
 from iam.web.session_words import application_names, device_of
+from iam.web.signing_out import sign_out, signed_out_page
 from iam.web.visitor import posting_visitor, visitor_of
 
 _SHOWN = 500
@@ -63,6 +63,9 @@ async def end_one(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
     wanted, me = fields.get("id", ""), visitor.session
+    if visitor.holds(wanted):
+        left = await sign_out(request, visitor.person.actor, now, wanted)
+        return signed_out_page(request, left)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         session = store.read_session(connection, wanted)
@@ -71,7 +74,7 @@ async def end_one(request: Request) -> Response:
         return lifecycle.end(
             connection,
             [wanted],
-            reason=EndReason.SIGNED_OUT if visitor.holds(wanted) else EndReason.ENDED_BY_USER,
+            reason=EndReason.ENDED_BY_USER,
             actor=visitor.person.actor,
             now=now,
             random=engine.random,
@@ -80,8 +83,6 @@ async def end_one(request: Request) -> Response:
 
     ended = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(ended)
-    if visitor.holds(wanted):
-        return signed_out_page(request, applications=max(0, len(ended) - 1))
     return see_other(f"/account/sessions?notice={'ended' if ended else 'over'}")
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from iam.account.choose_page import choose_for_sign_in, signed_in
 from iam.account.destination import Destination, find_destination, form_targets
+from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
@@ -21,7 +22,7 @@ from iam.signin.password_sign_in import (
     sign_in_with_password,
 )
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie, set_cookie
+from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
@@ -54,7 +55,10 @@ async def show_sign_in(request: Request) -> Response:
         request, query_text(request, "application"), request.path_params.get("organization")
     )
     verdict, _ = await look(engine, request, now)
-    current, notice = None, _why_here(verdict, now)
+    locked = await way_to_unlock(request, destination, verdict, now)
+    if locked is not None:
+        return locked
+    current, notice = None, why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
         if home is not None and row.organization != home.name:
@@ -70,10 +74,11 @@ async def show_sign_in(request: Request) -> Response:
         destination,
         return_to=return_path(request.query_params.get("return_to")),
         organization=query_text(request, "organization") or _likely_organization(verdict),
+        username=query_text(request, "login_hint", 127),
         current=current,
         notice=notice,
     )
-    if verdict is not None and verdict.outcome is not Outcome.VALID:
+    if verdict is not None and verdict.living is None:
         clear_cookie(response.headers, engine.settings, BROWSER)
     return response
 
@@ -109,7 +114,8 @@ async def check_sign_in(request: Request) -> Response:
         if not value:
             return again(status=422, error=_error("Something is missing", words, field))
     verdict, _ = await look(engine, request, now)
-    holds = verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+    holds = verdict.living if verdict is not None else None
+    device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
         application=BUILT_IN_APPLICATION,
@@ -118,6 +124,8 @@ async def check_sign_in(request: Request) -> Response:
         origin=origin_of(request, engine.settings),
         replaces=holds.id if holds is not None else None,
         remember=fields.get("remember") == "1",
+        device=device,
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -130,7 +138,7 @@ async def check_sign_in(request: Request) -> Response:
         return again(status=401, error=_error("That did not work", words, "password"))
     except Throttled as error:
         engine.metrics.sign_ins["throttled"] += 1
-        words = f"For safety, sign-in waits a little. Try again in {_wait(error.retry_after)}."
+        words = f"For safety, sign-in waits a little. Try again in {wait_words(error.retry_after)}."
         response = again(status=429, error=_error("Too many attempts", words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
@@ -140,7 +148,7 @@ async def check_sign_in(request: Request) -> Response:
             words = "Sign out somewhere else first, or ask your administrator."
             return again(status=409, error=_error(full.title, words, None))
         return await choose_for_sign_in(request, destination, attempt, full, return_to)
-    return signed_in(engine, started, return_to, now)
+    return signed_in(engine, started, return_to, now, device)
 
 
 async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:
@@ -207,9 +215,9 @@ def _likely_organization(verdict: Verdict | None) -> str:
     return verdict.row.organization
 
 
-def _why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
+def why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     """Why somebody who was signed in has to sign in again; told only to who held the session."""
-    if verdict is None or verdict.reason is None:
+    if verdict is None or not isinstance(verdict.reason, EndReason):
         return None
     words = _ENDED.get(verdict.reason, "This session has ended.").format(at=_at(verdict, now))
     return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
@@ -224,10 +232,3 @@ def _at(verdict: Verdict, now: Instant) -> str:
     ended = to_datetime(row.ended_at if row.ended_at is not None else row.expires_at)
     today = ended.date() == to_datetime(now).date()
     return ended.strftime(" at %H:%M UTC" if today else " on %-d %B at %H:%M UTC")
-
-
-def _wait(seconds: int) -> str:
-    if seconds < 60:
-        return f"{seconds} second{'' if seconds == 1 else 's'}"
-    minutes = -(-seconds // 60)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"

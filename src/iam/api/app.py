@@ -15,9 +15,14 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from iam.api import (
+    applications_api,
+    consents_api,
     directory_api,
     events_api,
+    mails_api,
+    own_api,
     policies_api,
+    registrations_api,
     saml_api,
     search_api,
     session_api,
@@ -39,6 +44,7 @@ _TAGS = [
     {"name": "policies", "description": "How long sessions last."},
     {"name": "events", "description": "What happened."},
     {"name": "webhooks", "description": "Whom we tell of events, and what became of it."},
+    {"name": "mails", "description": "Mails about new devices, and what became of them."},
 ]
 
 
@@ -67,16 +73,21 @@ def create_api() -> FastAPI:
     app.add_exception_handler(Exception, on_crash)
     for router in (
         session_api.router,
+        own_api.router,
+        consents_api.router,
         search_api.router,
         sessions_api.router,
         sessions_api.hot,
         directory_api.router,
+        applications_api.router,
         saml_api.router,
         users_api.router,
+        registrations_api.router,
         policies_api.router,
         events_api.router,
         stream_api.router,
         webhooks_api.router,
+        mails_api.router,
     ):
         app.include_router(router)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI documents replacing it so

@@ -1,6 +1,5 @@
-"""Organizations and applications."""
+"""Organizations."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,7 +13,6 @@ from iam.api.access import (
     Limit,
     OwnCall,
     PathName,
-    Text,
     answer,
     nothing,
     require_installation,
@@ -22,54 +20,25 @@ from iam.api.access import (
 )
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.policies_api import set_policy
-from iam.api.schemas import ApplicationBody, ApplicationPatch, OrganizationBody, OrganizationPatch
+from iam.api.schemas import OrganizationBody, OrganizationPatch
 from iam.api.views import (
-    ApplicationsView,
-    ApplicationView,
-    NewApplicationView,
     OrganizationsView,
     OrganizationView,
-    SecretView,
-    application_view,
     organization_view,
 )
-from iam.directory import applications, organizations
-from iam.directory.applications import ApplicationChange, find_application
-from iam.directory.names import Reserved
-from iam.directory.organizations import find_organization
-from iam.kernel.errors import Conflict, Invalid
+from iam.directory import organizations
+from iam.directory.organizations import OrganizationChange, find_organization
 from iam.sessions import rules
 from iam.sessions.layers import read_policies, read_policy
 from iam.sessions.lifecycle import Ended
-from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.sessions.policy import Layer, Policy
-from iam.settings import Settings
 
 router = APIRouter(tags=["directory"])
-
-
-class GateHostReserved(Invalid):
-    """The gate cannot answer for an application on the server's own host."""
-
-    code = "gate_host_reserved"
-    title = "This is the server's own host."
-
-
-class HasNoSecret(Conflict):
-    """A public application has no secret that could be replaced."""
-
-    code = "no_client_secret"
-    title = "This application has no client secret."
 
 
 def _organization(connection: Connection, name: str) -> dict[str, Any]:
     policy = read_policy(connection, Layer("organization", name))
     return organization_view(find_organization(connection, name), policy)
-
-
-def _application(connection: Connection, organization: str, name: str) -> dict[str, Any]:
-    policy = read_policy(connection, Layer("application", organization, name))
-    return application_view(find_application(connection, organization, name), policy)
 
 
 @router.get(
@@ -146,12 +115,16 @@ def get_organization(call: Administrator, name: PathName) -> Response:
     operation_id="updateOrganization",
     summary="Change an organization",
     response_model=OrganizationView,
-    responses=errors(401, 403, 404, body=True),
+    responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_SESSION),
 )
 def update_organization(call: Administrator, name: PathName, body: OrganizationPatch) -> Response:
-    """A tighter policy ends, at once, the live sessions that are too old by it."""
+    """A tighter policy ends, at once, the live sessions that are too old by it. `enabled: false` (for
+    administrators of the installation) ends all of them, however many, and refuses every sign-in."""
     require_organization(call, name)
+    if "enabled" in body.model_fields_set:
+        require_installation(call)
+    change = OrganizationChange(**body.model_dump(include={"display_name", "enabled"}))
 
     def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
         rules.hold_rules(connection, name)
@@ -160,10 +133,12 @@ def update_organization(call: Administrator, name: PathName, body: OrganizationP
         if body.policy is not None:
             layer = Layer("organization", name)
             ended = set_policy(connection, call, layer, body.policy).impact.noted
-        if body.display_name is not None:
-            organizations.update_organization(connection, name, body.display_name)
-        _note(connection, call, "organization.updated", body.model_fields_set, organization=name)
-        return _organization(connection, name), ended
+        cause = call.cause
+        _, more = organizations.update_organization(connection, name, change, **cause)
+        note_change(
+            connection, call, "organization.updated", body.model_fields_set, organization=name
+        )
+        return _organization(connection, name), ended + more
 
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)
@@ -192,189 +167,10 @@ def delete_organization(call: Administrator, name: PathName) -> Response:
     return nothing()
 
 
-@router.get(
-    "/v1/applications",
-    operation_id="listApplications",
-    summary="Applications of one organization by name",
-    response_model=ApplicationsView,
-    responses=errors(401, 403, 404),
-    openapi_extra=secured(BY_SESSION),
-)
-def list_applications(
-    call: Administrator, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
-) -> Response:
-    """By default of the caller's own organization."""
-    owner = organization or call.home
-    require_organization(call, owner)
-
-    def work(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
-        find_organization(connection, owner)
-        policies = read_policies(connection, "application", owner)
-        found = applications.list_applications(connection, owner, after=cursor, limit=limit + 1)
-        items = [
-            application_view(one, policies.get(Layer("application", owner, one.name), _NONE))
-            for one in found[:limit]
-        ]
-        return items, len(found) > limit
-
-    items, more = call.engine.database.read(work)
-    return answer({"items": items, "next": items[-1]["name"] if more else None})
-
-
-@router.post(
-    "/v1/applications",
-    operation_id="createApplication",
-    summary="Add an application",
-    status_code=201,
-    response_model=NewApplicationView,
-    responses=errors(401, 403, 404, 409, body=True),
-    openapi_extra=secured(BY_SESSION),
-)
-def create_application(call: Administrator, body: ApplicationBody) -> Response:
-    """The answer holds the client secret, this once."""
-    owner = body.organization
-    require_organization(call, owner)
-    check_hosts(call.engine.settings, body.gate_hosts)
-
-    def work(connection: Connection) -> dict[str, Any]:
-        rules.hold_rules(connection, owner)
-        find_organization(connection, owner)
-        made, secret = applications.create_application(
-            connection,
-            **body.model_dump(exclude={"policy"}),
-            now=call.now,
-            random=call.engine.random,
-        )
-        event = call.event("application.created", organization=owner, application=made.name)
-        audit.append(connection, [event])
-        set_policy(connection, call, Layer("application", owner, made.name), body.policy)
-        return {**_application(connection, owner, made.name), "client_secret": secret}
-
-    made = call.engine.database.write(work)
-    return answer(made, 201, location=f"/v1/applications/{owner}/{body.name}")
-
-
-@router.get(
-    "/v1/applications/{organization}/{name}",
-    operation_id="getApplication",
-    summary="One application",
-    response_model=ApplicationView,
-    responses=errors(401, 403, 404),
-    openapi_extra=secured(BY_SESSION),
-)
-def get_application(call: Administrator, organization: PathName, name: PathName) -> Response:
-    """Without its secret, which nobody can read again."""
-    require_organization(call, organization)
-    return answer(call.engine.database.read(lambda c: _application(c, organization, name)))
-
-
-@router.patch(
-    "/v1/applications/{organization}/{name}",
-    operation_id="updateApplication",
-    summary="Change an application",
-    response_model=ApplicationView,
-    responses=errors(401, 403, 404, 409, body=True),
-    openapi_extra=secured(BY_SESSION),
-)
-def update_application(
-    call: Administrator, organization: PathName, name: PathName, body: ApplicationPatch
-) -> Response:
-    """Disabling it ends its sessions, taking a gate host those there, a tighter policy what is now
-    too old."""
-    require_organization(call, organization)
-    check_hosts(call.engine.settings, body.gate_hosts or ())
-    change = ApplicationChange(
-        **body.model_dump(include=body.model_fields_set - {"policy"}),
-    )
-
-    def work(connection: Connection) -> tuple[dict[str, Any], tuple[Ended, ...]]:
-        find_application(connection, organization, name)
-        ended: tuple[Ended, ...] = ()
-        if body.policy is not None:
-            layer = Layer("application", organization, name)
-            ended = set_policy(connection, call, layer, body.policy).impact.noted
-        cause = call.cause
-        _, more = applications.update_application(connection, organization, name, change, **cause)
-        _note(
-            connection,
-            call,
-            "application.updated",
-            body.model_fields_set,
-            organization=organization,
-            application=name,
-        )
-        return _application(connection, organization, name), ended + more
-
-    view, ended = call.engine.database.write(work)
-    call.engine.count_ended(ended)
-    return answer(view)
-
-
-@router.delete(
-    "/v1/applications/{organization}/{name}",
-    operation_id="deleteApplication",
-    summary="Delete an application and end all its sessions",
-    status_code=204,
-    responses=errors(401, 403, 404, 409),
-    openapi_extra=secured(BY_SESSION),
-)
-def delete_application(call: Administrator, organization: PathName, name: PathName) -> Response:
-    """With its gate hosts and its policy."""
-    require_organization(call, organization)
-
-    def work(connection: Connection) -> tuple[Ended, ...]:
-        ended = applications.delete_application(connection, organization, name, **call.cause)
-        event = call.event("application.deleted", organization=organization, application=name)
-        audit.append(connection, [event])
-        return ended
-
-    call.engine.count_ended(call.engine.database.write(work))
-    return nothing()
-
-
-@router.post(
-    "/v1/applications/{organization}/{name}/secret",
-    operation_id="rotateClientSecret",
-    summary="Replace an application's client secret",
-    response_model=SecretView,
-    responses=errors(401, 403, 404, 409),
-    openapi_extra=secured(BY_SESSION),
-)
-def rotate_secret(call: Administrator, organization: PathName, name: PathName) -> Response:
-    """The former one stops working at once."""
-    require_organization(call, organization)
-
-    def work(connection: Connection) -> dict[str, Any]:
-        application = find_application(connection, organization, name)
-        if name == BUILT_IN_APPLICATION:
-            raise Reserved("The application app-built-in has no use for a secret.")
-        if application.public:
-            raise HasNoSecret
-        secret = applications.rotate_client_secret(
-            connection, organization, name, call.engine.random
-        )
-        event = call.event(
-            "application.secret_rotated", organization=organization, application=name
-        )
-        audit.append(connection, [event])
-        return {"client_id": application.client_id, "client_secret": secret}
-
-    return answer(call.engine.database.write(work))
-
-
-def check_hosts(settings: Settings, hosts: Sequence[str]) -> None:
-    """Refuse a gate host that is the server's own.
-
-    Raises:
-        GateHostReserved: it is.
-    """
-    if settings.issuer_host in hosts:
-        raise GateHostReserved
-
-
-def _note(
+def note_change(
     connection: Connection, call: OwnCall, type_: str, changed: set[str], **members: Any
 ) -> None:
+    """Write the event of a change, by the names of the members that were given."""
     if changed:
         event = call.event(type_, data={"changed": sorted(changed)}, **members)
         audit.append(connection, [event])

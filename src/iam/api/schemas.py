@@ -17,39 +17,27 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     WithJsonSchema,
-    model_validator,
 )
 
+from iam.api.client_members import ClientBody, ClientPatch
 from iam.delivery.webhooks import ALL_TYPES
 from iam.directory.names import NAME_PATTERN, ROLE_PATTERN, USER_NAME_PATTERN
+from iam.directory.patterns import (
+    EMAIL_PATTERN,
+    GATE_HOST_PATTERN,
+    OCTET,
+    REDIRECT_URI_PATTERN,
+    WEBHOOK_URL_PATTERN,
+)
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES
 from iam.sessions.knobs import LONGEST, MOST, AtLimit
-from iam.sessions.listing import State
 from iam.signin import passwords
 
 # PostgreSQL stores no NUL, and a line break in a name would be a forged line in somebody's log.
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
-_PORT = r"(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,10}}"
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_LOOPBACK = rf"(?:localhost|127\.{_OCTET}\.{_OCTET}\.{_OCTET}|\[::1\])"
-# Printable ASCII of RFC 3986, without the '#' that would begin a fragment (RFC 6749 §3.1.2).
-_URI = r"[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*"
-REDIRECT_URI_PATTERN = (
-    rf"^(?:https://{_HOST}{_PORT}(?:[/?]{_URI})?"
-    rf"|http://{_LOOPBACK}{_PORT}(?:[/?]{_URI})?"
-    # A private-use scheme is a reversed domain name (RFC 8252 §7.1), so it has a dot; that also
-    # shuts out javascript:, data: and their kind.
-    rf"|[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:{_URI})$"
-)
-_LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
-WEBHOOK_URL_PATTERN = rf"^https?://{_HOST}{_PORT}(?:[/?]{_URI})?$"
 EVENT_TYPE_PATTERN = rf"^(?:{'|'.join(map(re.escape, (ALL_TYPES, *EVENT_TYPES)))})$"
-EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
 MAXIMUM_METADATA = 4096
 MAXIMUM_DEPTH = 32
 
@@ -64,16 +52,16 @@ _BITS = r"(?:12[0-8]|1[01][0-9]|[1-9]?[0-9])"
 _NETWORKS = [
     {"type": "string", "format": "ipv4"},
     {"type": "string", "format": "ipv6"},
-    {"type": "string", "pattern": rf"^{_OCTET}(?:\.{_OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])$"},
+    {"type": "string", "pattern": rf"^{OCTET}(?:\.{OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])$"},
     {"type": "string", "pattern": rf"^(?:[0-9A-Fa-f]{{1,4}}:){{1,7}}:/{_BITS}$"},
 ]
 
 
-def _text(shortest: int, longest: int, pattern: str = _PLAIN) -> StringConstraints:
+def text_of(shortest: int, longest: int, pattern: str = _PLAIN) -> StringConstraints:
     return StringConstraints(min_length=shortest, max_length=longest, pattern=pattern)
 
 
-def _absent() -> Any:
+def absent() -> Any:
     """Stands for a member that was not given, where null is no value."""
     return None
 
@@ -82,7 +70,7 @@ def _unique(values: list[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     # To JSON Schema 60.0 is an integer as well.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -136,20 +124,20 @@ def _check_depth(value: object, left: int) -> None:
             _check_depth(one, left - 1)
 
 
-Name = Annotated[str, _text(1, 63, NAME_PATTERN)]
-UserName = Annotated[str, _text(1, 127, USER_NAME_PATTERN)]
-AnyName = Annotated[str, _text(0, 256)]
-DisplayName = Annotated[str, _text(1, 128)]
-Label = Annotated[str, _text(1, 128)]
-UserAgent = Annotated[str, _text(1, 512)]
-Email = Annotated[str, _text(3, 254, EMAIL_PATTERN)]
+Name = Annotated[str, text_of(1, 63, NAME_PATTERN)]
+UserName = Annotated[str, text_of(1, 127, USER_NAME_PATTERN)]
+AnyName = Annotated[str, text_of(0, 256)]
+DisplayName = Annotated[str, text_of(1, 128)]
+Label = Annotated[str, text_of(1, 128)]
+UserAgent = Annotated[str, text_of(1, 512)]
+Email = Annotated[str, text_of(3, 254, EMAIL_PATTERN)]
 Password = Annotated[
     str, StringConstraints(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
 ]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address_text)]
-Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(_whole)]
-SecondsOrZero = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(_whole)]
-Number = Annotated[int, Field(strict=True, ge=1, le=MOST), BeforeValidator(_whole)]
+Seconds = Annotated[int, Field(strict=True, ge=1, le=LONGEST), BeforeValidator(whole)]
+SecondsOrZero = Annotated[int, Field(strict=True, ge=0, le=LONGEST), BeforeValidator(whole)]
+Number = Annotated[int, Field(strict=True, ge=1, le=MOST), BeforeValidator(whole)]
 Moment = Annotated[
     int,
     BeforeValidator(_instant),
@@ -160,27 +148,33 @@ Network = Annotated[str, BeforeValidator(_network_text), WithJsonSchema({"anyOf"
 """An address or a network."""
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 Roles = Annotated[
-    list[Annotated[str, _text(1, 63, ROLE_PATTERN)]],
+    list[Annotated[str, text_of(1, 63, ROLE_PATTERN)]],
     Field(max_length=32),
     AfterValidator(_unique),
 ]
 RedirectUris = Annotated[
-    list[Annotated[str, _text(1, 2048, REDIRECT_URI_PATTERN)]],
+    list[Annotated[str, text_of(1, 2048, REDIRECT_URI_PATTERN)]],
     Field(max_length=50),
     AfterValidator(_unique),
 ]
 GateHosts = Annotated[
-    list[Annotated[str, _text(1, 255, GATE_HOST_PATTERN)]],
+    list[Annotated[str, text_of(1, 255, GATE_HOST_PATTERN)]],
     Field(max_length=50),
     AfterValidator(_unique),
 ]
-WebhookUrl = Annotated[str, _text(1, 2048, WEBHOOK_URL_PATTERN)]
+WebhookUrl = Annotated[str, text_of(1, 2048, WEBHOOK_URL_PATTERN)]
 EventTypes = Annotated[
-    list[Annotated[str, _text(1, 63, EVENT_TYPE_PATTERN)]],
+    list[Annotated[str, text_of(1, 63, EVENT_TYPE_PATTERN)]],
     Field(min_length=1, max_length=50, description="Names of events; `*` is all."),
     AfterValidator(_unique),
 ]
-GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
 GrantTypes = Annotated[list[GrantType], Field(max_length=8)]
 
 
@@ -223,6 +217,20 @@ class SignInBody(Body):
     )
 
 
+class PasswordChangeBody(Body):
+    """The password one has, and the one that is to take its place."""
+
+    current_password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+    new_password: Password = Field(repr=False)
+    end_others: StrictBool = Field(True, description="End all other sessions of the caller.")
+
+
+class UnlockBody(Body):
+    """The password of the session's user."""
+
+    password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+
+
 class StartBody(Body):
     """A session that an application starts for one of its users or service instances."""
 
@@ -239,93 +247,6 @@ class StartBody(Body):
     device: Label | None = None
 
 
-class EndFilter(Body):
-    """The live sessions that match every member. `organization` is the caller's own by default."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
-
-    organization: Name = Field(default_factory=_absent)
-    user: UserName = Field(default_factory=_absent)
-    application: Name = Field(default_factory=_absent)
-    instance: Label = Field(default_factory=_absent)
-    parent: Label = Field(default_factory=_absent)
-    ip: Network = Field(default_factory=_absent, description="An address or a network.")
-    device: Label = Field(default_factory=_absent)
-    browser: Label = Field(default_factory=_absent)
-    amr: Label = Field(default_factory=_absent)
-    acr: Label = Field(default_factory=_absent)
-    started_after: Moment = Field(default_factory=_absent)
-    started_before: Moment = Field(default_factory=_absent)
-    last_active_before: Moment = Field(default_factory=_absent)
-    state: State = Field(default_factory=_absent, description="Of `ended` ones none is ended.")
-    but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> "EndFilter":
-        # An empty filter would mean everything: nobody should say that by leaving something out.
-        if not self.model_fields_set:
-            raise ValueError("the filter is empty")
-        return self
-
-
-Reason = Annotated[str, _text(1, 512)]
-
-
-class EndBody(Body):
-    """Which sessions to end: exactly one of `ids`, `filter` and `cursor`."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "oneOf": [{"required": ["ids"]}, {"required": ["filter"]}, {"required": ["cursor"]}]
-        },
-    )
-
-    ids: Annotated[list[Label], Field(min_length=1, max_length=1000)] = Field(
-        default_factory=_absent
-    )
-    filter: EndFilter = Field(default_factory=_absent)
-    cursor: Label = Field(default_factory=_absent, description="Of the answer before: go on.")
-    dry_run: StrictBool = Field(False, description="Only say which sessions would end.")
-    confirm: Label | None = Field(
-        None, description="What the dry run of this filter answered: needed above 100 sessions."
-    )
-    reason: Reason | None = Field(None, description="A note that the events keep.")
-
-    @model_validator(mode="after")
-    def _either(self) -> "EndBody":
-        if len(self.model_fields_set & {"ids", "filter", "cursor"}) != 1:
-            raise ValueError("give exactly one of 'ids', 'filter' and 'cursor'")
-        return self
-
-
-class NotBeforeBody(Body):
-    """Everything that matches and was authenticated before an instant is over."""
-
-    organization: Name = Field(default_factory=_absent, description="Default: the caller's own.")
-    user: UserName = Field(default_factory=_absent)
-    application: Name = Field(default_factory=_absent)
-    amr: Label = Field(default_factory=_absent, description="A method of authentication.")
-    before: Moment = Field(default_factory=_absent, description="Default: now.")
-    but_current: StrictBool = Field(False, description="Leave the caller's own session out.")
-    dry_run: StrictBool = Field(False, description="Only say how many sessions that would be.")
-    reason: Reason | None = Field(None, description="A note that the event keeps.")
-
-
-class ExtendBody(Body):
-    """For how much longer a session may live."""
-
-    lifetime: Seconds | None = Field(
-        None, description="Seconds from now; default: as long as the policy allows."
-    )
-
-
-class ValidateBody(Body):
-    """Tokens to judge. Anything may be presented as a token."""
-
-    tokens: Annotated[list[str], Field(min_length=1, max_length=1000)]
-
-
 class OrganizationBody(Body):
     name: Name
     display_name: DisplayName | None = None
@@ -333,11 +254,12 @@ class OrganizationBody(Body):
 
 
 class OrganizationPatch(Body):
-    display_name: DisplayName = Field(default_factory=_absent)
-    policy: PolicyBody = Field(default_factory=_absent)
+    display_name: DisplayName = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)
+    policy: PolicyBody = Field(default_factory=absent)
 
 
-class ApplicationBody(Body):
+class ApplicationBody(Body, ClientBody):
     organization: Name
     name: Name
     display_name: DisplayName | None = None
@@ -351,14 +273,14 @@ class ApplicationBody(Body):
     policy: PolicyBody = Field(default_factory=PolicyBody)
 
 
-class ApplicationPatch(Body):
-    display_name: DisplayName = Field(default_factory=_absent)
-    redirect_uris: RedirectUris = Field(default_factory=_absent)
-    post_logout_redirect_uris: RedirectUris = Field(default_factory=_absent)
-    grant_types: GrantTypes = Field(default_factory=_absent)
-    gate_hosts: GateHosts = Field(default_factory=_absent)
-    enabled: StrictBool = Field(default_factory=_absent)
-    policy: PolicyBody = Field(default_factory=_absent)
+class ApplicationPatch(Body, ClientPatch):
+    display_name: DisplayName = Field(default_factory=absent)
+    redirect_uris: RedirectUris = Field(default_factory=absent)
+    post_logout_redirect_uris: RedirectUris = Field(default_factory=absent)
+    grant_types: GrantTypes = Field(default_factory=absent)
+    gate_hosts: GateHosts = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)
+    policy: PolicyBody = Field(default_factory=absent)
 
 
 class UserBody(Body):
@@ -371,11 +293,11 @@ class UserBody(Body):
 
 
 class UserPatch(Body):
-    password: Password = Field(default_factory=_absent, repr=False)
-    email: Email | None = Field(default_factory=_absent, description="null removes it.")
-    display_name: DisplayName = Field(default_factory=_absent)
-    roles: Roles = Field(default_factory=_absent)
-    enabled: StrictBool = Field(default_factory=_absent)
+    password: Password = Field(default_factory=absent, repr=False)
+    email: Email | None = Field(default_factory=absent, description="null removes it.")
+    display_name: DisplayName = Field(default_factory=absent)
+    roles: Roles = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)
 
 
 class WebhookBody(Body):
@@ -387,6 +309,6 @@ class WebhookBody(Body):
 
 
 class WebhookPatch(Body):
-    url: WebhookUrl = Field(default_factory=_absent)
-    event_types: EventTypes = Field(default_factory=_absent)
-    enabled: StrictBool = Field(default_factory=_absent)
+    url: WebhookUrl = Field(default_factory=absent)
+    event_types: EventTypes = Field(default_factory=absent)
+    enabled: StrictBool = Field(default_factory=absent)

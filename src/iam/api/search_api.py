@@ -22,7 +22,8 @@ from iam.api.access import (
     reaches,
 )
 from iam.api.documents import BY_MANAGER, errors, secured
-from iam.api.schemas import EndBody, EndFilter, Moment, Network, NotBeforeBody
+from iam.api.ending_schemas import EndBody, EndFilter, NotBeforeBody
+from iam.api.schemas import Moment, Network
 from iam.api.views import (
     BulkEndedView,
     BulkEndView,
@@ -38,17 +39,12 @@ from iam.kernel.events import SYSTEM, Event, event_members
 from iam.kernel.ids import SESSION, is_id
 from iam.sessions import bulk, cut, lifecycle, store
 from iam.sessions.bulk import BulkEnd, BulkEndMissing
+from iam.sessions.counting import count_sessions
 from iam.sessions.lifecycle import Ended
 from iam.sessions.listing import State
 from iam.sessions.model import EndReason
 from iam.sessions.policy import end_reason
-from iam.sessions.search import (
-    SessionFilter,
-    Sort,
-    count_sessions,
-    entered_from,
-    list_sessions,
-)
+from iam.sessions.search import SessionFilter, Sort, entered_from, list_sessions
 from iam.web.caller import Person
 
 router = APIRouter(tags=["sessions"])

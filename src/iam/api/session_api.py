@@ -35,8 +35,8 @@ from iam.signin.password_sign_in import (
     sign_in_with_password,
 )
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, clear_cookie
 from iam.web.engine import engine_of
+from iam.web.visitor import forget_browser
 
 router = APIRouter(tags=["session"])
 
@@ -64,6 +64,7 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         origin=origin_of(request, engine.settings),
         remember=body.remember,
         give_up=tuple(body.end_sessions),
+        mails=engine.settings.sends_mail,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -98,7 +99,8 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     openapi_extra=secured(BY_SESSION),
 )
 def own_session(call: OwnSession) -> Response:
-    """401 with `session_unknown` or `session_ended` (then `end_reason` says why) if it is not good."""
+    """401 with `session_unknown`, `session_ended` (then `end_reason` says why) or `session_locked` if it
+    is not good."""
     session = call.engine.database.read(lambda c: store.read_session(c, call.caller.session.id))
     if session is None:
         raise SessionUnknown
@@ -124,7 +126,7 @@ def sign_out(request: Request, call: OwnSession) -> Response:
     call.engine.count_ended(ended)
     gone = nothing(own_session_ended=True)
     if "authorization" not in request.headers:
-        clear_cookie(gone.headers, call.engine.settings, BROWSER)
+        forget_browser(gone.headers, call.engine)
     return gone
 
 
@@ -159,7 +161,7 @@ def end_my_session(call: OwnSession, id: PathName) -> Response:  # noqa: A002 - 
     own = call.caller.session
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        session = _mine(connection, call, id)
+        session = mine(connection, call, id)
         reason = EndReason.SIGNED_OUT if session.id == own.id else EndReason.ENDED_BY_USER
         return lifecycle.end(
             connection, [session.id], reason=reason, origin=call.origin, **call.cause
@@ -192,7 +194,7 @@ def end_my_others(call: OwnSession) -> Response:
     return answer({"ended": len(ids), "ids": ids, "own_session_ended": own.id in ids})
 
 
-def _mine(connection: Connection, call: OwnCall, session_id: str) -> Session:
+def mine(connection: Connection, call: OwnCall, session_id: str) -> Session:
     """The session, if it is one of the caller's own."""
     session = store.read_session(connection, session_id) if is_id(SESSION, session_id) else None
     own = call.caller.session

@@ -23,7 +23,8 @@ from iam.api.access import (
     reaches,
 )
 from iam.api.documents import BY_CLIENT, BY_MANAGER, errors, secured
-from iam.api.schemas import ExtendBody, StartBody, ValidateBody
+from iam.api.ending_schemas import ExtendBody, ValidateBody
+from iam.api.schemas import StartBody
 from iam.api.search_api import end_these
 from iam.api.views import (
     RecordsView,
@@ -44,9 +45,17 @@ from iam.sessions import lifecycle, store
 from iam.sessions.extend import extend
 from iam.sessions.lifecycle import Ended, Started
 from iam.sessions.listing import list_records, live_record
+from iam.sessions.lock import lock
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, RecordKey, Selection, Session
-from iam.sessions.policy import end_reason
-from iam.sessions.validate import Outcome, SessionEnded, SessionUnknown, Verdict, judge
+from iam.sessions.validate import (
+    Outcome,
+    SessionEnded,
+    SessionLocked,
+    SessionUnknown,
+    Verdict,
+    judge,
+    refusal,
+)
 from iam.signin.devices import device_label
 from iam.signin.enter import start_for_user
 from iam.web.caller import Client
@@ -135,10 +144,13 @@ def _judged(call: Call, verdict: Verdict, sessions: dict[str, Session]) -> dict[
         counts[str(Outcome.UNKNOWN)] += 1
         return {"code": SessionUnknown.code, "end_reason": None}
     # The whole row was read after the verdict: if the session ended in between, that is what counts.
-    reason = verdict.reason or end_reason(session, call.now)
-    if reason is not None:
+    reason = verdict.reason or refusal(session, call.now)
+    if isinstance(reason, EndReason):
         counts[str(Outcome.ENDED)] += 1
         return {"code": SessionEnded.code, "end_reason": reason}
+    if reason is not None:
+        counts[str(Outcome.LOCKED)] += 1
+        return {"code": SessionLocked.code, "end_reason": None}
     counts[str(Outcome.VALID)] += 1
     if isinstance(call.caller, Client):
         call.engine.touches.note(verdict.row, call.now)
@@ -191,6 +203,23 @@ def extend_one(call: Manager, id: PathName, body: ExtendBody) -> Response:  # no
         )
     )
     return answer(session_view(extended, call.now))
+
+
+@router.post(
+    "/v1/sessions/{id}/lock",
+    operation_id="lockSession",
+    summary="Lock a live session",
+    response_model=SessionView,
+    responses=errors(401, 403, 404, 409),
+    openapi_extra=secured(BY_MANAGER),
+)
+def lock_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
+    """With its children. It stays, but every request with it is refused (`session_locked`) until its
+    user unlocks it with their password. 200 also when it was locked already."""
+    locked = call.engine.database.write(
+        lambda c: lock(c, _find(c, call, id).id, origin=call.origin, **call.cause)
+    )
+    return answer(session_view(locked, call.now))
 
 
 @router.get(

@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from iam.api.client_members import ClientView
 from iam.directory.applications import Application
+from iam.directory.client_settings import as_row
+from iam.directory.openid_settings import ConsentRule, openid_row
 from iam.directory.organizations import Organization
 from iam.directory.users import User
 from iam.kernel.clock import Instant, to_iso
@@ -44,6 +47,7 @@ class SessionView(View):
     last_active_at: datetime
     idle_expires_at: datetime = Field(description="When it ends if its holder does nothing more.")
     expires_at: datetime
+    locked_at: datetime | None = Field(description="Since when it is refused until unlocked.")
     amr: list[str]
     acr: str | None
     ip: str | None
@@ -76,6 +80,7 @@ def session_view(session: Session, now: Instant) -> dict[str, Any]:
         "last_active_at": to_iso(session.last_active_at),
         "idle_expires_at": to_iso(session.idle_expires_at),
         "expires_at": to_iso(session.expires_at),
+        "locked_at": iso(session.locked_at),
         "amr": list(session.amr),
         "acr": session.acr,
         "ip": session.ip,
@@ -97,6 +102,13 @@ class StartedView(View):
     token: str
 
 
+class RotatedView(View):
+    """A session that got a new token; the former one no longer works."""
+
+    session: SessionView
+    token: str | None = Field(description="null for a browser: it got it as its cookie.")
+
+
 class SessionsView(View):
     items: list[SessionView]
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")
@@ -112,7 +124,7 @@ class FoundView(SessionsView):
 class RefusedView(View):
     """Why a token is not good."""
 
-    code: Literal["session_unknown", "session_ended"]
+    code: Literal["session_unknown", "session_ended", "session_locked"]
     end_reason: EndReason | None
 
 
@@ -227,6 +239,7 @@ def policy_view(policy: Policy) -> dict[str, Any]:
 class OrganizationView(View):
     name: str
     display_name: str
+    enabled: bool
     policy: PolicyView
     created_at: datetime
 
@@ -241,12 +254,13 @@ def organization_view(organization: Organization, policy: Policy) -> dict[str, A
     return {
         "name": organization.name,
         "display_name": organization.display_name,
+        "enabled": organization.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(organization.created_at),
     }
 
 
-class ApplicationView(View):
+class ApplicationView(View, ClientView):
     organization: str
     name: str
     client_id: str
@@ -255,6 +269,13 @@ class ApplicationView(View):
     post_logout_redirect_uris: list[str]
     grant_types: list[str]
     gate_hosts: list[str]
+    require_pkce: bool
+    default_max_age: int | None
+    consent: ConsentRule
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool
+    frontchannel_logout_uri: str | None
+    frontchannel_logout_session_required: bool
     public: bool
     enabled: bool
     policy: PolicyView
@@ -262,7 +283,7 @@ class ApplicationView(View):
 
 
 class NewApplicationView(ApplicationView):
-    client_secret: str | None = Field(description="Shown this once; null for a public application.")
+    client_secret: str | None = Field(description="Shown this once; null if it has none.")
 
 
 class ApplicationsView(View):
@@ -286,7 +307,9 @@ def application_view(application: Application, policy: Policy) -> dict[str, Any]
         "post_logout_redirect_uris": list(application.post_logout_redirect_uris),
         "grant_types": list(application.grant_types),
         "gate_hosts": list(application.gate_hosts),
+        **openid_row(application.openid),
         "public": application.public,
+        **as_row(application.client),
         "enabled": application.enabled,
         "policy": policy_view(policy),
         "created_at": to_iso(application.created_at),

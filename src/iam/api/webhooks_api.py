@@ -13,10 +13,12 @@ from iam.api.access import (
     Limit,
     OwnCall,
     PathName,
+    SessionMissing,
     Text,
     answer,
     nothing,
     reach,
+    reaches,
     require_installation,
     require_organization,
 )
@@ -36,6 +38,8 @@ from iam.delivery.addresses import check_webhook_url
 from iam.delivery.outbox import Delivery, DeliveryMissing
 from iam.delivery.webhooks import Webhook, WebhookMissing
 from iam.directory.organizations import find_organization
+from iam.sessions import store
+from iam.sessions.search import entered_from
 
 router = APIRouter(tags=["webhooks"])
 
@@ -211,22 +215,57 @@ def list_deliveries(
     call: Administrator,
     organization: Text = None,
     webhook: Text = None,
+    application: Text = None,
+    session: Text = None,
     state: State = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> Response:
-    """`state=dead`: what was given up. Without `organization`: all that the caller administers."""
+    """To webhooks, and to applications whose sessions have ended. `state=dead`: what was given up.
+    Without `organization`: all that the caller administers."""
     scope = reach(call, organization, None)
     found = call.engine.database.read(
         lambda c: outbox.list_deliveries(
             c,
             organization=scope.organization,
             webhook_id=webhook,
+            application_name=application,
+            sessions=None if session is None else [session],
             state=state,
             before=cursor,
             limit=limit,
         )
     )
+    following = found[-1].id if len(found) == limit else None
+    return answer({"items": [delivery_view(one) for one in found], "next": following})
+
+
+@router.get(
+    "/v1/sessions/{id}/deliveries",
+    operation_id="listDeliveriesOfSession",
+    summary="Who was told of a session and its children, newest first",
+    response_model=DeliveriesView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_SESSION),
+)
+def list_of_session(
+    call: Administrator,
+    id: PathName,  # noqa: A002 - as above
+    cursor: Cursor = None,
+    limit: Limit = 50,
+) -> Response:
+    """Of a browser session: also what each application was told that had been entered from it."""
+
+    def work(connection: Connection) -> tuple[Delivery, ...]:
+        session = store.read_session(connection, id)
+        if session is None or not reaches(call, session):
+            raise SessionMissing
+        family = [id, *entered_from(connection, id)]
+        return outbox.list_deliveries(
+            connection, organization=None, sessions=family, before=cursor, limit=limit
+        )
+
+    found = call.engine.database.read(work)
     following = found[-1].id if len(found) == limit else None
     return answer({"items": [delivery_view(one) for one in found], "next": following})
 

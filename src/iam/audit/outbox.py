@@ -1,11 +1,11 @@
 """The statements that write events and, for each, the notices that are to be delivered.
 
 A session's end and the notices of it commit together or not at all; so the outbox is filled where events
-are written, from the receivers as they are stored: webhooks, and SAML providers that are told when sessions
+are written, from the receivers as they are stored: webhooks, and applications that are told when sessions
 end. Nothing about them is remembered in a process: a second node may have made one a moment ago.
 
-What it costs where nobody wants notices: on PostgreSQL nothing but a look at two empty tables, inside the
-one statement that writes the event (no round trip); on SQLite a second statement, which has no round
+What it costs where nobody wants notices: on PostgreSQL nothing but a look at empty tables and indexes, inside
+the one statement that writes the event (no round trip); on SQLite a second statement, which has no round
 trip to make and takes microseconds.
 """
 
@@ -26,11 +26,27 @@ FROM added e JOIN webhook w
   ON w.enabled AND (w.organization IS NULL OR w.organization = e.organization)
  AND (w.event_types = ',*,' OR replace(w.event_types, ',' || e.type || ',', '') <> w.event_types)
 """
-# That a deadline has passed is told to nobody: an application that wants to know asks for it by policy,
-# and that is looked up here.
-_WORTH_TELLING = "e.reason NOT IN ('idle', 'expired')"
-# Of an end is told the SAML provider that was given the session's ID, where it can be told without a
-# browser (`delivery.saml_logouts`).
+# That a deadline has passed is told where a layer of policy says so (`notify_on_expiry`): of this knob true
+# is the strictest value, so one layer is enough.
+_WORTH_TELLING = """(e.reason NOT IN ('idle', 'expired') OR EXISTS (
+  SELECT 1 FROM policy p JOIN session l ON l.id = e.session_id
+  WHERE p.notify_on_expiry AND (p.layer = 'installation' OR p.organization = e.organization AND (
+    p.layer = 'organization'
+    OR p.layer = 'application' AND p.name = e.application
+    OR p.layer = 'user' AND p.name = e.user_name
+    OR p.layer = 'role'
+      AND replace(',' || l.roles || ',', ',' || p.name || ',', '') <> ',' || l.roles || ','))))"""
+# Of an end is told the application that was given the session's ID (`delivery.logouts`).
+_TO_APPLICATIONS = f"""
+SELECT 'dlv_' || substr(e.id, 5) || substr(a.client_id, 5), a.client_id, e.id, e.session_id,
+  'pending', 0, e.at, e.at
+FROM added e
+JOIN client_session s ON s.session_id = e.session_id
+JOIN application a ON a.client_id = s.client_id AND a.backchannel_logout_uri IS NOT NULL
+WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
+"""  # noqa: S608 - our own words
+# Likewise the SAML provider that was given it, where it can be told without a browser
+# (`delivery.saml_logouts`).
 _TO_SAML = f"""
 SELECT 'dlv_' || substr(e.id, 5) || substr(p.id, 5), p.id, e.id, e.session_id,
   'pending', 0, e.at, e.at
@@ -41,9 +57,9 @@ WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
 """  # noqa: S608 - our own words
 _NOTICES = f"""
 INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)
-{_TO_WEBHOOKS} UNION ALL {_TO_SAML}
+{_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS} UNION ALL {_TO_SAML}
 """
-_GIVEN_BACK = "id, at, type, organization, session_id, reason"
+_GIVEN_BACK = "id, at, type, organization, user_name, application, session_id, reason"
 # PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).
 _COLUMNS = [column.name for column in event.columns if column.name != "txid"]
 _INSERT = (

@@ -1,5 +1,7 @@
 """Organizations, applications and users from the command line."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -17,13 +19,24 @@ from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import system_random
 from iam.sessions import rules
 
-organizations = typer.Typer(help="Organizations: list, create.", no_args_is_help=True)
-applications = typer.Typer(help="Applications: list, create.", no_args_is_help=True)
+organizations = typer.Typer(
+    help="Organizations: list, create, disable, enable.", no_args_is_help=True
+)
+applications = typer.Typer(help="Applications: list, create, update.", no_args_is_help=True)
 users = typer.Typer(help="Users: list, create, disable, enable, password.", no_args_is_help=True)
 
 Organization = Annotated[str, typer.Argument(help="Name of the organization.")]
 Name = Annotated[str, typer.Argument(help="Name.")]
 DisplayName = Annotated[str | None, typer.Option("--display-name", help="What people read.")]
+BackchannelUri = Annotated[
+    str | None,
+    typer.Option(help="Where it is told that a session has ended (back-channel logout)."),
+]
+FrontchannelUri = Annotated[
+    str | None,
+    typer.Option(help="What browsers load in a frame at sign-out (front-channel logout)."),
+]
+Consent = Annotated[str | None, typer.Option(help="none, or required: ask each person first.")]
 _PAGE = 1000
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -35,8 +48,11 @@ def list_organizations() -> None:
 
     with opened_database() as (_, database):
         found = database.read(lambda c: listed(c, limit=_PAGE))
-    rows = [(one.name, one.display_name, to_iso(one.created_at)) for one in found]
-    print_rows("Organizations", ("name", "display name", "created"), rows)
+    rows = [
+        (one.name, one.display_name, "yes" if one.enabled else "no", to_iso(one.created_at))
+        for one in found
+    ]
+    print_rows("Organizations", ("name", "display name", "enabled", "created"), rows)
 
 
 @organizations.command("create")
@@ -58,6 +74,37 @@ def create_organization(name: Name, display_name: DisplayName = None) -> None:
     print(f"Created organization {name}.")
 
 
+@organizations.command("disable")
+def disable_organization(name: Name) -> None:
+    """Disable an organization and end all its sessions."""
+    _switch_organization(name, enabled=False)
+    print(f"Disabled organization {name}; its sessions have ended.")
+
+
+@organizations.command("enable")
+def enable_organization(name: Name) -> None:
+    """Let the users of a disabled organization sign in again."""
+    _switch_organization(name, enabled=True)
+    print(f"Enabled organization {name}.")
+
+
+def _switch_organization(name: str, *, enabled: bool) -> None:
+    from iam.directory.organizations import OrganizationChange, update_organization
+
+    change = OrganizationChange(enabled=enabled)
+    with opened_database() as (_, database):
+        now = system_clock()
+
+        def work(connection: Connection) -> None:
+            update_organization(
+                connection, name, change, actor=OPERATOR, now=now, random=system_random
+            )
+            data = {"changed": ["enabled"]}
+            _note(connection, "organization.updated", now, organization=name, data=data)
+
+        database.write(work)
+
+
 @applications.command("list")
 def list_applications(organization: Organization) -> None:
     """List the applications of an organization."""
@@ -77,22 +124,46 @@ def create_application(
     name: Name,
     display_name: DisplayName = None,
     redirect_uri: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    post_logout_redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="Where one may go on to after signing out.")
+    ] = None,
     gate_host: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    grant_type: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="It has no secret.")] = False,
+    auth_method: Annotated[str | None, typer.Option(help="How it authenticates.")] = None,
+    jwks: Annotated[Path | None, typer.Option(help="A file with its public keys.")] = None,
+    backchannel_logout_uri: BackchannelUri = None,
+    frontchannel_logout_uri: FrontchannelUri = None,
+    consent: Consent = None,
 ) -> None:
     """Create an application; prints its client ID and, this once, its secret."""
-    from iam.api.directory_api import check_hosts
-    from iam.api.schemas import ApplicationBody
+    from iam.api.applications_api import check_hosts
+    from iam.api.openid_members import ApplicationForm, check_openid, split_members
     from iam.directory.applications import create_application as create
+    from iam.directory.client_settings import ClientSettings
+    from iam.directory.openid_settings import OpenidSettings
     from iam.directory.organizations import find_organization
+    from iam.keys.client_keys import check_jwks
 
     body = _checked(
-        ApplicationBody,
+        ApplicationForm,
         organization=organization,
         name=name,
         display_name=display_name,
         redirect_uris=redirect_uri,
+        post_logout_redirect_uris=post_logout_redirect_uri,
         gate_hosts=gate_host,
+        grant_types=grant_type,
+        public=public,
+        token_endpoint_auth_method=auth_method,
+        jwks=_json(jwks),
+        backchannel_logout_uri=backchannel_logout_uri,
+        frontchannel_logout_uri=frontchannel_logout_uri,
+        consent=consent,
     )
+    check_jwks(body.jwks)
+    chosen, client, members = split_members(body.model_dump(exclude={"policy"}))
+    openid = OpenidSettings(**chosen)
     with opened_database() as (settings, database):
         check_hosts(settings, body.gate_hosts)
         now = system_clock()
@@ -101,14 +172,77 @@ def create_application(
             rules.hold_rules(connection, organization)
             find_organization(connection, organization)
             made = create(
-                connection, **body.model_dump(exclude={"policy"}), now=now, random=system_random
+                connection,
+                **members,
+                client=ClientSettings(**client),
+                openid=openid,
+                now=now,
+                random=system_random,
             )
-            members = {"organization": organization, "application": name}
-            _note(connection, "application.created", now, **members)
+            check_openid(settings, made[0])
+            about = {"organization": organization, "application": name}
+            _note(connection, "application.created", now, **about)
             return made
 
         application, secret = database.write(work)
-    print(f"client_id      {application.client_id}\nclient_secret  {secret}  (shown this once)")
+    print(f"client_id      {application.client_id}")
+    if secret is not None:
+        print(f"client_secret  {secret}  (shown this once)")
+
+
+@applications.command("update")
+def update_application(
+    organization: Organization,
+    name: Name,
+    post_logout_redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="In place of those there are; may be repeated.")
+    ] = None,
+    backchannel_logout_uri: BackchannelUri = None,
+    frontchannel_logout_uri: FrontchannelUri = None,
+    consent: Consent = None,
+) -> None:
+    """Change how an application signs out and asks; an empty address takes one away."""
+    from iam.api.openid_members import (
+        ApplicationChangeForm,
+        check_openid,
+        split_members,
+    )
+    from iam.directory.applications import ApplicationChange
+    from iam.directory.applications import update_application as change
+
+    given = {
+        "post_logout_redirect_uris": post_logout_redirect_uri,
+        "backchannel_logout_uri": backchannel_logout_uri,
+        "frontchannel_logout_uri": frontchannel_logout_uri,
+        "consent": consent,
+    }
+    removed = {key: None for key, value in given.items() if value == "" and key.endswith("_uri")}
+    form = _checked(
+        ApplicationChangeForm, **{key: given[key] for key in given.keys() - removed.keys()}
+    )
+    chosen, _, members = split_members(form.model_dump(include=form.model_fields_set))
+    if not chosen and not members and not removed:
+        raise Invalid("Say what to change.")
+    with opened_database() as (settings, database):
+        now = system_clock()
+
+        def work(connection: Connection) -> None:
+            after, _ = change(
+                connection,
+                organization,
+                name,
+                ApplicationChange(**members, openid={**chosen, **removed}),
+                actor=OPERATOR,
+                now=now,
+                random=system_random,
+            )
+            check_openid(settings, after)
+            changed = sorted({*form.model_fields_set, *removed})
+            about = {"organization": organization, "application": name}
+            _note(connection, "application.updated", now, **about, data={"changed": changed})
+
+        database.write(work)
+    print(f"Changed application {organization}/{name}.")
 
 
 @users.command("list")
@@ -238,6 +372,20 @@ def _checked(form: type[Form], **members: object) -> Form:
             for one in error.errors()
         ]
         raise Invalid("; ".join(mistakes)) from error
+
+
+def _json(path: Path | None) -> object:
+    """What a file holds as JSON.
+
+    Raises:
+        Invalid: it cannot be read, or holds something else.
+    """
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path} cannot be read as JSON.") from error
 
 
 def _note(connection: Connection, type_: str, now: Instant, **members: Any) -> None:

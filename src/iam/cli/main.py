@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from iam.cli import directory, operations, policies, saml, sessions, webhooks
+from iam.cli import directory, keys, mails, operations, policies, saml, sessions, webhooks
 from iam.kernel.errors import IamError
 from iam.settings import SettingsInvalid
 
@@ -24,8 +24,10 @@ directory.applications.add_typer(saml.providers, name="saml")
 app.add_typer(directory.users, name="user")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(policies.app, name="policy")
+app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.webhooks, name="webhooks")
 app.add_typer(webhooks.deliveries, name="deliveries")
+app.add_typer(mails.mails, name="mails")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (IAM_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (IAM_PORT).")]

@@ -8,7 +8,7 @@ from iam.kernel.clock import system_clock, to_iso
 from iam.kernel.errors import IamError
 from iam.kernel.events import NOWHERE, OPERATOR
 from iam.kernel.secrets import system_random
-from iam.settings import load_settings
+from iam.settings import Settings, load_settings
 
 
 def serve(*, host: str | None, port: int | None, workers: int | None) -> None:
@@ -80,15 +80,18 @@ def doctor() -> None:
     """Print one line a check; exit status 1 if one fails."""
     from iam.db.engine import SAFE_SQLITE, sqlite_module
     from iam.keys import load_keys
+    from iam.keys.cipher import open_cipher
 
     settings = load_settings()
     print(f"ok    settings: issuer {settings.issuer}, listening on {settings.host}:{settings.port}")
+    _print_mail(settings)
     failed = False
     try:
         with opened_database() as (_, database):
             shown = database.url.render_as_string(hide_password=True)
             print(f"ok    database: {shown}, schema is this version's")
-            if database.read(load_keys):
+            cipher = open_cipher(settings)
+            if database.read(lambda connection: load_keys(connection, cipher)):
                 print("ok    signing keys: there")
             else:
                 failed = True
@@ -107,3 +110,20 @@ def doctor() -> None:
             print(f"ok    SQLite {'.'.join(map(str, version))}")
     if failed:
         sys.exit(1)
+
+
+def _print_mail(settings: Settings) -> None:
+    """Where mails go: said, not tried."""
+    if (server := settings.mail_server) is not None:
+        how = {
+            "implicit": "TLS",
+            "starttls": "STARTTLS",
+            "offered": "TLS only if it offers STARTTLS",
+            "none": "no TLS: it is this machine",
+        }[server.tls]
+        sender = settings.mail_sender[1]
+        print(f"ok    mail: {server.host}:{server.port}, {how}, from {sender}")
+    elif settings.mail_folder is not None:
+        print(f"ok    mail: files in {settings.mail_folder.absolute()} (development)")
+    else:
+        print("warn  mail: none is sent, so nobody is told of new devices; set IAM_SMTP_URL")

@@ -1,9 +1,10 @@
-"""Sessions from the command line: list, show, end."""
+"""Sessions from the command line: list, show, end, lock."""
 
 import re
 from typing import Annotated, Any, get_args
 
 import typer
+from sqlalchemy import Connection
 
 from iam.cli.database import opened_database
 from iam.cli.output import print_json, print_rows
@@ -16,7 +17,7 @@ from iam.sessions.model import EndReason, Session
 from iam.sessions.policy import end_reason
 from iam.sessions.search import SessionFilter, Sort, list_sessions
 
-app = typer.Typer(help="Sessions: list, show, end.", no_args_is_help=True)
+app = typer.Typer(help="Sessions: list, show, end, lock.", no_args_is_help=True)
 
 SessionId = Annotated[str, typer.Argument(help="Session ID, ses_…")]
 Organization = Annotated[str | None, typer.Option(help="Of this organization.")]
@@ -38,6 +39,12 @@ Idle = Annotated[str | None, typer.Option(help="Last active before: 2h (ago), an
 _AGO = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 _PAGE = 200
+_TITLES = {
+    "active": "Live sessions",
+    "locked": "Locked sessions",
+    "ended": "Ended sessions",
+    "all": "Sessions",
+}
 
 
 def _instant(text: str | None, now: Instant) -> Instant | None:
@@ -80,7 +87,7 @@ def list_found(
     started_after: After = None,
     before: Before = None,
     idle: Idle = None,
-    state: Annotated[str, typer.Option(help="active, ended or all.")] = "active",
+    state: Annotated[str, typer.Option(help="active, locked, ended or all.")] = "active",
     sort: Annotated[str, typer.Option(help="created_at, -last_active_at, user …")] = "created_at",
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10000)] = 100,
 ) -> None:
@@ -88,8 +95,8 @@ def list_found(
     now = system_clock()
     if sort not in get_args(Sort):
         raise typer.BadParameter(f"sort by one of {', '.join(get_args(Sort))}")
-    if state not in ("active", "ended", "all"):
-        raise typer.BadParameter("the state is active, ended or all")
+    if state not in _TITLES:
+        raise typer.BadParameter("the state is active, locked, ended or all")
     wanted = SessionFilter(
         organization=organization,
         user=user,
@@ -104,7 +111,7 @@ def list_found(
         started_after=_instant(started_after, now),
         started_before=_instant(before, now),
         last_active_before=_instant(idle, now),
-        state=None if state == "all" else state,  # type: ignore[arg-type]  # one of the two, as just checked
+        state=None if state == "all" else state,  # type: ignore[arg-type]  # one of them, as just checked
     )
     with opened_database() as (_, database):
         found = _found(database, wanted, now, sort, limit)
@@ -116,13 +123,12 @@ def list_found(
             s.device,
             s.ip,
             to_iso(s.last_active_at),
-            *(() if state == "active" else (end_reason(s, now),)),
+            *((end_reason(s, now),) if state in ("ended", "all") else ()),
         )
         for s in found
     ]
     columns = ("id", "user", "application", "device", "address", "last active")
-    title = {"active": "Live sessions", "ended": "Ended sessions", "all": "Sessions"}[state]
-    print_rows(title, columns if state == "active" else (*columns, "ended"), rows)
+    print_rows(_TITLES[state], (*columns, "ended") if state in ("ended", "all") else columns, rows)
 
 
 def _found(
@@ -216,6 +222,24 @@ def end(
     print(f"Ended {ended} session{'' if ended == 1 else 's'} (children counted).")
 
 
+@app.command("lock")
+def lock(session_ids: Annotated[list[str], typer.Argument(help="Session IDs.")]) -> None:
+    """Lock sessions: refused until their user unlocks them with the password, and not ended."""
+    from iam.sessions.lock import lock as lock_one
+
+    now = system_clock()
+    with opened_database() as (_, database):
+
+        def work(connection: Connection) -> None:
+            # In the order in which everybody locks rows.
+            for session_id in sorted(set(session_ids)):
+                lock_one(connection, session_id, actor=OPERATOR, now=now, random=system_random)
+
+        database.write(work)
+    number = len(set(session_ids))
+    print(f"Locked {number} session{'' if number == 1 else 's'} (with their children).")
+
+
 def _end_these(database: Database, ids: list[str], note: str | None) -> int:
     from iam.sessions import lifecycle
 
@@ -289,6 +313,7 @@ def _shown(session: Session, now: Instant) -> dict[str, object]:
         "amr": list(session.amr),
         "device": session.device,
         "ip": session.ip,
+        "locked_at": to_iso(session.locked_at) if session.locked_at is not None else None,
         "state": "active" if reason is None else "ended",
         "ended_at": to_iso(over) if over is not None else None,
         "end_reason": reason,

@@ -109,6 +109,10 @@ def list_deliveries(
         str | None, typer.Option(help="pending, delivered or dead (given up).")
     ] = None,
     webhook: Annotated[str | None, typer.Option(help="To this webhook.")] = None,
+    application: Annotated[
+        str | None, typer.Option(help="To applications of this name, of ended sessions.")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Of this session, ses_….")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10000)] = 100,
 ) -> None:
     """List notices and what became of them, newest first."""
@@ -118,11 +122,20 @@ def list_deliveries(
         raise Invalid("--state is pending, delivered or dead.")
     with opened_database() as (_, database):
         found = database.read(
-            lambda c: listed(c, organization=None, webhook_id=webhook, state=state, limit=limit)
+            lambda c: listed(
+                c,
+                organization=None,
+                webhook_id=webhook,
+                application_name=application,
+                sessions=None if session is None else [session],
+                state=state,
+                limit=limit,
+            )
         )
     rows = [
         (
             one.id,
+            one.webhook or f"{one.organization}/{one.application}",
             one.event,
             one.session,
             one.state,
@@ -132,7 +145,7 @@ def list_deliveries(
         )
         for one in found
     ]
-    columns = ("id", "event", "session", "state", "attempts", "last answer", "next attempt")
+    columns = ("id", "to", "event", "session", "state", "attempts", "last answer", "next attempt")
     print_rows("Deliveries", columns, rows)
 
 

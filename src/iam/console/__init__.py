@@ -5,29 +5,70 @@ Does not own: who is an administrator (`web.caller`), how sessions end (`session
 Hands to: `account`, by redirect, whoever has to sign in first.
 """
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.console import (
+    applications_change,
+    organizations_page,
+    users_change,
+    webhooks_change,
+)
+from iam.console.applications_page import show_application, show_applications
+from iam.console.audit_page import export, show_audit
+from iam.console.browsers_page import show_browsers
+from iam.console.bulk_page import end_chosen, go_on, preview, show_end
+from iam.console.deeds import extend_session, redeliver
 from iam.console.ending import end_one, end_record
+from iam.console.overview_page import show_overview
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
-from iam.web.pages import see_other
-
-
-async def home(_request: Request) -> Response:
-    """The way to the console's first page."""
-    return see_other("/console/sessions")
+from iam.console.sessions_page import show_list
+from iam.console.users_page import show_user, show_users
+from iam.console.webhooks_page import show_webhook, show_webhooks
 
 
 def routes() -> list[BaseRoute]:
     """The routes of this door."""
     return [
-        Route("/console", home),
-        Route("/console/sessions", show_records),
+        Route("/console", show_overview),
+        Route("/console/records", show_records),
+        Route("/console/browsers", show_browsers),
+        Route("/console/sessions", show_list),
         Route("/console/sessions/end", end_one, methods=["POST"]),
         Route("/console/sessions/end-record", end_record, methods=["POST"]),
         Route("/console/sessions/{id}", show_session),
+        Route("/console/sessions/{id}/extend", extend_session, methods=["POST"]),
+        Route("/console/deliveries/{id}/redeliver", redeliver, methods=["POST"]),
+        Route("/console/ends", preview, methods=["POST"]),
+        Route("/console/ends/chosen", end_chosen, methods=["POST"]),
+        Route("/console/ends/{id}", show_end),
+        Route("/console/ends/{id}", go_on, methods=["POST"]),
+        Route("/console/users", show_users),
+        Route("/console/users/new", users_change.show_new),
+        Route("/console/users/new", users_change.create, methods=["POST"]),
+        Route("/console/users/{organization}/{name}", show_user),
+        Route("/console/users/{organization}/{name}", users_change.change, methods=["POST"]),
+        Route("/console/applications", show_applications),
+        Route("/console/applications/new", applications_change.show_new),
+        Route("/console/applications/new", applications_change.create, methods=["POST"]),
+        Route("/console/applications/{organization}/{name}", show_application),
+        Route(
+            "/console/applications/{organization}/{name}",
+            applications_change.change,
+            methods=["POST"],
+        ),
+        Route("/console/organizations", organizations_page.show_organizations),
+        Route("/console/organizations/new", organizations_page.show_new),
+        Route("/console/organizations/new", organizations_page.create, methods=["POST"]),
+        Route("/console/organizations/{name}", organizations_page.show_organization),
+        Route("/console/organizations/{name}", organizations_page.change, methods=["POST"]),
+        Route("/console/webhooks", show_webhooks),
+        Route("/console/webhooks/new", webhooks_change.show_new),
+        Route("/console/webhooks/new", webhooks_change.create, methods=["POST"]),
+        Route("/console/webhooks/{id}", show_webhook),
+        Route("/console/webhooks/{id}", webhooks_change.change, methods=["POST"]),
+        Route("/console/audit", show_audit),
+        Route("/console/audit/export", export),
     ]
 
 

@@ -18,7 +18,8 @@ from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
 from iam.web.session_words import device_of
-from iam.web.visitor import Visitor, forget_browser, posting_visitor
+from iam.web.signing_out import Left, signed_out_page
+from iam.web.visitor import Visitor, posting_visitor
 
 _HOME = "/console/sessions"
 
@@ -118,7 +119,7 @@ def _ask(
         action=request.url.path,
         fields=[(name, fields[name]) for name in kept if name in fields],
         danger_label=label,
-        cancel_href=_back(fields),
+        cancel_href=back_to(fields),
     )
 
 
@@ -129,18 +130,22 @@ def _done(
     fields: dict[str, str],
     notice: str,
 ) -> Response:
-    engine = engine_of(request)
-    engine.count_ended(ended)
+    engine_of(request).count_ended(ended)
     if any(visitor.holds(one.session.id) for one in ended):
-        own = sum(one.session.parent == visitor.session.id for one in ended)
-        response = render(request, "signed_out.html", applications=own)
-        forget_browser(response.headers, engine)
-        return response
-    back = _back(fields)
+        return signed_out(request, visitor, ended)
+    back = back_to(fields)
     query = urlencode({"notice": notice if ended else "over"})
     return see_other(f"{back}{'&' if '?' in back else '?'}{query}")
 
 
-def _back(fields: dict[str, str]) -> str:
+def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...]) -> Response:
+    """What somebody sees who has just ended the session that they used; the browser forgets it as well."""
+    me = visitor.session.id
+    own = tuple(one for one in ended if me in (one.session.id, one.session.parent))
+    return signed_out_page(request, Left(own))
+
+
+def back_to(fields: dict[str, str]) -> str:
+    """The page of the console that a form was sent from, as far as the form says it."""
     back = return_path(fields.get("back"), _HOME)
-    return back if back.startswith(_HOME) else _HOME
+    return back if back.startswith("/console/") else _HOME

@@ -1,4 +1,4 @@
-"""`/console/sessions`: the session records of an organization, each ID a tag that can be ended."""
+"""`/console/records`: the session records of an organization, each ID a tag that can be ended."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -49,11 +49,11 @@ async def show_records(request: Request) -> Response:
     here = {key: value for key, value in request.query_params.items() if key != "notice"}
     return render(
         request,
-        "console_sessions.html",
+        "console_records.html",
         person=person,
         csrf=visitor.csrf,
         search=search,
-        here=f"/console/sessions?{urlencode(here)}" if here else "/console/sessions",
+        here=f"/console/records?{urlencode(here)}" if here else "/console/records",
         flash={"kind": "success", "text": notice} if notice else None,
         **context,
     )
@@ -82,7 +82,7 @@ def _read(
     if page.next is not None:
         query = {"organization": organization.name, "q": search}
         query |= {"after_user": page.next.user, "after_application": page.next.application}
-        next_href = f"/console/sessions?{urlencode(query)}"
+        next_href = f"/console/records?{urlencode(query)}"
     live, users, applications = count_live_sessions(connection, organization.name, now)
     return {
         "organization": organization.name,

@@ -48,6 +48,18 @@ def organization_in_scope(connection: Connection, person: Person, name: str) -> 
     return find_organization(connection, name)
 
 
+def scope_of(connection: Connection, person: Person, name: str) -> str | None:
+    """The organization that a list is bound to: the one of that name; without one all that there is for
+    this administrator, which is None for who administers the installation.
+
+    Raises:
+        OrganizationMissing: there is none, or it is another tenant: the two look the same.
+    """
+    if name:
+        return organization_in_scope(connection, person, name).name
+    return None if person.administers_installation else person.session.organization
+
+
 def session_in_scope(connection: Connection, person: Person, session_id: str) -> Session:
     """The session with that ID, live or ended.
 

@@ -1,58 +1,125 @@
 """`/console/sessions/{id}`: everything about one session, live or ended."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam import audit
+from iam.console.explained import explain_policy
+from iam.console.rows import names_of, row_of
 from iam.console.scope import require_console, session_in_scope
+from iam.delivery import outbox
+from iam.delivery.outbox import Delivery
+from iam.delivery.webhooks import list_webhooks
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
+from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE
 from iam.sessions.model import Session
 from iam.sessions.policy import end_reason
-from iam.sessions.search import SessionFilter, list_sessions
+from iam.sessions.search import SessionFilter, entered_from, list_sessions
+from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
+from iam.web.event_words import tell
 from iam.web.pages import moment, page_errors, render
-from iam.web.session_words import actor_words, device_of, short_id
+from iam.web.session_words import actor_words, device_of
 from iam.web.visitor import visitor_of
+
+_TOLD = 200
+"""Events of a timeline that a page tells; a session that has more is told from its start."""
+_NOTICES = {
+    "extended": ("success", "The session may go on for longer."),
+    "not-extended": ("info", "It may go on for that long already. Nothing was changed."),
+    "again": ("success", "The notice is being sent again."),
+    "pending": ("info", "That notice is still to be sent: it need not be asked for again."),
+}
 
 
 @page_errors
 async def show_session(request: Request) -> Response:
-    """GET: one session with its parent and children."""
+    """GET: one session with its family, its story, its rules, and who was told of it."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
     person = require_console(visitor)
-    wanted = str(request.path_params["id"])
-
-    def work(connection: Connection) -> tuple[Session, tuple[Session, ...]]:
-        session = session_in_scope(connection, person, wanted.replace("\x00", ""))
-        children = SessionFilter(organization=session.organization, parent=session.id)
-        return session, list_sessions(connection, children, now, limit=MAXIMUM_PAGE).items
-
-    session, children = await in_thread(lambda: engine.database.read(work))
+    wanted = str(request.path_params["id"]).replace("\x00", "")
+    context = await in_thread(
+        lambda: engine.database.read(lambda c: _read(c, person, wanted, visitor.session.id, now))
+    )
+    notice = _NOTICES.get(request.query_params.get("notice", ""))
     return render(
         request,
         "console_session.html",
         person=person,
         csrf=visitor.csrf,
-        session=_whole(session, visitor.holds(session.id), now),
-        children=[_child(one, now) for one in children],
-        here=f"/console/sessions/{session.id}",
-        flash=None,
+        here=f"/console/sessions/{context['session']['id']}",
+        flash={"kind": notice[0], "text": notice[1]} if notice else None,
+        **context,
     )
 
 
-def _whole(session: Session, current: bool, now: Instant) -> dict[str, Any]:
+def _read(
+    connection: Connection, person: Person, wanted: str, own: str, now: Instant
+) -> dict[str, Any]:
+    session = session_in_scope(connection, person, wanted)
+    root = store.read_session(connection, session.parent) if session.parent else session
+    family: list[Session] = []
+    if root is not None:
+        members = SessionFilter(organization=session.organization, parent=root.id)
+        page = list_sessions(connection, members, now, limit=MAXIMUM_PAGE, sort="created_at")
+        family = [root, *page.items]
+    names = names_of(connection, [session, *family])
+    entered = entered_from(connection, session.id)
+    events = audit.timeline(connection, session.id, entered, limit=_TOLD)
+    bound = None if person.administers_installation else person.session.organization
+    deliveries = outbox.deliveries_of(
+        connection, [one.id for one in events if one.session == session.id], organization=bound
+    )
+    urls = {one.id: one.url for one in list_webhooks(connection, bound, limit=1000)}
+    types = {one.id: one.type for one in events}
+    return {
+        "session": row_of(session, names, own, now) | _whole(session, now),
+        "family": [row_of(one, names, own, now) for one in family],
+        "timeline": [tell(one, now) for one in events],
+        "own_events": session.id,
+        "policy": explain_policy(connection, session),
+        "deliveries": [
+            delivery_row(one, receiver_of(one, urls), types.get(one.event, ""), now)
+            for one in deliveries
+        ],
+    }
+
+
+def receiver_of(delivery: Delivery, urls: Mapping[str, str]) -> str:
+    """Who a notice goes to: the address of a webhook, or an application by its name."""
+    if delivery.webhook is None:
+        return delivery.application or ""
+    return urls.get(delivery.webhook, delivery.webhook)
+
+
+def delivery_row(delivery: Delivery, url: str, type_: str, now: Instant) -> dict[str, Any]:
+    """A notice as a page shows it."""
+    return {
+        "id": delivery.id,
+        "url": url,
+        "type": type_,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "status": delivery.last_status,
+        "error": delivery.last_error,
+        "session": delivery.session,
+        "created": moment(delivery.created_at, now),
+        "delivered": moment(delivery.delivered_at, now) if delivery.delivered_at else None,
+        "next": moment(delivery.next_at, now),
+    }
+
+
+def _whole(session: Session, now: Instant) -> dict[str, Any]:
     reason = end_reason(session, now)
     shown: dict[str, Any] = {
-        name: getattr(session, name)
-        for name in (
-            *("id", "organization", "user", "application", "parent", "instance"),
-            *("amr", "acr", "ip", "user_agent", "metadata"),
-        )
+        name: getattr(session, name) for name in ("amr", "acr", "user_agent", "metadata")
     }
     for name in ("created_at", "last_active_at", "idle_expires_at", "expires_at"):
         shown[name] = moment(getattr(session, name), now)
@@ -69,15 +136,4 @@ def _whole(session: Session, current: bool, now: Instant) -> dict[str, Any]:
             "ended_by": actor_words(session.ended_by or SYSTEM),
         }
     device = device_of(session)
-    return shown | {"device": device.label, "icon": device.icon, "current": current}
-
-
-def _child(session: Session, now: Instant) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "short": short_id(session.id),
-        "application": session.application,
-        "state": "active" if end_reason(session, now) is None else "ended",
-        "last_active": moment(session.last_active_at, now),
-        "instance": session.instance,
-    }
+    return shown | {"device": device.label, "icon": device.icon}

@@ -128,7 +128,7 @@ class Database:
     def close(self) -> None:
         """Give all connections back. SQLite also refreshes its statistics and folds in the WAL."""
         if self.is_sqlite:
-            self.write(lambda connection: connection.exec_driver_sql("PRAGMA optimize"))
+            self.write(_refresh_statistics)
         self._reader.dispose()
         self._looker.dispose()
         self.engine.dispose()
@@ -151,6 +151,28 @@ class Database:
                 # Two transactions that met in a deadlock must not meet again in step.
                 time.sleep(random.uniform(0, 0.01) * attempt)  # noqa: S311 - spreads retries, guards nothing
         raise AssertionError("unreachable")
+
+
+_SMALL = 10_000
+_STATISTICS = ("sqlite_stat1", "sqlite_stat4")
+
+
+def _refresh_statistics(connection: Connection) -> None:
+    """Have SQLite count its tables anew, and forget what it found of small ones.
+
+    Who knows a table as having a handful of rows reads all of it where an index would serve, and goes on
+    doing so when there are a million. Who knows nothing takes the index.
+    """
+    connection.exec_driver_sql("PRAGMA optimize")
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    there = set(connection.exec_driver_sql(query).scalars())
+    if not there.issuperset(_STATISTICS):
+        return
+    # The first number of `stat` is that of the rows.
+    query = "SELECT tbl FROM sqlite_stat1 GROUP BY tbl HAVING max(CAST(stat AS INTEGER)) < ?"
+    for small in connection.exec_driver_sql(query, (_SMALL,)).scalars().all():
+        for table in _STATISTICS:
+            connection.exec_driver_sql(f"DELETE FROM {table} WHERE tbl = ?", (small,))  # noqa: S608 - constants
 
 
 def _outcome(work: Callable[[], Result]) -> Result | Exception:

@@ -18,7 +18,7 @@ saml_key = Table(
     "saml_key",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("private_key", Text, nullable=False),  # PEM, PKCS #8
+    Column("private_key", Text, nullable=False),  # PEM, PKCS #8, encrypted (keys.cipher)
     Column("certificate", Text, nullable=False),  # PEM, self-signed: what providers know us by
     Column("created_at", BigInteger, nullable=False),
 )

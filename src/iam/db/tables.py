@@ -1,4 +1,5 @@
-"""Every table, on one page. Instants are milliseconds since 1970 UTC, durations are seconds.
+"""Every table, on one page (those of OAuth are in `token_tables`). Instants are milliseconds since 1970
+UTC, durations are seconds.
 
 The columns say `user_name`, not `user`: in PostgreSQL `select user` is the database role, and nobody
 should find that out at three in the morning. To read an instant there: `to_timestamp(created_at / 1000.0)`.
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     false,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -38,6 +40,7 @@ organization = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("display_name", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -70,8 +73,26 @@ application = Table(
     Column("redirect_uris", JSON, nullable=False),
     Column("post_logout_redirect_uris", JSON, nullable=False),
     Column("grant_types", JSON, nullable=False),
+    # How it takes part in OpenID Connect: directory.openid_settings.
+    Column("require_pkce", Boolean, nullable=False),
+    Column("default_max_age", Integer),
+    Column("consent", Text, nullable=False),  # none | required
+    Column("backchannel_logout_uri", Text),
+    Column("backchannel_logout_session_required", Boolean, nullable=False),
+    Column("frontchannel_logout_uri", Text),
+    Column("frontchannel_logout_session_required", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # none | client_secret_basic | client_secret_post | private_key_jwt; null: the secret, either way
+    Column("token_endpoint_auth_method", Text),
+    Column("jwks", JSON(none_as_null=True)),
+    Column("id_token_signed_response_alg", Text, nullable=False, server_default=text("'RS256'")),
+    Column("access_token_format", Text, nullable=False, server_default=text("'jwt'")),
+    Column("resources", JSON, nullable=False, server_default=text("'[]'")),
+    Column(
+        "require_pushed_authorization_requests", Boolean, nullable=False, server_default=false()
+    ),
+    Column("dpop_bound_access_tokens", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 
@@ -150,6 +171,8 @@ session = Table(
     Column("entered_through", Text),
     # Its holder asked to be kept signed in.
     Column("remembered", Boolean, nullable=False, server_default=false()),
+    # Since when it is refused until its user has shown their password (sessions.lock); it lives on.
+    Column("locked_at", BigInteger),
     # On SQLite the key's tree is the table: half the pages to read for a validation.
     sqlite_with_rowid=False,
     # On PostgreSQL a page keeps room for a touched row's next version, beside the former one.
@@ -172,9 +195,18 @@ for _name, _columns, _where in (
     ("ix_session_application", ("application", "organization", "id"), _LIVE),
     ("ix_session_address", ("address", "id"), text("ended_at IS NULL AND address IS NOT NULL")),
     ("ix_session_instance", ("instance", "id"), text("ended_at IS NULL AND instance IS NOT NULL")),
+    (
+        "ix_session_locked",
+        ("organization", "id"),
+        text("ended_at IS NULL AND locked_at IS NOT NULL"),
+    ),
     ("ix_session_children", ("parent",), text("parent IS NOT NULL")),
     ("ix_session_entered_through", ("entered_through",), text("entered_through IS NOT NULL")),
     ("ix_session_ended", ("ended_at",), _ENDED),
+    # Of all organizations: by the key alone one would pass millions of the other side on the way. Both grow
+    # at their end only, which costs next to nothing.
+    ("ix_session_live_all", ("id",), _LIVE),
+    ("ix_session_ended_all", ("id",), _ENDED),
     ("ix_session_ended_listed", ("organization", "id"), _ENDED),
     ("ix_session_ended_user", ("user_name", "organization", "id"), _ENDED),
     ("ix_session_ended_application", ("application", "organization", "id"), _ENDED),
@@ -195,6 +227,17 @@ for _name, _columns, _where in (
         postgresql_where=_where,
         sqlite_where=_where,
     )
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("client_id", Text, primary_key=True),
+    Column("scopes", JSON, nullable=False),
+    Column("granted_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["user_account.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(["client_id"], ["application.client_id"], ondelete="CASCADE"),
+)
 
 session_record = Table(
     "session_record",
@@ -240,6 +283,17 @@ event = Table(
     ),
 )
 
+event_count = Table(
+    "event_count",
+    metadata,
+    # '' is all of the installation, also what belongs to no organization.
+    Column("organization", Text, primary_key=True),
+    Column("hour", BigInteger, primary_key=True),  # the instant at which it began
+    # A type of event, of an end with its reason (`session.ended:idle`); or `counted`, once for each hour.
+    Column("kind", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
 bulk_end = Table(
     "bulk_end",
     metadata,
@@ -258,68 +312,6 @@ bulk_end = Table(
     # The last session ID that was dealt with; '' at first.
     Column("position", Text, nullable=False),
 )
-
-webhook = Table(
-    "webhook",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("organization", Text),  # null: the whole installation's
-    Column("url", Text, nullable=False),
-    Column("secret", Text, nullable=False),  # as it is: every notice is signed with it
-    # `,session.ended,user.updated,` or `,*,`: looked through with a plain text function in the
-    # statement that writes events, the same on both databases.
-    Column("event_types", Text, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    ForeignKeyConstraint(["organization"], ["organization.name"], ondelete="CASCADE"),
-)
-
-delivery = Table(
-    "delivery",
-    metadata,
-    # The order in which the notices of one session were written: whoever writes one holds its row.
-    Column(
-        "seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    ),
-    Column("id", Text, nullable=False),
-    # No foreign key: each event would lock its webhook's row, and all of them queue there.
-    Column("webhook", Text, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("session_id", Text),
-    Column("state", Text, nullable=False),  # pending | delivered | dead
-    Column("attempts", Integer, nullable=False),
-    Column(
-        "next_at", BigInteger, nullable=False
-    ),  # when it is due; while it is under way, the lease
-    Column("last_status", Integer),
-    Column("last_error", Text),
-    Column("created_at", BigInteger, nullable=False),
-    Column("delivered_at", BigInteger),
-    Index("uq_delivery_id", "id", unique=True),
-    Index("ix_delivery_created_at", "created_at"),
-    Index("ix_delivery_webhook_seq", "webhook", "seq"),
-)
-
-_PENDING = text("state = 'pending'")
-for _index in (
-    Index(
-        "ix_delivery_due",
-        delivery.c.webhook,
-        delivery.c.next_at,
-        postgresql_where=_PENDING,
-        sqlite_where=_PENDING,
-    ),
-    # What of the same session is still to go out before.
-    Index(
-        "ix_delivery_lane",
-        delivery.c.webhook,
-        delivery.c.session_id,
-        delivery.c.seq,
-        postgresql_where=_PENDING,
-        sqlite_where=_PENDING,
-    ),
-):
-    pass
 
 one_time_code = Table(
     "one_time_code",
@@ -348,8 +340,10 @@ signing_key = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("algorithm", Text, nullable=False),
-    Column("private_key", Text, nullable=False),  # PEM, PKCS #8
+    Column("private_key", Text, nullable=False),  # PEM, PKCS #8, encrypted (keys.cipher)
     Column("created_at", BigInteger, nullable=False),
+    # Published at once, it signs from then on.
+    Column("active_at", BigInteger, nullable=False, server_default=text("0")),
 )
 
 lease = Table(

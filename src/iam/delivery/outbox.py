@@ -1,7 +1,7 @@
 """The outbox: claiming what is due, noting what came of it, giving up, sending again, purging.
 
-Receivers are webhooks, and SAML providers that are told when their sessions end. Of one receiver and
-session only the oldest pending notice is ever claimed: so they arrive in order. A
+Receivers are webhooks, and applications (of OpenID Connect and of SAML) that are told when their sessions
+end. Of one receiver and session only the oldest pending notice is ever claimed: so they arrive in order. A
 claim moves `next_at` ahead by a lease; a node that dies loses it when that runs out, and another one
 sends the notice once more: at least once, never not at all.
 """
@@ -25,15 +25,18 @@ from sqlalchemy import (
 )
 
 from iam import audit
+from iam.db.notice_tables import delivery as table
+from iam.db.notice_tables import webhook
 from iam.db.saml_tables import saml_provider
-from iam.db.tables import delivery as table
-from iam.db.tables import webhook
-from iam.delivery.saml_logouts import SamlLogoutNotice, read_participants
+from iam.db.tables import application
+from iam.delivery.claims import Claim, Outcome, WebhookNotice
+from iam.delivery.logouts import LogoutNotice, read_subjects
+from iam.delivery.saml_logouts import soap_notices
 from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.events import Event
-from iam.kernel.ids import DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
+from iam.kernel.ids import APPLICATION, DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
 from iam.kernel.secrets import Random
 
 State = Literal["pending", "delivered", "dead"]
@@ -80,41 +83,8 @@ class Delivery:
     delivered_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookNotice:
-    """An event for a webhook, and the secret that it is signed with."""
-
-    event: Event
-    secret: str
-
-    @property
-    def id(self) -> str:
-        """The same at each attempt."""
-        return self.event.id
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one attempt needs. `attempt` counts from 1."""
-
-    seq: int
-    attempt: int
-    url: str
-    notice: WebhookNotice | SamlLogoutNotice
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an attempt: the status of the answer, or the word for what went wrong. `final`:
-    another attempt would be in vain."""
-
-    status: int | None
-    error: str | None
-    final: bool = False
-
-
 def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
-    """The enabled webhooks and the SAML providers for which something is due."""
+    """The enabled webhooks and the applications for which something is due."""
 
     def due(receiver: ColumnElement[str]) -> ColumnElement[bool]:
         return exists().where(
@@ -122,8 +92,9 @@ def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
         )
 
     hooks = select(webhook.c.id).where(webhook.c.enabled, due(webhook.c.id))
-    told = select(saml_provider.c.id).where(_TOLD, due(saml_provider.c.id))
-    return tuple(connection.execute(hooks.union_all(told)).scalars())
+    told = select(application.c.client_id).where(_TOLD, due(application.c.client_id))
+    soap = select(saml_provider.c.id).where(_SOAP, due(saml_provider.c.id))
+    return tuple(connection.execute(hooks.union_all(told, soap)).scalars())
 
 
 def claim(
@@ -159,7 +130,9 @@ def claim(
         .values(attempts=table.c.attempts + 1, next_at=after(now, lease))
         .returning(*table.c)
     ).all()
-    work = _saml_logouts if is_id(SAML_PROVIDER, receiver) else _events
+    if is_id(SAML_PROVIDER, receiver):
+        return _saml_logouts(connection, receiver, rows)
+    work = _logouts if is_id(APPLICATION, receiver) else _events
     return work(connection, receiver, rows)
 
 
@@ -176,30 +149,52 @@ def _events(connection: Connection, webhook_id: str, rows: Sequence[Row[Any]]) -
     )
 
 
-def _saml_logouts(
-    connection: Connection, provider: str, rows: Sequence[Row[Any]]
-) -> tuple[Claim, ...]:
-    url = connection.execute(
-        select(saml_provider.c.soap_logout_url).where(saml_provider.c.id == provider)
-    ).scalar_one_or_none()
-    if url is None:
+def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -> tuple[Claim, ...]:
+    client = connection.execute(
+        select(
+            application.c.backchannel_logout_uri.label("url"),
+            application.c.id_token_signed_response_alg.label("algorithm"),
+        ).where(application.c.client_id == client_id)
+    ).one_or_none()
+    if client is None or client.url is None:
         return ()
-    known = read_participants(connection, [row.session_id for row in rows])
-    # A session that is history no longer takes with it what its provider knew it by.
-    gone = [row.seq for row in rows if row.session_id not in known]
-    if gone:
-        forgotten = {"state": "dead", "last_error": "session_forgotten"}
-        connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
+    subjects = read_subjects(connection, [row.session_id for row in rows])
+    _forget(connection, [row.seq for row in rows if row.session_id not in subjects])
     return tuple(
         Claim(
             row.seq,
             row.attempts,
-            url,
-            SamlLogoutNotice(id=row.id, url=url, participant=known[row.session_id]),
+            client.url,
+            LogoutNotice(
+                id=row.id,
+                client_id=client_id,
+                subject=subjects[row.session_id],
+                session=row.session_id,
+                algorithm=client.algorithm,
+            ),
         )
         for row in rows
-        if row.session_id in known
+        if row.session_id in subjects
     )
+
+
+def _saml_logouts(
+    connection: Connection, provider: str, rows: Sequence[Row[Any]]
+) -> tuple[Claim, ...]:
+    notices = soap_notices(connection, provider, {row.id: row.session_id for row in rows})
+    _forget(connection, [row.seq for row in rows if row.id not in notices])
+    return tuple(
+        Claim(row.seq, row.attempts, notices[row.id].url, notices[row.id])
+        for row in rows
+        if row.id in notices
+    )
+
+
+def _forget(connection: Connection, gone: Sequence[int]) -> None:
+    """A session that is history no longer takes with it what its application knew it by."""
+    if gone:
+        forgotten = {"state": "dead", "last_error": "session_forgotten"}
+        connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
 
 
 def settle(
@@ -252,7 +247,7 @@ def list_deliveries(
     for column, value in (
         (_ORGANIZATION, organization),
         (table.c.webhook, webhook_id),
-        (saml_provider.c.application, application_name),
+        (_APPLICATION, application_name),
         (table.c.state, state),
     ):
         if value is not None:
@@ -263,6 +258,29 @@ def list_deliveries(
         last = select(table.c.seq).where(table.c.id == before).scalar_subquery()
         query = query.where(table.c.seq < last)
     return tuple(_delivery(row) for row in connection.execute(query))
+
+
+def deliveries_of(
+    connection: Connection, events: Sequence[str], *, organization: str | None
+) -> tuple[Delivery, ...]:
+    """The notices of these events, oldest first; `organization` None: to whomever."""
+    hooks, told = select(webhook.c.id), select(application.c.client_id).where(_TOLD)
+    if organization is not None:
+        hooks = hooks.where(webhook.c.organization == organization)
+        told = told.where(application.c.organization == organization)
+    # A notice is called after its event and its receiver (`audit.outbox`), so that no search is needed.
+    receivers = connection.execute(hooks.union_all(told)).scalars()
+    ends = [one.removeprefix(WEBHOOK).removeprefix(APPLICATION) for one in receivers]
+    ids = [DELIVERY + event.removeprefix(EVENT) + end for event in events for end in ends]
+    found: list[Delivery] = []
+    for first in range(0, len(ids), _BATCH):
+        rows = connection.execute(_listed().where(table.c.id.in_(ids[first : first + _BATCH])))
+        found += [_delivery(row) for row in rows]
+    return tuple(sorted(found, key=lambda one: (one.created_at, one.id)))
+
+
+# Bound on the IDs in one statement: databases limit their number.
+_BATCH = 1000
 
 
 def add(connection: Connection, target: Webhook, event: Event) -> Delivery:
@@ -321,7 +339,8 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
     """Delete what is older than `retention` seconds and waits for nobody; answer how many rows."""
     nobody = and_(
         ~exists().where(webhook.c.id == table.c.webhook),
-        ~exists().where(saml_provider.c.id == table.c.webhook, _TOLD),
+        ~exists().where(application.c.client_id == table.c.webhook, _TOLD),
+        ~exists().where(saml_provider.c.id == table.c.webhook, _SOAP),
     )
     over = or_(table.c.state != "pending", nobody)
     old = (
@@ -334,8 +353,12 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
     return gone
 
 
-_TOLD = saml_provider.c.soap_logout_url.is_not(None)
-_ORGANIZATION = func.coalesce(webhook.c.organization, saml_provider.c.organization)
+_TOLD = application.c.backchannel_logout_uri.is_not(None)
+_SOAP = saml_provider.c.soap_logout_url.is_not(None)
+_ORGANIZATION = func.coalesce(
+    webhook.c.organization, application.c.organization, saml_provider.c.organization
+)
+_APPLICATION = func.coalesce(application.c.name, saml_provider.c.application)
 
 
 def _listed() -> Any:
@@ -343,13 +366,16 @@ def _listed() -> Any:
     columns = (
         _ORGANIZATION.label("organization"),
         webhook.c.id.label("hook"),
-        saml_provider.c.application,
+        _APPLICATION.label("name"),
     )
     return (
         select(table, *columns)
         .outerjoin(webhook, webhook.c.id == table.c.webhook)
+        .outerjoin(application, application.c.client_id == table.c.webhook)
         .outerjoin(saml_provider, saml_provider.c.id == table.c.webhook)
-        .where(or_(webhook.c.id.is_not(None), saml_provider.c.id.is_not(None)))
+        .where(
+            func.coalesce(webhook.c.id, application.c.client_id, saml_provider.c.id).is_not(None)
+        )
     )
 
 
@@ -357,7 +383,7 @@ def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(
         id=row.id,
         webhook=row.hook,
-        application=row.application,
+        application=row.name,
         organization=row.organization,
         event=row.event,
         session=row.session_id,

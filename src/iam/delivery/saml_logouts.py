@@ -1,6 +1,6 @@
 """Which SAML providers know of which sessions: whom to tell when one ends, and by what name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,21 @@ def read_participants(
 def forget_participants(connection: Connection, session_ids: Sequence[str]) -> None:
     """A provider that ends a session itself need not be told of it."""
     connection.execute(delete(saml_session).where(saml_session.c.session_id.in_(session_ids)))
+
+
+def soap_notices(
+    connection: Connection, provider: str, sessions: Mapping[str, str]
+) -> dict[str, SamlLogoutNotice]:
+    """The notices to this provider by their IDs, of which each is about a session; those are left out
+    about which it knows nothing any more."""
+    query = select(saml_provider.c.soap_logout_url).where(saml_provider.c.id == provider)
+    url = connection.execute(query).scalar_one_or_none()
+    known = read_participants(connection, list(sessions.values())) if url is not None else {}
+    return {
+        id_: SamlLogoutNotice(id=id_, url=str(url), participant=known[session])
+        for id_, session in sessions.items()
+        if session in known
+    }
 
 
 def told_by_soap(connection: Connection, participants: Iterable[SamlParticipant]) -> set[str]:

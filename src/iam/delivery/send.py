@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url, resolve
-from iam.delivery.outbox import Claim, Outcome
+from iam.delivery.claims import Claim, Outcome
+from iam.delivery.logouts import LogoutNotice, refusal
 from iam.delivery.saml_logouts import LONGEST_ANSWER, SamlLogoutNotice, soap_refusal
 from iam.delivery.signing import signed_headers
 from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import Event, event_members
 
+LogoutToken = Callable[[LogoutNotice, Instant], str]
+"""Makes the token that tells an application of an end."""
 SamlLogout = Callable[[SamlLogoutNotice, Instant], bytes]
 """Makes the SOAP message that tells a SAML provider of an end."""
 SOAP_ACTION = "http://www.oasis-open.org/committees/security"
+_REFUSAL = 2048
 
 
 @cache
@@ -48,9 +52,15 @@ class Message:
     body: bytes
 
 
-def message_of(claimed: Claim, now: Instant, saml_logout: SamlLogout) -> Message:
+def message_of(
+    claimed: Claim, now: Instant, logout_token: LogoutToken, saml_logout: SamlLogout
+) -> Message:
     """The notice as its receiver takes it: signed now."""
     notice = claimed.notice
+    if isinstance(notice, LogoutNotice):
+        # The one parameter that a receiver takes (OpenID Connect Back-Channel Logout §2.5).
+        form = urlencode({"logout_token": logout_token(notice, now)}).encode()
+        return Message({"content-type": "application/x-www-form-urlencoded"}, form)
     if isinstance(notice, SamlLogoutNotice):
         # saml-bindings §3.2.3: a SOAP action that nobody need look at.
         headers = {"content-type": "text/xml; charset=utf-8", "soapaction": SOAP_ACTION}
@@ -71,12 +81,16 @@ async def send(
 ) -> Outcome:
     """Send one notice. Any 2xx is a success; the body of the answer is not read.
 
+    An application that answers 400 to a logout token refuses it for good (§2.8): what it says is wrong
+    is kept, as far as it goes into `_REFUSAL` bytes, and nothing is sent again.
+
     A SAML provider says in the body of its answer what it did, so that is read (as far as
     `LONGEST_ANSWER`); what it refuses as not understood is not sent again.
 
     `seconds` are for all of it together: a receiver that sends a byte a second gains nothing.
     """
     http = _http()
+    refusable = isinstance(claimed.notice, LogoutNotice)
     answers = isinstance(claimed.notice, SamlLogoutNotice)
     try:
         async with asyncio.timeout(seconds):
@@ -88,6 +102,8 @@ async def send(
             answer = await _post(client, claimed.url, host, addresses, headers, message.body)
             try:
                 status: int = answer.status_code
+                if refusable and status == 400:
+                    return Outcome(status, refusal(await _beginning(answer, _REFUSAL)), final=True)
                 if answers and status in (200, 500):
                     error, final = soap_refusal(await _beginning(answer, LONGEST_ANSWER))
                     return Outcome(status, error, final=final)

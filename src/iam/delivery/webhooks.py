@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from iam.db.tables import delivery
-from iam.db.tables import webhook as table
+from iam.db.notice_tables import delivery
+from iam.db.notice_tables import webhook as table
 from iam.delivery.signing import make_webhook_secret
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Missing

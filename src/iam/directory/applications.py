@@ -1,31 +1,41 @@
 """Applications: what one signs in to."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host
+from iam.db.tables import organization as organization_table
+from iam.directory.client_settings import ClientSettings, as_row, settings_of
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
+from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
-from iam.sessions import lifecycle, rules
+from iam.sessions import cut, rules
 from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
 from iam.sessions.policy import Layer
 
-# With its hosts in one statement, a row for each: every call that an application makes comes here.
-_APPLICATION = select(application, gate_host.c.host).outerjoin(
-    gate_host,
-    (gate_host.c.organization == application.c.organization)
-    & (gate_host.c.application == application.c.name),
+_OPEN = organization_table.c.enabled.label("organization_enabled")
+_OF_ORGANIZATION = organization_table.c.name == application.c.organization
+# With its hosts and its organization in one statement, a row for each host: every call that an
+# application makes comes here.
+_APPLICATION = (
+    select(application, _OPEN, gate_host.c.host)
+    .join(organization_table, _OF_ORGANIZATION)
+    .outerjoin(
+        gate_host,
+        (gate_host.c.organization == application.c.organization)
+        & (gate_host.c.application == application.c.name),
+    )
 )
 _FIND = Prepared(
     _APPLICATION.where(
@@ -33,6 +43,7 @@ _FIND = Prepared(
         application.c.name == bindparam("name"),
     )
 )
+_UNCHOSEN = OpenidSettings()
 _FIND_CLIENT = Prepared(_APPLICATION.where(application.c.client_id == bindparam("client_id")))
 
 
@@ -45,7 +56,7 @@ class HostTaken(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """One application. A public one (a browser or native app) has no secret to keep."""
+    """One application. A public one (a browser or native app) has nothing to prove itself with."""
 
     organization: str
     name: str
@@ -56,13 +67,21 @@ class Application:
     post_logout_redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
     gate_hosts: tuple[str, ...]
+    openid: OpenidSettings
     enabled: bool
+    organization_enabled: bool
     created_at: Instant
+    client: ClientSettings
+
+    @property
+    def is_open(self) -> bool:
+        """Whether one may enter it and it may call: neither it nor its organization is disabled."""
+        return self.enabled and self.organization_enabled
 
     @property
     def public(self) -> bool:
-        """Whether it has no secret."""
-        return self.secret_hash is None
+        """Whether it does not authenticate."""
+        return self.client.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method
 
     def authenticates(self, secret: str) -> bool:
         """Whether this is its client secret, compared in constant time."""
@@ -71,14 +90,17 @@ class Application:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplicationChange:
-    """What to change; None leaves it."""
+    """What to change; None leaves it, and `openid` names those members alone that change."""
 
     display_name: str | None = None
     redirect_uris: Sequence[str] | None = None
     post_logout_redirect_uris: Sequence[str] | None = None
     grant_types: Sequence[str] | None = None
     gate_hosts: Sequence[str] | None = None
+    openid: Mapping[str, object] = field(default_factory=dict)
     enabled: bool | None = None
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Members of `ClientSettings`."""
 
 
 def create_application(
@@ -91,11 +113,13 @@ def create_application(
     post_logout_redirect_uris: Sequence[str] = (),
     grant_types: Sequence[str] = ("authorization_code",),
     gate_hosts: Sequence[str] = (),
+    openid: OpenidSettings = _UNCHOSEN,
     public: bool = False,
+    client: ClientSettings | None = None,
     now: Instant,
     random: Random,
 ) -> tuple[Application, str | None]:
-    """Add an application; answer it and its client secret, which is shown this once.
+    """Add an application; answer it and its client secret, if it has one, which is shown this once.
 
     The organization must exist (the caller has looked); URIs and hosts are checked by the door.
 
@@ -103,11 +127,15 @@ def create_application(
         NameInvalid: the name's form.
         NameTaken: the organization has an application of that name.
         HostTaken: a gate host is another application's.
+        MethodConflict: it could never authenticate like that.
         Reserved: `app-built-in` is the server's own.
     """
     if name == BUILT_IN_APPLICATION and organization != BUILT_IN_ORGANIZATION:
         raise Reserved("The name app-built-in is reserved.")
-    secret = None if public else make_secret(random)
+    settings = client or ClientSettings()
+    if public and settings.token_endpoint_auth_method is None:
+        settings = replace(settings, token_endpoint_auth_method="none")  # noqa: S106 - a method's name
+    secret = make_secret(random) if settings.check(public=public).has_secret else None
     row = {
         "organization": organization,
         "name": check_name(name),
@@ -117,8 +145,10 @@ def create_application(
         "redirect_uris": list(redirect_uris),
         "post_logout_redirect_uris": list(post_logout_redirect_uris),
         "grant_types": list(grant_types),
+        **openid_row(openid),
         "enabled": True,
         "created_at": now,
+        **as_row(settings),
     }
     try:
         with connection.begin_nested():
@@ -149,7 +179,7 @@ def find_client(connection: Connection, client_id: str) -> Application | None:
 
 
 def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
-    """(organization, name) of the enabled application for which the gate answers on `host`."""
+    """(organization, name) of the open application for which the gate answers on `host`."""
     query = (
         select(gate_host.c.organization, gate_host.c.application)
         .join(
@@ -157,17 +187,29 @@ def application_at(connection: Connection, host: str) -> tuple[str, str] | None:
             (application.c.organization == gate_host.c.organization)
             & (application.c.name == gate_host.c.application),
         )
-        .where(gate_host.c.host == host, application.c.enabled)
+        .join(organization_table, _OF_ORGANIZATION)
+        .where(gate_host.c.host == host, application.c.enabled, organization_table.c.enabled)
     )
     row = connection.execute(query).one_or_none()
     return (row.organization, row.application) if row is not None else None
+
+
+def find_resource_server(connection: Connection, organization: str, resource: str) -> bool:
+    """Whether an enabled application of the organization is a resource server by this name."""
+    query = select(application.c.resources).where(
+        application.c.organization == organization,
+        application.c.enabled,
+        cast(application.c.resources, Text) != "[]",
+    )
+    return any(resource in found for found in connection.execute(query).scalars())
 
 
 def list_applications(
     connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
 ) -> tuple[Application, ...]:
     """Applications of an organization by name, from the one after `after` (keyset paging)."""
-    query = select(application).where(application.c.organization == organization)
+    query = select(application, _OPEN).join(organization_table, _OF_ORGANIZATION)
+    query = query.where(application.c.organization == organization)
     if after is not None:
         query = query.where(application.c.name > after)
     rows = connection.execute(query.order_by(application.c.name).limit(limit)).all()
@@ -195,6 +237,7 @@ def update_application(
     Raises:
         ApplicationMissing: there is none.
         HostTaken: a gate host is another application's.
+        MethodConflict: it could no longer authenticate.
         Reserved: it would disable `app-built-in`.
     """
     rules.hold_rules(connection, organization)
@@ -212,6 +255,10 @@ def update_application(
         )
         if value is not None
     }
+    if change.client:
+        settings = replace(before.client, **change.client).check(public=before.public)
+        values |= as_row(settings)
+    values |= change.openid
     if values:
         connection.execute(
             update(application)
@@ -229,7 +276,7 @@ def update_application(
         selections.append(Selection(organization=organization, application=name))
     ended: list[Ended] = []
     for selection in selections:
-        ended += lifecycle.end_selected(
+        ended += cut.end_at_once(
             connection,
             selection,
             reason=EndReason.APPLICATION_DISABLED,
@@ -272,7 +319,7 @@ def delete_application(
     find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION:
         raise Reserved("The application app-built-in cannot be deleted.")
-    ended = lifecycle.end_selected(
+    ended = cut.end_at_once(
         connection,
         Selection(organization=organization, application=name),
         reason=EndReason.APPLICATION_DISABLED,
@@ -315,6 +362,9 @@ def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         grant_types=tuple(row.grant_types),
         gate_hosts=tuple(sorted(gate_hosts)),
+        openid=openid_of(row),
         enabled=bool(row.enabled),
+        organization_enabled=bool(row.organization_enabled),
         created_at=Instant(row.created_at),
+        client=settings_of(row),
     )

@@ -11,18 +11,27 @@ from iam.directory.names import NameTaken, OrganizationMissing, Reserved, check_
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, rules
+from iam.sessions import cut, rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Organization:
-    """A tenant. Users and applications belong to one."""
+    """A tenant. Users and applications belong to one; nobody signs in to one that is disabled."""
 
     name: str
     display_name: str
+    enabled: bool
     created_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrganizationChange:
+    """What to change; None leaves it."""
+
+    display_name: str | None = None
+    enabled: bool | None = None
 
 
 def create_organization(
@@ -34,13 +43,18 @@ def create_organization(
         NameInvalid: the name's form.
         NameTaken: there is one of that name.
     """
-    row = {"name": check_name(name), "display_name": display_name or name, "created_at": now}
+    row = {
+        "name": check_name(name),
+        "display_name": display_name or name,
+        "enabled": True,
+        "created_at": now,
+    }
     try:
         with connection.begin_nested():
             connection.execute(insert(organization), row)
     except IntegrityError as error:
         raise NameTaken(f"There is an organization {name!r} already.") from error
-    return Organization(name=name, display_name=display_name or name, created_at=now)
+    return find_organization(connection, name)
 
 
 def find_organization(connection: Connection, name: str) -> Organization:
@@ -65,16 +79,45 @@ def list_organizations(
     return tuple(_organization(row) for row in connection.execute(query))
 
 
-def update_organization(connection: Connection, name: str, display_name: str) -> Organization:
-    """Change what people read as the organization's name.
+def update_organization(
+    connection: Connection,
+    name: str,
+    change: OrganizationChange,
+    *,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> tuple[Organization, tuple[Ended, ...]]:
+    """Change an organization; answer it and which sessions that ended and noted.
+
+    Disabling ends all of them at once, however many they are (`cut.end_at_once`).
 
     Raises:
         OrganizationMissing: there is none.
+        Reserved: it would disable `built-in`.
     """
-    connection.execute(
-        update(organization).where(organization.c.name == name).values(display_name=display_name)
-    )
-    return find_organization(connection, name)
+    rules.hold_rules(connection, name)
+    find_organization(connection, name)
+    if name == BUILT_IN_ORGANIZATION and change.enabled is False:
+        raise Reserved("The organization built-in cannot be disabled: nobody could administer.")
+    values = {
+        key: value
+        for key, value in (("display_name", change.display_name), ("enabled", change.enabled))
+        if value is not None
+    }
+    if values:
+        connection.execute(update(organization).where(organization.c.name == name).values(values))
+    ended: tuple[Ended, ...] = ()
+    if change.enabled is False:
+        ended = cut.end_at_once(
+            connection,
+            Selection(organization=name),
+            reason=EndReason.USER_DISABLED,
+            actor=actor,
+            now=now,
+            random=random,
+        )
+    return find_organization(connection, name), ended
 
 
 def delete_organization(
@@ -92,7 +135,7 @@ def delete_organization(
         raise Reserved("The organization built-in cannot be deleted.")
     rules.hold_rules(connection, name)
     find_organization(connection, name)
-    ended = lifecycle.end_selected(
+    ended = cut.end_at_once(
         connection,
         Selection(organization=name),
         reason=EndReason.USER_DISABLED,
@@ -108,5 +151,8 @@ def delete_organization(
 
 def _organization(row: Row[Any]) -> Organization:
     return Organization(
-        name=row.name, display_name=row.display_name, created_at=Instant(row.created_at)
+        name=row.name,
+        display_name=row.display_name,
+        enabled=bool(row.enabled),
+        created_at=Instant(row.created_at),
     )

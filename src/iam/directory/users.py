@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Prepared
+from iam.db.tables import organization as organization_table
 from iam.db.tables import user_account
 from iam.directory.names import NameTaken, Reserved, UserMissing, check_user_name
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.ids import USER, make_id
 from iam.kernel.secrets import Random
-from iam.sessions import lifecycle, reform, rules, store
+from iam.sessions import cut, reform, rules, store
 from iam.sessions.layers import forget_layer, read_said
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Identity, Selection
@@ -26,8 +27,12 @@ ADMINISTRATOR = "administrator"
 FIRST_USER = "admin"
 
 
+# With the word of their organization: every sign-in and every start comes here.
+_USER = select(user_account, organization_table.c.enabled.label("organization_enabled")).join(
+    organization_table, organization_table.c.name == user_account.c.organization
+)
 _FIND = Prepared(
-    select(user_account).where(
+    _USER.where(
         user_account.c.organization == bindparam("organization"),
         user_account.c.name == bindparam("name"),
     )
@@ -45,8 +50,14 @@ class User:
     email: str | None
     roles: tuple[str, ...]
     enabled: bool
+    organization_enabled: bool
     has_password: bool
     created_at: Instant
+
+    @property
+    def admitted(self) -> bool:
+        """Whether they may have sessions: neither they nor their organization are disabled."""
+        return self.enabled and self.organization_enabled
 
     @property
     def identity(self) -> Identity:
@@ -116,14 +127,14 @@ def find_user(connection: Connection, organization: str, name: str) -> User:
 
 def find_user_by_id(connection: Connection, user_id: str) -> User | None:
     """The user with this ID (an OIDC subject), None if there is none any more."""
-    row = connection.execute(select(user_account).where(user_account.c.id == user_id)).one_or_none()
+    row = connection.execute(_USER.where(user_account.c.id == user_id)).one_or_none()
     return _user(row) if row is not None else None
 
 
 def read_password_hash(connection: Connection, organization: str, name: str) -> str | None:
-    """The stored hash of an enabled user's password; None when there is nothing to compare with."""
-    query = select(user_account.c.password_hash).where(
-        _is(organization, name), user_account.c.enabled
+    """The stored hash of an admitted user's password; None when there is nothing to compare with."""
+    query = _USER.with_only_columns(user_account.c.password_hash, maintain_column_froms=True).where(
+        _is(organization, name), user_account.c.enabled, organization_table.c.enabled
     )
     return connection.execute(query).scalar_one_or_none()
 
@@ -131,25 +142,51 @@ def read_password_hash(connection: Connection, organization: str, name: str) -> 
 def set_password_hash(
     connection: Connection, organization: str, name: str, password_hash: str
 ) -> None:
-    """Store a newer hash of the password the user already has (their sessions stay)."""
+    """Store a hash of the user's password; what becomes of their sessions is the caller's to know."""
     connection.execute(
         update(user_account).where(_is(organization, name)).values(password_hash=password_hash)
     )
 
 
 def list_users(
-    connection: Connection, organization: str, *, after: str | None = None, limit: int = 50
+    connection: Connection,
+    organization: str,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+    contains: str | None = None,
 ) -> tuple[User, ...]:
-    """Users of an organization by name, from the one after `after` (keyset paging)."""
+    """Users of an organization by name, from the one after `after` (keyset paging).
+
+    Args:
+        contains: part of the name, the displayed name or the address, in any case.
+    """
     query = (
-        select(user_account)
-        .where(user_account.c.organization == organization)
+        _USER.where(user_account.c.organization == organization)
         .order_by(user_account.c.name)
         .limit(limit)
     )
     if after is not None:
         query = query.where(user_account.c.name > after)
+    if contains:
+        part = contains.lower()
+        columns = (user_account.c.name, user_account.c.display_name, user_account.c.email)
+        lowered = (func.lower(func.coalesce(column, "")) for column in columns)
+        query = query.where(or_(*(one.contains(part, autoescape=True) for one in lowered)))
     return tuple(_user(row) for row in connection.execute(query))
+
+
+def users_like(
+    connection: Connection, organization: str, beginning: str, *, limit: int = 8
+) -> tuple[str, ...]:
+    """Names of users of an organization that begin like this: what somebody may have meant."""
+    name = user_account.c.name
+    query = select(name).where(
+        user_account.c.organization == organization,
+        name >= beginning,
+        name.startswith(beginning, autoescape=True),
+    )
+    return tuple(connection.execute(query.order_by(name).limit(limit)).scalars())
 
 
 def update_user(
@@ -196,7 +233,7 @@ def update_user(
         reason = (
             EndReason.USER_DISABLED if change.enabled is False else EndReason.CREDENTIALS_CHANGED
         )
-        ended = lifecycle.end_selected(
+        ended = cut.end_at_once(
             connection,
             Selection(organization=organization, user=name),
             reason=reason,
@@ -232,7 +269,7 @@ def delete_user(
     rules.hold_rules(connection, organization)
     if _is_first(find_user(connection, organization, name)):
         raise Reserved("The user admin of built-in cannot be deleted.")
-    ended = lifecycle.end_selected(
+    ended = cut.end_at_once(
         connection,
         Selection(organization=organization, user=name),
         reason=EndReason.USER_DISABLED,
@@ -262,6 +299,7 @@ def _user(row: Row[Any]) -> User:
         email=row.email,
         roles=tuple(row.roles),
         enabled=bool(row.enabled),
+        organization_enabled=bool(row.organization_enabled),
         has_password=row.password_hash is not None,
         created_at=Instant(row.created_at),
     )

@@ -31,6 +31,7 @@ from iam.kernel.secrets import make_secret
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.limits import SessionLimit
+from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, LiveRow
 from iam.sessions.validate import validate
 from iam.signin.codes import Code, issue_code, note_started, redeem_code
@@ -92,7 +93,9 @@ def enter(request: Request) -> Response:
         lambda c: find_application(c, organization, application)
     ).client_id
     back = "/gate/enter?" + urlencode({"rd": target.url, "state": state})
-    if browser is None:
+    if browser is None or engine.database.read(
+        lambda c: locked_child(c, browser.id, application, now)
+    ):
         return see_other(sign_in_address(back, application=client_id))
     if browser.organization != organization:
         raise NotAdmitted
@@ -232,7 +235,7 @@ def sign_out(request: Request) -> Response:
     row = None
     if token is not None:
         verdict = engine.database.read(lambda c: validate(c, token, now))
-        row = verdict.row if verdict.reason is None else None
+        row = verdict.living
     if request.method == "POST":
         _check_same_origin(request, here.host)
         if row is not None:

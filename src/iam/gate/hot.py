@@ -20,7 +20,7 @@ from iam.kernel.clock import after, to_iso
 from iam.kernel.errors import Forbidden, IamError
 from iam.kernel.secrets import NOBODY, Token, parse_token
 from iam.sessions.model import LiveRow
-from iam.sessions.validate import SessionEnded, SessionUnknown, judge
+from iam.sessions.validate import SessionUnknown, judge, refused
 from iam.settings import Settings
 from iam.web.cookies import APP, cookie_name
 from iam.web.engine import Engine
@@ -183,13 +183,13 @@ class _Question:
     def _judge(self, row: LiveRow | None) -> None:
         gate = self._gate
         now = gate.clock()
-        _, row, reason = judge(self._token, row, now)
+        outcome, row, reason = judge(self._token, row, now)
         if row is None:
             gate.validations["unknown"] += 1
             self._refuse(problem_of(SessionUnknown()))
         elif reason is not None:
-            gate.validations["ended"] += 1
-            self._refuse(problem_of(SessionEnded(reason)))
+            gate.validations[str(outcome)] += 1
+            self._refuse(problem_of(refused(reason)))
         elif (row.organization, row.application) != self.home:
             # Not by the session's `instance`: a back end may give its sessions any label, also the
             # name of somebody else's host.
@@ -267,7 +267,7 @@ def _send(answer: Answer, response: Response) -> None:
 
 def _identity(row: LiveRow) -> bytes:
     # By position: this is one of the few lines that run forty thousand times a second.
-    session_id, _, organization, user, application, _, _, _, _, _, _, _, name, email, roles = row
+    session_id, _, organization, user, application, _, _, _, _, _, _, _, name, email, roles, _ = row
     if email is None:
         email = ""
     together = f"{user}{email}{name}{roles}{organization}{application}"

@@ -10,7 +10,8 @@ from typing import Any, NewType
 from iam.kernel.clock import Instant, to_iso
 
 Actor = NewType("Actor", str)
-"""Who did it: `user:<organization>/<name>`, `application:<organization>/<name>`, `system`."""
+"""Who did it: `user:<organization>/<name>`, `application:<organization>/<name>`,
+`mail:<organization>/<name>` (the link in a mail to that user), `system`."""
 
 SYSTEM = Actor("system")
 """The server itself: the sweep, a deadline, a first start."""
@@ -24,6 +25,11 @@ def user_actor(organization: str, name: str) -> Actor:
     return Actor(f"user:{organization}/{name}")
 
 
+def mail_actor(organization: str, name: str) -> Actor:
+    """The actor that whoever follows the link in a mail to this user is: nobody has signed in."""
+    return Actor(f"mail:{organization}/{name}")
+
+
 def application_actor(organization: str, name: str) -> Actor:
     """The actor that an application with client credentials is."""
     return Actor(f"application:{organization}/{name}")
@@ -34,19 +40,28 @@ EVENT_TYPES = (
     "application.deleted",
     "application.secret_rotated",
     "application.updated",
+    "consent.granted",
+    "consent.withdrawn",
     "delivery.redelivered",
     "installation.created",
+    "keys.rotated",
+    "mail.resent",
     "organization.created",
     "organization.deleted",
     "organization.updated",
     "policy.updated",
+    "registration_token.created",
     "session.ended",
     "session.extended",
+    "session.locked",
     "session.rotated",
     "session.started",
+    "session.unlocked",
     "sessions.bulk_end",
     "sessions.not_before",
+    "sign_in.disowned",
     "sign_in.failed",
+    "sign_in.new_device",
     "sign_in.succeeded",
     "user.created",
     "user.deleted",

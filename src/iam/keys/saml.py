@@ -13,12 +13,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from iam.db.saml_tables import saml_key
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.ids import SAML_KEY, make_id
 from iam.kernel.secrets import Random
+from iam.keys.cipher import Cipher
 from iam.keys.signing import RSA_BITS
 
 _YEARS = 10
@@ -33,10 +34,16 @@ class SamlKey:
     certificate: str
 
 
-def load_saml_keys(connection: Connection) -> tuple[SamlKey, ...]:
-    """All SAML keys, the one that signs first."""
+def load_saml_keys(connection: Connection, cipher: Cipher) -> tuple[SamlKey, ...]:
+    """All SAML keys, the one that signs first.
+
+    Raises:
+        EncryptionKeyWrong: they were encrypted under a key that is not at hand.
+    """
     rows = connection.execute(select(saml_key).order_by(saml_key.c.id.desc()))
-    return tuple(SamlKey(row.id, row.private_key, row.certificate) for row in rows)
+    return tuple(
+        SamlKey(row.id, cipher.decrypt(row.private_key, row.id), row.certificate) for row in rows
+    )
 
 
 def make_saml_key(issuer: str, now: Instant, random: Random) -> SamlKey:
@@ -62,12 +69,27 @@ def make_saml_key(issuer: str, now: Instant, random: Random) -> SamlKey:
     )
 
 
-def add_saml_key(connection: Connection, key: SamlKey, now: Instant) -> None:
-    """Store this key: it signs from the commit on."""
+def add_saml_key(
+    connection: Connection, key: SamlKey, now: Instant, cipher: Cipher, random: Random
+) -> None:
+    """Store this key, encrypted: it signs from the commit on."""
     row = {
         "id": key.id,
-        "private_key": key.private_key,
+        "private_key": cipher.encrypt(key.private_key, key.id, random),
         "certificate": key.certificate,
         "created_at": now,
     }
     connection.execute(insert(saml_key), row)
+
+
+def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> None:
+    """Encrypt under the newest key what is not.
+
+    Raises:
+        EncryptionKeyWrong: one was encrypted under a key that is not at hand.
+    """
+    for row in connection.execute(select(saml_key.c.id, saml_key.c.private_key)).all():
+        if not cipher.is_newest(row.private_key):
+            pem = cipher.decrypt(row.private_key, row.id)
+            encrypted = {"private_key": cipher.encrypt(pem, row.id, random)}
+            connection.execute(update(saml_key).where(saml_key.c.id == row.id).values(encrypted))

@@ -1,4 +1,4 @@
-"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS.
+"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS, logout.
 
 Owns: the protocol's parameters, errors and tokens. Authlib judges the requests, joserfc signs.
 Does not own: who is signed in, the sessions that a code leads to and when they end (`signin`,
@@ -9,7 +9,16 @@ Hands to: `server`, which serves its routes.
 from starlette.routing import BaseRoute, Route
 
 from iam.oidc.authorize import authorize
+from iam.oidc.consent import CONSENT_PATH, answer_consent
+from iam.oidc.cross_origin import cross_origin
+from iam.oidc.device import device_authorization
+from iam.oidc.device_page import decide, enter_code, show_device
 from iam.oidc.discovery import configuration, jwks
+from iam.oidc.introspect import introspect
+from iam.oidc.logout import CONFIRM_PATH, confirm, logout
+from iam.oidc.par import pushed_request
+from iam.oidc.register import manage, register
+from iam.oidc.revoke import revoke
 from iam.oidc.token import token
 from iam.oidc.userinfo import userinfo
 
@@ -17,9 +26,22 @@ from iam.oidc.userinfo import userinfo
 def routes() -> list[BaseRoute]:
     """The door's routes."""
     return [
-        Route("/.well-known/openid-configuration", configuration),
-        Route("/oauth/jwks", jwks),
+        cross_origin("/.well-known/openid-configuration", configuration, "GET"),
+        Route("/.well-known/oauth-authorization-server", configuration),
+        cross_origin("/oauth/jwks", jwks, "GET"),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
-        Route("/oauth/token", token, methods=["POST"]),
-        Route("/oauth/userinfo", userinfo, methods=["GET", "POST"]),
+        Route(CONSENT_PATH, answer_consent, methods=["POST"]),
+        cross_origin("/oauth/token", token, "POST"),
+        Route("/oauth/par", pushed_request, methods=["POST"]),
+        Route("/oauth/device", device_authorization, methods=["POST"]),
+        Route("/device", show_device, methods=["GET"]),
+        Route("/device", enter_code, methods=["POST"]),
+        Route("/device/decide", decide, methods=["POST"]),
+        Route("/oauth/register", register, methods=["POST"]),
+        Route("/oauth/register/{client_id}", manage, methods=["GET", "PUT", "DELETE"]),
+        Route("/oauth/introspect", introspect, methods=["POST"]),
+        Route("/oauth/revoke", revoke, methods=["POST"]),
+        Route("/oauth/logout", logout, methods=["GET", "POST"]),
+        Route(CONFIRM_PATH, confirm, methods=["POST"]),
+        cross_origin("/oauth/userinfo", userinfo, "GET", "POST"),
     ]

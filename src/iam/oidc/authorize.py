@@ -1,6 +1,5 @@
 """The authorization endpoint: from a browser session to a code, by way of sign-in if need be."""
 
-import re
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -12,9 +11,6 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
 from authlib.oidc.core.errors import (  # type: ignore[import-untyped] # Authlib ships no types
     InteractionRequiredError,
     LoginRequiredError,
-    RegistrationNotSupportedError,
-    RequestNotSupportedError,
-    RequestURINotSupportedError,
 )
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -22,15 +18,29 @@ from starlette.responses import Response
 
 from iam.directory.names import UserMissing
 from iam.directory.users import find_user
-from iam.kernel.clock import Instant, after
-from iam.kernel.errors import Invalid
-from iam.oidc.clients import OpenidClient, find_openid_client
+from iam.kernel.clock import Instant
+from iam.oidc.authorize_request import (
+    SINCE,
+    ClientUnknown,
+    RedirectUnknown,
+    ResponseModeUnknown,
+    addressee,
+    authenticated_since,
+    check,
+    prompts_of,
+    without,
+)
+from iam.oidc.clients import OpenidClient
+from iam.oidc.consent import Question, ask, consent_question
+from iam.oidc.form_post import answer_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
-from iam.oidc.token import read_pairs, respond
+from iam.oidc.pushed import PushedRequestUnknown
+from iam.oidc.token import read_pairs
 from iam.oidc.tokens import TokenInvalid, read_hint
 from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded
 from iam.sessions.limits import SessionLimit
+from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, approach
@@ -41,38 +51,19 @@ from iam.web.pages import error_page, see_other
 from iam.web.returning import choose_address, sign_in_address
 
 PATH = "/oauth/authorize"
-SINCE = "iam_since"
-"""Our own parameter on the way back from sign-in: the person must have signed in at or after this
-instant. It takes the place of `prompt` and `max_age`, which would send them to sign in for ever. It
-needs no signature: who can change it could as well have left `prompt` away."""
-
 _LONGEST = 8192
-_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
-_MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
-_PROMPTS = {"none", "login", "consent", "select_account"}
-
-
-class ClientUnknown(Invalid):
-    """There is nobody to answer: the client ID names no enabled application."""
-
-    code = "client_unknown"
-    title = "This application is not known here."
-
-
-class RedirectUnknown(Invalid):
-    """The answer would go where the application has registered nothing (open redirect)."""
-
-    code = "redirect_uri_unknown"
-    title = "This return address is not registered."
+_LONGEST_HINT = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SignIn:
-    """The person has to sign in first. `again`: even though they are signed in."""
+    """The person has to sign in first. `again`: even though they are signed in; `login_hint`: whom the
+    client expects."""
 
     client_id: str
     return_to: str
     again: bool
+    login_hint: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +72,9 @@ class _Choose:
 
     client_id: str
     return_to: str
+
+
+_Decision = Answer | _SignIn | _Choose | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -106,30 +100,40 @@ async def authorize(request: Request) -> Response:
 def _authorize(request: Request) -> Response:
     engine = engine_of(request)
     now, origin = engine.clock(), origin_of(request, engine.settings)
-    asked = ProtocolRequest("GET", request.query_params.multi_items())
+    sent = ProtocolRequest("GET", request.query_params.multi_items())
     token = read_cookie(request, engine.settings, BROWSER)
 
-    def work(connection: Connection) -> tuple[Answer | _SignIn | _Choose, Verdict | None]:
+    def work(
+        connection: Connection,
+    ) -> tuple[_Decision, Verdict | None, ProtocolRequest]:
         verdict = validate(connection, token, now) if token is not None else None
         provider = Provider(connection, engine, now, origin)
-        return _decide(provider, asked, _browser_session(verdict)), verdict
+        asked = provider.take_up(sent, SINCE)
+        return _decide(provider, asked, _browser_session(verdict)), verdict, asked
 
     # Without a cookie no code can come of it, and no lock for writing is needed.
     run = engine.database.read if token is None else engine.database.write
     try:
-        decision, verdict = run(work)
-    except (ClientUnknown, RedirectUnknown) as error:
+        decision, verdict, asked = run(work)
+    except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
     _count(engine, verdict, now)
     if isinstance(decision, _SignIn):
         extra = {"prompt": "login"} if decision.again else {}
+        if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
+            extra["login_hint"] = decision.login_hint
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
     if isinstance(decision, _Choose):
         return see_other(choose_address(decision.return_to, decision.client_id))
-    return respond(decision)
+    if isinstance(decision, Question):
+        row = _browser_session(verdict)
+        if row is None or token is None:
+            raise AssertionError("a question without anybody to ask")
+        return ask(request, asked, decision, row, token)
+    return answer_client(request, asked, decision)
 
 
 def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
@@ -146,17 +150,15 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _decide(
-    provider: Provider, asked: ProtocolRequest, browser: LiveRow | None
-) -> Answer | _SignIn | _Choose:
-    """Answer the client, or have the person sign in.
+def _decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> _Decision:
+    """Answer the client, or have the person sign in or asked.
 
     Raises:
-        ClientUnknown, RedirectUnknown: nobody may be answered, so the person is told.
+        ClientUnknown, RedirectUnknown, ResponseModeUnknown: as `addressee` says.
     """
-    client, redirect_uri = _addressee(provider.connection, asked)
+    client, redirect_uri = addressee(provider.connection, asked)
     try:
-        _check(asked)
+        check(asked)
         grant = provider.get_consent_grant(asked)
         return _continue(provider, asked, client, browser) or _enter(
             provider, asked, client, browser, grant
@@ -164,45 +166,6 @@ def _decide(
     except OAuth2Error as error:
         error.redirect_uri, error.state = redirect_uri, asked.parameters.get("state")
         return provider.refuse(error)
-
-
-def _addressee(connection: Connection, asked: ProtocolRequest) -> tuple[OpenidClient, str]:
-    parameters = asked.parameters
-    client = find_openid_client(connection, parameters.get("client_id"))
-    if client is None or "client_id" in asked.repeated:
-        raise ClientUnknown
-    redirect_uri = parameters.get("redirect_uri", "")
-    if "redirect_uri" in asked.repeated or not client.check_redirect_uri(redirect_uri):
-        raise RedirectUnknown
-    return client, redirect_uri
-
-
-def _check(asked: ProtocolRequest) -> None:
-    """What Authlib does not look at."""
-    parameters = asked.parameters
-    if asked.repeated:
-        raise InvalidRequestError("A parameter came more than once.")
-    for name, error in (
-        ("request", RequestNotSupportedError),
-        ("request_uri", RequestURINotSupportedError),
-        ("registration", RegistrationNotSupportedError),
-    ):
-        if name in parameters:
-            raise error
-    if not parameters.get("response_type"):
-        raise InvalidRequestError("response_type is missing.")
-    if parameters["response_type"] != "code":
-        # Not left to Authlib, which puts the client's text in an error that admits few characters.
-        raise OAuth2Error("Use response_type=code.", error="unsupported_response_type")
-    if parameters.get("response_mode", "query") != "query":
-        raise InvalidRequestError("Use response_mode=query.")
-    prompts = set(parameters.get("prompt", "").split())
-    if "none" in prompts and len(prompts) > 1:
-        raise InvalidRequestError("prompt=none goes with no other value.")
-    if not prompts <= _PROMPTS:
-        raise InvalidRequestError("This prompt is not supported.")
-    if "max_age" in parameters and not _SECONDS.fullmatch(parameters["max_age"]):
-        raise InvalidRequestError("max_age must be a number of seconds.")
 
 
 def _continue(
@@ -214,37 +177,38 @@ def _continue(
         LoginRequiredError: they have to, and the client wants no page shown (prompt=none).
     """
     parameters, now = asked.parameters, provider.now
-    prompts = set(parameters.get("prompt", "").split())
-    since = _since(parameters, now)
+    prompts = prompts_of(asked)
+    since = authenticated_since(asked, client, now)
     wanted = bool(prompts & {"login", "select_account"})
     home = browser is not None and browser.organization == client.application.organization
+    locked = False
     if browser is not None and home and not wanted:
         fresh = since is None or _authenticated_since(provider.connection, browser, since)
         if fresh and _is_whom_the_client_means(provider, asked, client, browser):
-            return None
+            locked = _is_locked(provider, client, browser)
+            if not locked:
+                return None
     if "none" in prompts:
         raise LoginRequiredError("The person has to sign in.")
-    left = {
-        name: value
-        for name, value in parameters.items()
-        if name not in ("prompt", "max_age", SINCE)
-    }
+    left = without(asked, "login", "select_account")
+    for met in ("max_age", SINCE):
+        left.pop(met, None)
     if wanted:
         since = now
     if since is not None:
         left[SINCE] = str(since)
     return _SignIn(
-        client_id=client.get_client_id(), return_to=f"{PATH}?{urlencode(left)}", again=home
+        client_id=client.get_client_id(),
+        return_to=f"{PATH}?{urlencode(left)}",
+        again=home and not locked,
+        login_hint=parameters.get("login_hint"),
     )
 
 
-def _since(parameters: dict[str, str], now: Instant) -> Instant | None:
-    bounds = []
-    if "max_age" in parameters:
-        bounds.append(after(now, -int(parameters["max_age"])))
-    if _MILLISECONDS.fullmatch(parameters.get(SINCE, "")):
-        bounds.append(min(Instant(int(parameters[SINCE])), now))
-    return max(bounds, default=None)
+def _is_locked(provider: Provider, client: OpenidClient, browser: LiveRow) -> bool:
+    """Whether the sign-in page is to ask for the password of the session that would be entered again."""
+    application = client.application.name
+    return locked_child(provider.connection, browser.id, application, provider.now) is not None
 
 
 def _authenticated_since(connection: Connection, browser: LiveRow, since: Instant) -> bool:
@@ -262,13 +226,16 @@ def _is_whom_the_client_means(
         return True
     engine = provider.engine
     try:
-        subject = read_hint(hint, engine.keys, engine.settings.issuer, client.get_client_id())
+        meant = read_hint(hint, engine.keys, engine.settings.issuer)
     except TokenInvalid as error:
-        raise InvalidRequestError("id_token_hint is no ID token of this client.") from error
+        raise InvalidRequestError("id_token_hint is no ID token of ours.") from error
+    if meant.client_id != client.get_client_id():
+        raise InvalidRequestError("id_token_hint was issued to another client.")
     try:
-        return find_user(provider.connection, browser.organization, browser.user).id == subject
+        who = find_user(provider.connection, browser.organization, browser.user)
     except UserMissing:
         return False
+    return who.id == meant.subject
 
 
 def _enter(
@@ -277,7 +244,7 @@ def _enter(
     client: OpenidClient,
     browser: LiveRow | None,
     grant: object,
-) -> Answer | _SignIn | _Choose:
+) -> _Decision:
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
@@ -294,7 +261,7 @@ def _enter(
         raise LoginRequiredError("The person has to sign in.") from error
     except NotAdmitted as error:
         raise AccessDeniedError("This user may not enter this application.") from error
-    shown_nothing = "none" in asked.parameters.get("prompt", "").split()
+    shown_nothing = "none" in prompts_of(asked)
     if ahead.authenticate_since is not None:
         if shown_nothing:
             raise LoginRequiredError("The person has to sign in again.")
@@ -304,12 +271,18 @@ def _enter(
             raise AccessDeniedError(SessionLimit.title)
         if shown_nothing:
             raise InteractionRequiredError("The person has to choose a session to end.")
-        return _Choose(client.get_client_id(), f"{PATH}?{urlencode(asked.parameters)}")
+        return _Choose(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
+    question = consent_question(provider, asked, client, ahead.user)
+    if question is not None:
+        return question
     answer: Answer = provider.create_authorization_response(asked, browser, grant)
     return answer
 
 
 def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> _SignIn:
-    left = {name: value for name, value in asked.parameters.items() if name != SINCE}
-    return_to = f"{PATH}?{urlencode(left | {SINCE: str(since)})}"
-    return _SignIn(client_id=client.get_client_id(), return_to=return_to, again=True)
+    return _SignIn(
+        client_id=client.get_client_id(),
+        return_to=f"{PATH}?{urlencode(asked.again | {SINCE: str(since)})}",
+        again=True,
+        login_hint=None,
+    )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from iam.directory.applications import Application, find_client
 from iam.kernel.ids import APPLICATION, is_id
-from iam.oidc.tokens import SCOPES
+from iam.oidc.tokens import OFFLINE, SCOPES
 from iam.sessions.model import BUILT_IN_APPLICATION
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?((?:/[^#]*)?)", re.ASCII)
@@ -29,19 +29,19 @@ class OpenidClient(ClientMixin):  # type: ignore[misc] # Authlib's base has no t
         """None: a request says where to (OpenID Connect Core §3.1.2.1)."""
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """What of this is supported; the rest is ignored (Core §3.1.2.1)."""
+        """What of this is supported; the rest is ignored (Core §3.1.2.1).
+
+        `offline_access` is for applications that may refresh (Core §11), and ignored of others.
+        """
         asked = (scope or "").split()
-        return " ".join(one for one in SCOPES if one in asked)
+        return " ".join(
+            one
+            for one in SCOPES
+            if one in asked and (one != OFFLINE or self.check_grant_type("refresh_token"))
+        )
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return redirect_allowed(redirect_uri, self.application.redirect_uris)
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        return self.application.authenticates(client_secret)
-
-    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
-        """Who has a secret must use it: leaving it away would make an application a public one."""
-        return (method == "none") == self.application.public
 
     def check_response_type(self, response_type: str) -> bool:
         return response_type == "code" and self.check_grant_type("authorization_code")
@@ -58,7 +58,7 @@ def find_openid_client(connection: Connection, client_id: str | None) -> OpenidC
     if client_id is None or not is_id(APPLICATION, client_id):
         return None
     application = find_client(connection, client_id)
-    if application is None or not application.enabled or application.name == BUILT_IN_APPLICATION:
+    if application is None or not application.is_open or application.name == BUILT_IN_APPLICATION:
         return None
     return OpenidClient(application)
 

@@ -5,7 +5,13 @@ from starlette.responses import JSONResponse, Response
 
 from iam.kernel.authn import SINGLE_FACTOR
 from iam.keys import public_jwks
-from iam.oidc.tokens import ALGORITHM, SCOPES
+from iam.keys.client_keys import ALGORITHMS
+from iam.keys.signing import ALGORITHMS as SIGNING_ALGORITHMS
+from iam.oidc.authorize_request import PROMPTS, RESPONSE_MODES
+from iam.oidc.client_auth import METHODS
+from iam.oidc.device_grant import DEVICE_CODE
+from iam.oidc.exchange import TOKEN_EXCHANGE
+from iam.oidc.tokens import SCOPES
 from iam.web.engine import engine_of
 
 # Long enough to spare requests, short enough that a new key is known before the old one is gone.
@@ -13,7 +19,8 @@ _CACHED = {"cache-control": "public, max-age=300"}
 
 
 async def configuration(request: Request) -> Response:
-    """`GET /.well-known/openid-configuration` (OpenID Connect Discovery §3, RFC 8414 §2)."""
+    """`GET /.well-known/openid-configuration` (OpenID Connect Discovery §3), and the same under the name
+    that clients of OAuth alone look for, `/.well-known/oauth-authorization-server` (RFC 8414 §3)."""
     issuer = engine_of(request).settings.issuer
     return JSONResponse(
         {
@@ -21,21 +28,36 @@ async def configuration(request: Request) -> Response:
             "authorization_endpoint": f"{issuer}/oauth/authorize",
             "token_endpoint": f"{issuer}/oauth/token",
             "userinfo_endpoint": f"{issuer}/oauth/userinfo",
+            "introspection_endpoint": f"{issuer}/oauth/introspect",
+            "introspection_endpoint_auth_methods_supported": [m for m in METHODS if m != "none"],
+            "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+            "revocation_endpoint": f"{issuer}/oauth/revoke",
+            "revocation_endpoint_auth_methods_supported": list(METHODS),
+            "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "jwks_uri": f"{issuer}/oauth/jwks",
+            "end_session_endpoint": f"{issuer}/oauth/logout",
             "scopes_supported": list(SCOPES),
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": ["authorization_code"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": [ALGORITHM],
-            "token_endpoint_auth_methods_supported": [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
+            "response_modes_supported": list(RESPONSE_MODES),
+            "grant_types_supported": [
+                "authorization_code",
+                "refresh_token",
+                "client_credentials",
+                DEVICE_CODE,
+                TOKEN_EXCHANGE,
             ],
+            "registration_endpoint": f"{issuer}/oauth/register",
+            "device_authorization_endpoint": f"{issuer}/oauth/device",
+            "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+            "require_pushed_authorization_requests": False,
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+            "token_endpoint_auth_methods_supported": list(METHODS),
+            "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
+            "dpop_signing_alg_values_supported": list(ALGORITHMS),
             "acr_values_supported": [SINGLE_FACTOR],
-            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "prompt_values_supported": list(PROMPTS),
             "claims_supported": [
                 "iss",
                 "sub",
@@ -54,6 +76,10 @@ async def configuration(request: Request) -> Response:
                 "email",
             ],
             "authorization_response_iss_parameter_supported": True,
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
+            "frontchannel_logout_supported": True,
+            "frontchannel_logout_session_supported": True,
             "claims_parameter_supported": False,
             "request_parameter_supported": False,
             # Said because its default is true.

@@ -4,25 +4,17 @@ Authlib judges parameters, client authentication and PKCE; one `Provider` lives 
 the connection of its transaction, so that what a refusal uses up (a code) is committed with it.
 """
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # Authlib ships no types: what comes from it is checked where it enters our own values.
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     AuthorizationServer,
-    InvalidGrantError,
     InvalidRequestError,
     OAuth2Error,
     OAuth2Payload,
     OAuth2Request,
-)
-from authlib.oauth2.rfc6749.grants import (  # type: ignore[import-untyped] # Authlib ships no types
-    AuthorizationCodeGrant,
-)
-from authlib.oauth2.rfc7636 import (  # type: ignore[import-untyped] # Authlib ships no types
-    CodeChallenge,
 )
 from authlib.oauth2.rfc9207 import (  # type: ignore[import-untyped] # Authlib ships no types
     IssuerParameter,
@@ -32,18 +24,17 @@ from sqlalchemy import Connection
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, application_actor
 from iam.kernel.secrets import make_secret
+from iam.keys import signer
+from iam.oidc import access_tokens, client_auth, refresh_tokens
+from iam.oidc import pushed as pushed_requests
 from iam.oidc.clients import OpenidClient, find_openid_client
+from iam.oidc.code_grant import CodeGrant, Pkce
 from iam.oidc.tokens import Grant, make_access_token, make_id_token
 from iam.sessions import lifecycle
-from iam.sessions.lifecycle import Ended, ParentEnded, Started
-from iam.sessions.limits import SessionLimit
-from iam.sessions.model import EndReason, LiveRow
-from iam.signin.codes import issue_code, note_started, redeem_code
-from iam.signin.enter import NotAdmitted, enter_application
+from iam.sessions.lifecycle import Ended, Started
+from iam.sessions.model import EndReason, Session
 from iam.web.engine import Engine
 
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-_KIND = "oidc"
 USED_TWICE = "authorization code used twice"
 
 
@@ -67,13 +58,19 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
     """A request as Authlib reads it. Parameters come from the query or the body, never from both."""
 
     def __init__(
-        self, method: str, pairs: Iterable[tuple[str, str]], authorization: str | None = None
+        self,
+        method: str,
+        pairs: Iterable[tuple[str, str]],
+        authorization: str | None = None,
+        again: dict[str, str] | None = None,
     ) -> None:
         # Authlib refuses plain http by the address, and behind a proxy a request always looks plain.
         # That browsers reach us over https (or on loopback) is the settings' promise.
         headers = {"Authorization": authorization} if authorization is not None else {}
         super().__init__(method, "https://issuer.invalid/oauth", headers=headers)
         self.payload: _Payload = _Payload(pairs)
+        self.again: dict[str, str] = self.payload.data if again is None else again
+        """The parameters with which a browser comes back here, when it has to go elsewhere first."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -108,42 +105,6 @@ class Answer:
         self.headers["Location"] = value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Redeemed:
-    """A code that was used up now, as Authlib asks for it."""
-
-    text: str
-    browser_session: str
-    payload: dict[str, Any]
-    code_challenge_method: str = "S256"
-
-    @property
-    def code_challenge(self) -> str:
-        return str(self.payload["code_challenge"])
-
-    def get_redirect_uri(self) -> str:
-        return str(self.payload["redirect_uri"])
-
-    def get_scope(self) -> str:
-        return str(self.payload["scope"])
-
-
-class _Pkce(CodeChallenge):  # type: ignore[misc] # Authlib's base has no types
-    """PKCE with S256 for every client. Authlib would let one with a secret go without, and take
-    `plain` (RFC 9700 §2.1.1): whoever reads the request could then redeem the code."""
-
-    DEFAULT_CODE_CHALLENGE_METHOD = "S256"
-    SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
-
-    def validate_code_challenge(self, grant: Any, redirect_uri: str | None) -> None:
-        asked = grant.request.payload.data
-        if asked.get("code_challenge_method") != "S256":
-            raise InvalidRequestError("PKCE is required: code_challenge_method=S256.")
-        if not _CHALLENGE.fullmatch(asked.get("code_challenge", "")):
-            raise InvalidRequestError("code_challenge must be 43 characters of base64url.")
-        super().validate_code_challenge(grant, redirect_uri)
-
-
 class _Issuer(IssuerParameter):  # type: ignore[misc] # Authlib's base has no types
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
@@ -152,92 +113,9 @@ class _Issuer(IssuerParameter):  # type: ignore[misc] # Authlib's base has no ty
         return self._issuer
 
 
-class _CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base has no types
-    """The one grant there is. `grant_user` is the browser session; a token's user is a `Grant`."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
-    server: "Provider"
-
-    def generate_authorization_code(self) -> str:
-        provider, asked = self.server, self.request.payload
-        browser: LiveRow = self.request.user
-        return issue_code(
-            provider.connection,
-            _KIND,
-            browser_session=browser.id,
-            payload={
-                "client": self.request.client.get_client_id(),
-                "redirect_uri": asked.redirect_uri,
-                "code_challenge": asked.data["code_challenge"],
-                "nonce": asked.data.get("nonce"),
-                "scope": self.request.scope,
-                "ip": provider.origin.ip,
-                "user_agent": provider.origin.user_agent,
-            },
-            now=provider.now,
-            random=provider.engine.random,
-        )
-
-    def save_authorization_code(self, code: str, request: ProtocolRequest) -> None:
-        """It was stored as it was made."""
-
-    def query_authorization_code(self, code: str, client: OpenidClient) -> _Redeemed | None:
-        """Use the code up, whatever comes of it: a wrong verifier must not be followed by a guess."""
-        provider = self.server
-        found = redeem_code(provider.connection, _KIND, code, provider.now)
-        if found is None or found.payload["client"] != client.get_client_id():
-            return None
-        if found.replayed:
-            # Two have held this code (RFC 6749 §4.1.2): what it led to may be in the wrong hands.
-            if found.started_session is not None:
-                provider.end_used_twice(found.started_session, client)
-            return None
-        return _Redeemed(
-            text=code, browser_session=found.browser_session, payload=dict(found.payload)
-        )
-
-    def authenticate_user(self, authorization_code: _Redeemed) -> Grant:
-        """Enter the application, if the browser session still lives and its user still may.
-
-        Raises:
-            InvalidGrantError: it does not, or they may not.
-        """
-        provider, payload = self.server, authorization_code.payload
-        application = self.request.client.application
-        try:
-            session, user, started = enter_application(
-                provider.connection,
-                browser_session=authorization_code.browser_session,
-                organization=application.organization,
-                application=application.name,
-                instance=None,
-                origin=Origin(ip=payload["ip"], user_agent=payload["user_agent"]),
-                now=provider.now,
-                random=provider.engine.random,
-            )
-        except ParentEnded as error:
-            raise InvalidGrantError("The browser session has ended.") from error
-        except NotAdmitted as error:
-            raise InvalidGrantError("The user may not enter this application.") from error
-        except SessionLimit as error:
-            raise InvalidGrantError(error.title) from error
-        if started is not None:
-            provider.started.append(started)
-        note_started(provider.connection, authorization_code.text, session.id)
-        return Grant(
-            client_id=application.client_id,
-            user=user,
-            session=session,
-            scope=tuple(payload["scope"].split()),
-            nonce=payload["nonce"],
-        )
-
-    def delete_authorization_code(self, authorization_code: _Redeemed) -> None:
-        """It was used up when it was found, and stays known as used."""
-
-
 class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has no types
-    """The server for one request. `started` and `ended` are to be counted after the commit."""
+    """The server for one request. `started` and `ended` are to be counted, and `touched` to be noted,
+    after the commit."""
 
     def __init__(
         self, connection: Connection, engine: Engine, now: Instant, origin: Origin
@@ -246,12 +124,57 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         self.connection, self.engine, self.now, self.origin = connection, engine, now, origin
         self.started: list[Started] = []
         self.ended: list[Ended] = []
+        self.touched: list[Session] = []
+        self.jkt: str | None = None
+        """The thumbprint of the key that this request proves (`dpop`)."""
         self._iss = _Issuer(engine.settings.issuer)
-        self.register_grant(_CodeGrant, [_Pkce()])
+        self.register_grant(CodeGrant, [Pkce()])
         self.register_extension(self._iss)
+
+    def take_up(self, asked: ProtocolRequest, since: str) -> ProtocolRequest:
+        """The request that was pushed, if this one refers to one; else itself.
+
+        Raises:
+            PushedRequestUnknown: see `pushed.take_up`.
+        """
+        found = pushed_requests.take_up(self.connection, asked.parameters, since, self.now)
+        return asked if found is None else ProtocolRequest("GET", found[0].items(), again=found[1])
+
+    def get_consent_grant(self, request: ProtocolRequest, end_user: object = None) -> object:
+        """Judge an authorization request.
+
+        Raises:
+            OAuth2Error: it is not right, or should have been pushed (RFC 9126 §6).
+        """
+        grant = super().get_consent_grant(request, end_user)
+        settings = request.client.application.client
+        if settings.require_pushed_authorization_requests and "request_uri" not in request.again:
+            raise InvalidRequestError("This application pushes its requests (RFC 9126).")
+        return grant
 
     def query_client(self, client_id: str) -> OpenidClient | None:
         return find_openid_client(self.connection, client_id)
+
+    def authenticate_client(
+        self, request: ProtocolRequest, methods: object = (), endpoint: str = "token"
+    ) -> OpenidClient:
+        """The application that calls; the methods are the same for every grant.
+
+        Raises:
+            InvalidClientError, InvalidRequestError: as `client_auth.authenticate` says; or it asks for
+                tokens without the proof that it has promised (RFC 9449 §5.2).
+        """
+        client = client_auth.authenticate(
+            self.connection,
+            request.parameters,
+            request.headers.get("Authorization"),
+            issuer=self.engine.settings.issuer,
+            now=self.now,
+        )
+        promised = client.application.client.dpop_bound_access_tokens
+        if promised and self.jkt is None and endpoint == "token":
+            raise InvalidRequestError("This application proves its key (RFC 9449): send a proof.")
+        return client
 
     def create_oauth2_request(self, request: ProtocolRequest) -> ProtocolRequest:
         return request
@@ -268,21 +191,35 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         self._iss.add_issuer_parameter(self, answer)
         return answer
 
-    def generate_token(self, *, user: Grant, **_: object) -> dict[str, object]:
+    def generate_token(
+        self, *, client: OpenidClient, user: Grant, include_refresh_token: bool = False, **_: object
+    ) -> dict[str, object]:
         """The body of a token answer (RFC 6749 §5.1; Core §3.1.3.3)."""
-        engine, key = self.engine, self.engine.keys[0]
+        engine, user = self.engine, replace(user, jkt=self.jkt)
+        key = signer(engine.keys, client.application.client.id_token_signed_response_alg)
         issuer = engine.settings.issuer
-        access, lifetime = make_access_token(
-            user, key, issuer, self.now, jti=make_secret(engine.random)
-        )
+        if client.application.client.opaque_access_tokens:
+            access, lifetime = access_tokens.issue_opaque(
+                self.connection, user, issuer, self.now, engine.random
+            )
+        else:
+            jti = make_secret(engine.random)
+            access, lifetime = make_access_token(user, key, issuer, self.now, jti)
         body: dict[str, object] = {
             "access_token": access,
-            "token_type": "Bearer",
+            "token_type": "Bearer" if self.jkt is None else "DPoP",
             "expires_in": lifetime,
-            "scope": " ".join(user.scope),
         }
-        if "openid" in user.scope:
-            body["id_token"] = make_id_token(user, access, key, issuer, self.now)
+        if user.scope:
+            body["scope"] = " ".join(user.scope)
+        if "openid" in user.scope and user.session is not None:
+            body["id_token"] = make_id_token(user, user.session, access, key, issuer, self.now)
+        if include_refresh_token:
+            # One of an application that authenticates is bound to that already (RFC 9449 §5).
+            jkt = self.jkt if client.application.public else None
+            body["refresh_token"] = refresh_tokens.issue(
+                self.connection, user, jkt=jkt, now=self.now, random=engine.random
+            )
         return body
 
     def save_token(self, token: dict[str, object], request: ProtocolRequest) -> None:
@@ -290,14 +227,20 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
 
     def end_used_twice(self, session_id: str, client: OpenidClient) -> None:
         """End the session that a code led to which was used again."""
+        self.end(session_id, client, EndReason.POLICY, USED_TWICE)
+
+    def end(
+        self, session_id: str, client: OpenidClient, reason: EndReason, note: str | None = None
+    ) -> None:
+        """End a session for what its application did."""
         application = client.application
         self.ended += lifecycle.end(
             self.connection,
             [session_id],
-            reason=EndReason.POLICY,
+            reason=reason,
             actor=application_actor(application.organization, application.name),
             now=self.now,
             random=self.engine.random,
             origin=self.origin,
-            note=USED_TWICE,
+            note=note,
         )

@@ -1,7 +1,8 @@
-"""The token endpoint: a code, once, for tokens."""
+"""The token endpoint: whatever is granted, for tokens."""
+
+from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
-    InvalidClientError,
     InvalidRequestError,
     OAuth2Error,
 )
@@ -9,13 +10,19 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from iam.kernel.clock import Instant
+from iam.oidc.client_credentials import ClientCredentialsGrant
+from iam.oidc.device_grant import DeviceGrant
+from iam.oidc.dpop import make_nonce, proven_key
+from iam.oidc.exchange import ExchangeGrant
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
-from iam.sessions.lifecycle import Ended, Started
+from iam.oidc.refresh_grant import RefreshGrant
 from iam.web.address import origin_of
-from iam.web.caller import ClientInvalid, basic_credentials
-from iam.web.engine import engine_of, in_thread
+from iam.web.changes import Change
+from iam.web.engine import Engine, engine_of
 
 _FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 50
 
 
 async def token(request: Request) -> Response:
@@ -23,24 +30,79 @@ async def token(request: Request) -> Response:
     engine = engine_of(request)
     now, origin = engine.clock(), origin_of(request, engine.settings)
     try:
-        asked = ProtocolRequest(
-            "POST", await read_pairs(request), request.headers.get("authorization")
-        )
-        _check(request, asked)
+        asked = await receive(request)
+        if not asked.parameters.get("grant_type"):
+            raise InvalidRequestError("grant_type is missing.")
     except OAuth2Error as error:
-        return respond(Answer(*_plain(error)))
+        return refuse(error)
 
-    def work(connection: Connection) -> tuple[Answer, list[Started], list[Ended]]:
+    def work(connection: Connection) -> tuple[Answer, Provider]:
         provider = Provider(connection, engine, now, origin)
+        for grant in _GRANTS:
+            provider.register_grant(grant)
         # Refusals are answers, not exceptions: the code they used up is committed with them.
-        answer: Answer = provider.create_token_response(asked)
-        return answer, provider.started, provider.ended
+        try:
+            provider.jkt = key_of(request, connection, engine, now)
+            answer: Answer = provider.create_token_response(asked)
+        except OAuth2Error as error:
+            answer = provider.refuse(error)
+        return answer, provider
 
-    answer, started, ended = await in_thread(lambda: engine.database.write(work))
-    for one in started:
-        engine.count_started(one)
-    engine.count_ended(ended)
-    return respond(answer)
+    def finish(result: tuple[Answer, Provider]) -> Response:
+        answer, provider = result
+        for started in provider.started:
+            engine.count_started(started)
+        engine.count_ended(provider.ended)
+        for session in provider.touched:
+            engine.touches.note(session, now)
+        return with_nonce(respond(answer), request, engine, now)
+
+    # Tokens are asked for by the hundred: on SQLite those who wait share a commit.
+    return await engine.changes.run(lambda: Change(work, finish))
+
+
+_GRANTS = (RefreshGrant, ClientCredentialsGrant, DeviceGrant, ExchangeGrant)
+
+
+async def receive(request: Request) -> ProtocolRequest:
+    """A request of an application: a form, no parameter of which may come twice (RFC 6749 §3.2).
+
+    Raises:
+        InvalidRequestError: it is not.
+    """
+    asked = ProtocolRequest("POST", await read_pairs(request), request.headers.get("authorization"))
+    if asked.repeated:
+        raise InvalidRequestError("A parameter came more than once.")
+    return asked
+
+
+def key_of(request: Request, connection: Connection, engine: Engine, now: Instant) -> str | None:
+    """The thumbprint of the key that a request at an endpoint of ours proves; None if it proves none.
+
+    Raises:
+        ProofInvalid, NonceWanted: see `dpop.proven_key`.
+    """
+    return proven_key(
+        connection,
+        request.headers.getlist("dpop"),
+        method=request.method,
+        url=engine.settings.issuer + request.url.path,
+        cipher=engine.cipher,
+        now=now,
+    )
+
+
+def with_nonce(response: Response, request: Request, engine: Engine, now: Instant) -> Response:
+    """Whoever sends proofs is given the nonce for the next (RFC 9449 §8.2)."""
+    if "dpop" in request.headers:
+        response.headers["dpop-nonce"] = make_nonce(engine.cipher, now)
+    return response
+
+
+def refuse(error: OAuth2Error) -> Response:
+    """An error in the form of RFC 6749 §5.2."""
+    status, body, headers = error()
+    return respond(Answer(status, body, dict(headers)))
 
 
 async def read_pairs(request: Request) -> list[tuple[str, str]]:
@@ -51,8 +113,11 @@ async def read_pairs(request: Request) -> list[tuple[str, str]]:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise InvalidRequestError(f"Send the parameters as {_FORM}.")
-    form = await request.form(max_fields=50)
-    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    text = (await request.body()).decode("latin-1")
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError as error:
+        raise InvalidRequestError("There are too many parameters.") from error
 
 
 def respond(answer: Answer) -> Response:
@@ -65,24 +130,3 @@ def respond(answer: Answer) -> Response:
         # 303, not 302 or 307: what was posted to us is never posted on (RFC 9700 §4.12).
         return Response(status_code=303, headers=headers)
     return JSONResponse(answer.body, answer.status, headers=headers)
-
-
-def _check(request: Request, asked: ProtocolRequest) -> None:
-    """What Authlib does not look at, or would trip over."""
-    if asked.repeated:
-        raise InvalidRequestError("A parameter came more than once.")
-    try:
-        credentials = basic_credentials(request)
-    except ClientInvalid as error:
-        raise InvalidClientError(
-            "The client credentials are not right.", status_code=401
-        ) from error
-    if credentials is not None and "client_secret" in asked.parameters:
-        raise InvalidRequestError("Use one method of client authentication, not two.")
-    if not asked.parameters.get("grant_type"):
-        raise InvalidRequestError("grant_type is missing.")
-
-
-def _plain(error: OAuth2Error) -> tuple[int, dict[str, str], dict[str, str]]:
-    status, body, headers = error()
-    return status, body, dict(headers)

@@ -1,4 +1,4 @@
-"""ID and access tokens: JWTs, RS256, signed and read with the installation's own keys only."""
+"""ID and access tokens: JWTs, signed and read with the installation's own keys only."""
 
 import base64
 import json
@@ -9,16 +9,15 @@ from typing import Any
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import GuestProtocol, RSAKey
+from joserfc.jwk import ECKey, GuestProtocol, RSAKey
 
-from iam.directory.users import User
 from iam.kernel.clock import Instant, after
-from iam.kernel.ids import SESSION, is_id
 from iam.keys import SigningKey
+from iam.keys.signing import ALGORITHMS
 from iam.sessions.model import Session
 
-ALGORITHM = "RS256"
-SCOPES = ("openid", "profile", "email")
+OFFLINE = "offline_access"
+SCOPES = ("openid", "profile", "email", OFFLINE)
 
 ACCESS_TOKEN_LIFETIME = 10 * 60
 """Seconds. A resource server that never asks us accepts an ended session's token for so long."""
@@ -27,7 +26,7 @@ ID_TOKEN_LIFETIME = 5 * 60
 
 _ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105 - the header of RFC 9068 §2.1, not a password
 _LONGEST = 8192
-_REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM])
+_REGISTRY = jws.JWSRegistry(algorithms=list(ALGORITHMS))
 
 
 class TokenInvalid(Exception):
@@ -39,127 +38,174 @@ class Grant:
     """What tokens are issued for: the user, the session entered, and what the client asked."""
 
     client_id: str
-    user: User
-    session: Session
+    subject: str
+    """The user's ID; of an application that asks for itself its client ID."""
+    session: Session | None
+    """None: there is no user, and so no session."""
     scope: tuple[str, ...]
-    nonce: str | None
+    nonce: str | None = None
+    audience: tuple[str, ...] = ()
+    """The resources that the access token is for; none: for this server (userinfo)."""
+    jkt: str | None = None
+    """The thumbprint of the key that whoever uses the access token has to prove (RFC 9449 §6)."""
+    act: Mapping[str, Any] | None = None
+    """Who acts for the subject (RFC 8693 §4.1)."""
+    until: Instant | None = None
+    """When the access token is over at the latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """What an access token that was verified says."""
 
+    jti: str
     subject: str
-    session_id: str
+    session_id: str | None
     client_id: str
     scope: tuple[str, ...]
+    audience: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+    """Both in seconds since 1970, as the token has them."""
+    jkt: str | None
+    act: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What an ID token of ours says of whom a client had: the user, the client, the session."""
+
+    subject: str
+    client_id: str
+    session_id: str
 
 
 def make_access_token(
     grant: Grant, key: SigningKey, issuer: str, now: Instant, jti: str
 ) -> tuple[str, int]:
     """An access token (RFC 9068 §2) and the seconds it is good for, never beyond the session's end."""
-    until = min(after(now, ACCESS_TOKEN_LIFETIME), grant.session.expires_at)
-    issued, expires = now // 1000, until // 1000
-    claims = {
+    issued, expires = now // 1000, access_token_until(grant, now) // 1000
+    claims: dict[str, Any] = {
         "iss": issuer,
-        "sub": grant.user.id,
-        "aud": issuer,
+        "sub": grant.subject,
+        "aud": one_or_many(grant.audience or (issuer,)),
         "client_id": grant.client_id,
         "iat": issued,
         "exp": expires,
         "jti": jti,
-        "sid": grant.session.id,
-        "scope": " ".join(grant.scope),
     }
+    if grant.session is not None:
+        claims["sid"] = grant.session.id
+    if grant.scope:
+        claims["scope"] = " ".join(grant.scope)
+    if grant.jkt is not None:
+        claims["cnf"] = {"jkt": grant.jkt}
+    if grant.act is not None:
+        claims["act"] = dict(grant.act)
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
 
 
+def access_token_until(grant: Grant, now: Instant) -> Instant:
+    """When an access token that is issued now is over: never after its session."""
+    bounds = [after(now, ACCESS_TOKEN_LIFETIME)]
+    bounds += [grant.session.expires_at] if grant.session is not None else []
+    bounds += [grant.until] if grant.until is not None else []
+    return min(bounds)
+
+
+def one_or_many(audience: tuple[str, ...]) -> str | list[str]:
+    """An audience as a claim (RFC 7519 §4.1.3)."""
+    return audience[0] if len(audience) == 1 else list(audience)
+
+
 def make_id_token(
-    grant: Grant, access_token: str, key: SigningKey, issuer: str, now: Instant
+    grant: Grant, session: Session, access_token: str, key: SigningKey, issuer: str, now: Instant
 ) -> str:
-    """An ID token (OpenID Connect Core §2) that goes with this access token."""
+    """An ID token (OpenID Connect Core §2) of this session that goes with this access token."""
     issued = now // 1000
     claims: dict[str, Any] = {
         "iss": issuer,
-        "sub": grant.user.id,
+        "sub": grant.subject,
         "aud": grant.client_id,
         "azp": grant.client_id,
         "iat": issued,
         "exp": issued + ID_TOKEN_LIFETIME,
-        "sid": grant.session.id,
+        "sid": session.id,
         "at_hash": _half_hash(access_token),
     }
-    if grant.session.authenticated_at is not None:
-        claims["auth_time"] = grant.session.authenticated_at // 1000
-    if grant.session.amr:
-        claims["amr"] = list(grant.session.amr)
-    if grant.session.acr is not None:
-        claims["acr"] = grant.session.acr
+    if session.authenticated_at is not None:
+        claims["auth_time"] = session.authenticated_at // 1000
+    if session.amr:
+        claims["amr"] = list(session.amr)
+    if session.acr is not None:
+        claims["acr"] = session.acr
     if grant.nonce is not None:
         claims["nonce"] = grant.nonce
     return _sign(claims, key, "JWT")
 
 
-def read_access_token(
+def read_jwt_access_token(
     text: str, keys: tuple[SigningKey, ...], issuer: str, now: Instant
 ) -> AccessToken:
-    """What this access token says.
+    """What this access token says. Whom it is for (`audience`) is the caller's to check.
 
     Raises:
         TokenInvalid: not signed by us, not an access token (an ID token is none), or too old.
     """
     claims = _verify(text, keys, _ACCESS_TOKEN_TYPE)
-    subject, sid, client_id, scope, expires = (
-        claims.get(name) for name in ("sub", "sid", "client_id", "scope", "exp")
-    )
-    if claims.get("iss") != issuer or claims.get("aud") != issuer:
+    if claims.get("iss") != issuer:
         raise TokenInvalid("it is another issuer's")
-    if not (
-        isinstance(subject, str)
-        and isinstance(sid, str)
-        and is_id(SESSION, sid)
-        and isinstance(client_id, str)
-        and isinstance(scope, str)
-        and isinstance(expires, int)
-    ):
-        raise TokenInvalid("a claim is missing")
-    if now >= expires * 1000:
+    try:
+        audience = claims["aud"]
+        token = AccessToken(
+            jti=claims["jti"],
+            subject=claims["sub"],
+            session_id=claims.get("sid"),
+            client_id=claims["client_id"],
+            scope=tuple(claims.get("scope", "").split()),
+            audience=(audience,) if isinstance(audience, str) else tuple(audience),
+            issued_at=claims["iat"],
+            expires_at=claims["exp"],
+            jkt=claims.get("cnf", {}).get("jkt"),
+            act=claims.get("act"),
+        )
+    except KeyError as error:
+        raise TokenInvalid("a claim is missing") from error
+    if now >= token.expires_at * 1000:
         raise TokenInvalid("it has expired")
-    return AccessToken(
-        subject=subject, session_id=sid, client_id=client_id, scope=tuple(scope.split())
-    )
+    return token
 
 
-def read_hint(text: str, keys: tuple[SigningKey, ...], issuer: str, client_id: str) -> str:
-    """The subject of an ID token given as `id_token_hint` (Core §3.1.2.1), which may have expired.
+def read_hint(text: str, keys: tuple[SigningKey, ...], issuer: str) -> Hint:
+    """What an ID token says that a client gives back as `id_token_hint` (Core §3.1.2.1, RP-Initiated
+    Logout §2). It may have expired: it tells whom the client had, and proves nothing else.
 
     Raises:
-        TokenInvalid: it was not issued by us to this client.
+        TokenInvalid: it is no ID token that we issued.
     """
     claims = _verify(text, keys, "JWT")
-    subject = claims.get("sub")
-    if claims.get("iss") != issuer or claims.get("aud") != client_id:
-        raise TokenInvalid("it was issued to another client")
-    if not isinstance(subject, str):
-        raise TokenInvalid("it has no subject")
-    return subject
+    subject, client_id, sid = (claims.get(name) for name in ("sub", "aud", "sid"))
+    if claims.get("iss") != issuer:
+        raise TokenInvalid("it is another issuer's")
+    if not (isinstance(subject, str) and isinstance(client_id, str) and isinstance(sid, str)):
+        raise TokenInvalid("a claim is missing")
+    return Hint(subject=subject, client_id=client_id, session_id=sid)
 
 
 def _sign(claims: dict[str, Any], key: SigningKey, type_: str) -> str:
-    header = {"alg": ALGORITHM, "kid": key.id, "typ": type_}
-    return jwt.encode(header, claims, key.key, algorithms=[ALGORITHM])
+    header = {"alg": key.algorithm, "kid": key.id, "typ": type_}
+    return jwt.encode(header, claims, key.key, registry=_REGISTRY)
 
 
 def _verify(text: str, keys: tuple[SigningKey, ...], type_: str) -> Mapping[str, Any]:
     if len(text) > _LONGEST:
         raise TokenInvalid("it is too long")
 
-    def ours(token: GuestProtocol) -> RSAKey:
+    def ours(token: GuestProtocol) -> RSAKey | ECKey:
         # By `kid` among our own keys: what else a header names (jwk, jku, x5u) is never looked at.
-        kid = token.headers().get("kid")
+        header = token.headers()
         for one in keys:
-            if one.id == kid:
+            if one.id == header.get("kid") and one.algorithm == header.get("alg"):
                 return one.key
         raise TokenInvalid("its key is not ours")
 

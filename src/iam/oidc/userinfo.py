@@ -1,49 +1,105 @@
 """Userinfo: asks the session at every call, and so refuses the moment it ends."""
 
+from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
+    OAuth2Error,
+)
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from iam.oidc.tokens import TokenInvalid, read_access_token
-from iam.sessions.policy import end_reason
-from iam.web.engine import engine_of
+from iam.kernel.clock import Instant
+from iam.keys.client_keys import ALGORITHMS
+from iam.oidc.access_tokens import read_access_token
+from iam.oidc.dpop import ProofInvalid, proven_key
+from iam.oidc.token import with_nonce
+from iam.oidc.tokens import AccessToken, TokenInvalid
+from iam.sessions.model import LiveRow
+from iam.sessions.store import read_live_row
+from iam.sessions.validate import Outcome, verdict_on
+from iam.web.engine import Engine, engine_of, in_thread
+
+_SCHEMES = {"bearer": "Bearer", "dpop": "DPoP"}
 
 
 async def userinfo(request: Request) -> Response:
-    """`GET` or `POST /oauth/userinfo` (Core §5.3) with `Authorization: Bearer`, RFC 6750 §2.1.
+    """`GET` or `POST /oauth/userinfo` (Core §5.3) with `Authorization: Bearer`, RFC 6750 §2.1, or of a
+    token that is bound to a key `DPoP` and a proof, RFC 9449 §7.1.
 
     A look is not activity: a client that polls must not keep alive a session nobody uses.
     """
     engine = engine_of(request)
     now = engine.clock()
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return _refuse(401, None, "Show an access token: Authorization: Bearer …")
+    name, _, text = request.headers.get("authorization", "").partition(" ")
+    scheme = _SCHEMES.get(name.lower())
+    if scheme is None:
+        return _refuse("Bearer", 401, None, "Show an access token: Authorization: Bearer …")
+    # A proof is used up, which takes a connection that writes.
+    run = engine.database.write if scheme == "DPoP" else engine.database.read
     try:
-        token = read_access_token(text.strip(), engine.keys, engine.settings.issuer, now)
+        token, row = await in_thread(
+            lambda: run(lambda c: _read(c, request, engine, scheme, text.strip(), now))
+        )
     except TokenInvalid as error:
-        return _refuse(401, "invalid_token", f"This access token is not valid: {error}")
-    row = await engine.reader.read(token.session_id)
-    outcome = "unknown" if row is None else "ended" if end_reason(row, now) else "valid"
-    engine.metrics.validations[outcome] += 1
-    if row is None or outcome == "ended":
-        return _refuse(401, "invalid_token", "The session has ended")
+        description = f"This access token is not valid: {error}"
+        return with_nonce(_refuse(scheme, 401, "invalid_token", description), request, engine, now)
+    except OAuth2Error as error:
+        refusal = _refuse(scheme, 401, str(error.error), str(error.description))
+        return with_nonce(refusal, request, engine, now)
+    verdict = verdict_on(row, now)
+    engine.metrics.validations[str(verdict.outcome)] += 1
+    if row is None or verdict.outcome is not Outcome.VALID:
+        state = "is locked" if verdict.outcome is Outcome.LOCKED else "has ended"
+        return _refuse(scheme, 401, "invalid_token", f"The session {state}")
     if "openid" not in token.scope:
-        return _refuse(403, "insufficient_scope", "The scope openid was not asked for", "openid")
+        description = "The scope openid was not asked for"
+        return _refuse(scheme, 403, "insufficient_scope", description, "openid")
     claims: dict[str, str] = {"sub": token.subject}
     if "profile" in token.scope:
         claims |= {"name": row.display_name, "preferred_username": row.user}
     if "email" in token.scope and row.email is not None:
         claims["email"] = row.email
-    return JSONResponse(claims, headers={"cache-control": "no-store"})
+    answer = JSONResponse(claims, headers={"cache-control": "no-store"})
+    return with_nonce(answer, request, engine, now)
 
 
-def _refuse(status: int, error: str | None, description: str, scope: str | None = None) -> Response:
+def _read(
+    connection: Connection, request: Request, engine: Engine, scheme: str, text: str, now: Instant
+) -> tuple[AccessToken, LiveRow | None]:
+    issuer = engine.settings.issuer
+    token = read_access_token(connection, text, engine.keys, issuer, now)
+    if issuer not in token.audience or token.session_id is None:
+        raise TokenInvalid("it is for another resource")
+    if scheme == "DPoP":
+        jkt = proven_key(
+            connection,
+            request.headers.getlist("dpop"),
+            method=request.method,
+            url=issuer + request.url.path,
+            cipher=engine.cipher,
+            now=now,
+            access_token=text,
+        )
+        if jkt is None:
+            raise ProofInvalid("Send a proof.")
+        if jkt != token.jkt:
+            raise TokenInvalid("it is not bound to this key")
+    elif token.jkt is not None:
+        # Whoever stole it would show it just like that (RFC 9449 §7.2).
+        raise TokenInvalid("it is bound to a key: use DPoP")
+    return token, read_live_row(connection, token.session_id)
+
+
+def _refuse(
+    scheme: str, status: int, error: str | None, description: str, scope: str | None = None
+) -> Response:
     """RFC 6750 §3: a request without a token is told how, not what went wrong."""
-    challenge = "Bearer"
+    challenge = scheme
     body = {"error": error or "authentication_required", "error_description": description}
     if error is not None:
         challenge += f' error="{error}", error_description="{description}"'
     if scope is not None:
         challenge += f', scope="{scope}"'
+    if scheme == "DPoP":
+        challenge += f', algs="{" ".join(ALGORITHMS)}"'
     headers = {"www-authenticate": challenge, "cache-control": "no-store"}
     return JSONResponse(body, status, headers=headers)

@@ -28,6 +28,7 @@ from iam.saml.writing import Addressed, add_assertion, qualified, response
 from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.limits import SessionLimit
+from iam.sessions.lock import locked_child
 from iam.sessions.model import LiveRow, Session
 from iam.signin.enter import NotAdmitted, approach, enter_application
 from iam.web.engine import Engine
@@ -128,6 +129,9 @@ def _first(
     except NotAdmitted:
         return REQUEST_DENIED
     if ahead.authenticate_since is not None:
+        return SignIn(again=True)
+    if locked_child(connection, browser.id, asked.provider.application, now) is not None:
+        # The sign-in page asks for the password of the session that would be entered again.
         return SignIn(again=True)
     if ahead.crowd is not None:
         return Choose() if ahead.crowd.may_choose else REQUEST_DENIED

@@ -115,7 +115,17 @@ def _answer(request: Request, chain: Chain, now: Instant) -> Response:
     provider = engine.database.read(lambda c: find_entity(c, chain.asker))
     there = provider.logout_by(REDIRECT, POST) if provider is not None else None
     if there is None:
-        return render(request, "signed_out.html", saml_partial=chain.partial)
+        return render(
+            request,
+            "signed_out.html",
+            applications=0,
+            frames=(),
+            onward=None,
+            onward_name="",
+            leading=False,
+            saml_onward=None,
+            saml_partial=chain.partial,
+        )
     to = Addressed(url=there.response_url, in_response_to=chain.request_id)
     root = response(
         engine.settings.issuer,

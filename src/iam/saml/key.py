@@ -11,7 +11,7 @@ from iam.web.engine import Engine
 def saml_keys(engine: Engine, now: Instant) -> tuple[SamlKey, ...]:
     """All SAML keys, the one that signs first. Read from the database each time: another node may have
     made one a moment ago."""
-    found = engine.database.read(load_saml_keys)
+    found = engine.database.read(lambda c: load_saml_keys(c, engine.cipher))
     if found:
         return found
     made = make_saml_key(engine.settings.issuer, now, engine.random)
@@ -19,9 +19,9 @@ def saml_keys(engine: Engine, now: Instant) -> tuple[SamlKey, ...]:
     def work(connection: Connection) -> tuple[SamlKey, ...]:
         # Nodes that come together queue here; the second finds the first one's key.
         hold_rules(connection, None)
-        if not load_saml_keys(connection):
-            add_saml_key(connection, made, now)
-        return load_saml_keys(connection)
+        if not load_saml_keys(connection, engine.cipher):
+            add_saml_key(connection, made, now, engine.cipher, engine.random)
+        return load_saml_keys(connection, engine.cipher)
 
     return engine.database.write(work)
 

@@ -117,7 +117,7 @@ class Root:
 
 
 _DOORS = frozenset(
-    {"v1", "oauth", "account", "console", "sign-in", "sign-out", "gate", ".iam", "saml"}
+    {"v1", "oauth", "account", "console", "sign-in", "sign-out", "device", "gate", ".iam", "saml"}
 )
 
 

@@ -14,7 +14,9 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM, Event
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
-from iam.keys import ensure_key
+from iam.keys import saml
+from iam.keys.cipher import Cipher
+from iam.keys.signing import add_keys, encrypt_again, make_keys, missing_algorithms
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.sessions.rules import hold_rules
 from iam.signin.passwords import Passwords
@@ -28,14 +30,22 @@ class FirstStart:
 
 
 def bootstrap(
-    connection: Connection, passwords: Passwords, admin_password: str, now: Instant, random: Random
+    connection: Connection,
+    passwords: Passwords,
+    admin_password: str,
+    cipher: Cipher,
+    now: Instant,
+    random: Random,
 ) -> FirstStart | None:
-    """Make organization, application, administrator and signing key; None if they are there.
+    """Make organization, application, administrator and signing keys; None if they are there.
 
     Nodes that start together on an empty database queue on the lock; the second finds all made.
     """
     hold_rules(connection, None)
-    ensure_key(connection, now, random)
+    encrypt_again(connection, cipher, random)
+    saml.encrypt_again(connection, cipher, random)
+    first = make_keys(now, random, active_at=now, algorithms=missing_algorithms(connection))
+    add_keys(connection, first, cipher, random)
     try:
         find_organization(connection, BUILT_IN_ORGANIZATION)
     except OrganizationMissing:

@@ -12,7 +12,8 @@ from iam.db import Database, open_database
 from iam.db.migrate import migrate
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
-from iam.keys import load_keys
+from iam.keys import KeyRing, load_keys
+from iam.keys.cipher import make_key_file, open_cipher
 from iam.server.bootstrap import FirstStart, bootstrap
 from iam.sessions import touch
 from iam.sessions.reader import open_reader
@@ -35,14 +36,15 @@ def prepare_database(settings: Settings, clock: Clock, random: Random) -> FirstS
     """Migrate, and on a first start make what is needed; answer what was made.
 
     Raises:
-        SchemaTooNew, DatabaseUnavailable: as they say.
+        SchemaTooNew, DatabaseUnavailable, EncryptionKeyMissing, EncryptionKeyWrong: as they say.
     """
     database = open_database(settings.database)
     try:
         migrate(database)
-        passwords = make_passwords(settings, random)
+        make_key_file(settings, random)
+        passwords, cipher = make_passwords(settings, random), open_cipher(settings)
         return database.write(
-            lambda c: bootstrap(c, passwords, settings.admin_password, clock(), random)
+            lambda c: bootstrap(c, passwords, settings.admin_password, cipher, clock(), random)
         )
     finally:
         database.close()
@@ -54,7 +56,7 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
     Call it on the event loop that will serve: the validating reader belongs to it.
     """
     database: Database = open_database(settings.database)
-    metrics = Metrics()
+    metrics, cipher = Metrics(), open_cipher(settings)
     return Engine(
         settings=settings,
         database=database,
@@ -68,7 +70,8 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
         ),
         threads=CapacityLimiter(4),
         changes=Changes(database),
-        keys=database.read(load_keys),
+        cipher=cipher,
+        key_ring=KeyRing(database.look(lambda connection: load_keys(connection, cipher))),
         metrics=metrics,
     )
 

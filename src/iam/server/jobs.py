@@ -10,22 +10,33 @@ from functools import partial
 
 import structlog
 from anyio import CapacityLimiter
+from sqlalchemy import Connection
 
+from iam.audit import figures
 from iam.db.lease import take_lease
-from iam.delivery import outbox
+from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.logouts import make_logout_token
+from iam.delivery.mailer import Mailer
+from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
+from iam.keys import load_keys
+from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.saml import received
 from iam.saml.key import saml_key
 from iam.saml.notice import soap_logout
+from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
-from iam.signin import codes, throttle
+from iam.sessions.figures import measure_level
+from iam.signin import codes, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
 _log = structlog.get_logger("iam.jobs")
 _LEASE = 30  # seconds
 _TOUCHES = 2000
+# Seconds within which a node knows a new signing key, which signs only long after (PUBLISHED_AHEAD).
+_KEYS = 20
 # Between two batches the sweep rests for so many times what the last one took: at most a fifth of a
 # core and of the database's writes is its own, however slow they are at the moment.
 _REST = 4
@@ -35,11 +46,12 @@ _REST_OF_COUNT = 100
 
 async def run_jobs(engine: Engine) -> None:
     """Run all jobs until cancelled."""
-    deliverer = make_deliverer(engine)
+    deliverer, mailer = make_deliverer(engine), make_mailer(engine)
     try:
-        await _run_jobs(engine, deliverer)
+        await _run_jobs(engine, deliverer, mailer)
     finally:
         await deliverer.close()
+        await mailer.close()
 
 
 def make_deliverer(engine: Engine) -> Deliverer:
@@ -58,6 +70,9 @@ def make_deliverer(engine: Engine) -> Deliverer:
         timeout=settings.delivery_timeout,
         attempts=settings.delivery_attempts,
         allow_private=settings.delivery_allow_private,
+        logout_token=lambda notice, now: make_logout_token(
+            notice, engine.keys, settings.issuer, now
+        ),
         saml_logout=lambda notice, now: soap_logout(
             notice, settings.issuer, saml_key(engine, now), now, engine.random
         ),
@@ -65,12 +80,32 @@ def make_deliverer(engine: Engine) -> Deliverer:
     )
 
 
-async def _run_jobs(engine: Engine, deliverer: Deliverer) -> None:
+def make_mailer(engine: Engine) -> Mailer:
+    """What sends this process's share of the mails."""
+    counts = engine.metrics.mails
+
+    def count(outcome: str) -> None:
+        counts[outcome] += 1
+
+    return Mailer(
+        settings=engine.settings,
+        database=engine.database,
+        clock=engine.clock,
+        random=engine.random,
+        cipher=engine.cipher,
+        threads=CapacityLimiter(1),
+        count=count,
+    )
+
+
+async def _run_jobs(engine: Engine, deliverer: Deliverer, mailer: Mailer) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_forever("deliveries", 0.5, deliverer.step))
+        group.create_task(_forever("mails", 1, mailer.step))
         group.create_task(_forever("touches", 0.1, lambda: write_touches(engine)))
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
+        group.create_task(_forever("keys", _KEYS, lambda: look_at_keys(engine)))
         group.create_task(_forever("sweep", interval, lambda: sweep_once(engine, holder)))
 
 
@@ -97,6 +132,33 @@ def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
         yield {one: touches[one] for one in ids[first : first + _TOUCHES]}
 
 
+async def look_at_keys(engine: Engine) -> None:
+    """Know the signing keys that there are by now."""
+    load = partial(load_keys, cipher=engine.cipher)
+    engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
+
+
+_Purge = Callable[[Connection, Instant, int], int]
+# What is kept for the retention time, and how many rows one transaction deletes.
+_HISTORY: tuple[tuple[_Purge, int], ...] = (
+    (sweep.purge, sweep.BATCH),
+    (outbox.purge, outbox.PURGED),
+    (mails.purge, outbox.PURGED),
+)
+# What is worth nothing after its own short time.
+_SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
+    codes.purge,
+    throttle.purge,
+    spent.purge,
+    access_tokens.purge,
+    pushed.purge,
+    registrations.purge,
+    device_requests.purge,
+    bulk.purge,
+    received.purge,
+)
+
+
 async def sweep_once(engine: Engine, holder: str) -> int:
     """One sweep, if this node holds the lease: expire, purge, tidy up; answer how many expired."""
     clock, random = engine.clock, engine.random
@@ -115,23 +177,34 @@ async def sweep_once(engine: Engine, holder: str) -> int:
             engine.count_ended(step.ended)
         return step is not None
 
-    def purge() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: sweep.purge(c, clock(), retention)) == sweep.BATCH
+    def purge(table: _Purge, full: int) -> bool:
+        return write(lambda c: table(c, clock(), engine.settings.retention)) == full
 
-    def purge_deliveries() -> bool:
-        retention = engine.settings.retention
-        return write(lambda c: outbox.purge(c, clock(), retention)) == outbox.PURGED
+    def forget() -> bool:
+        for table in _SHORT_LIVED:
+            write(lambda c, purge=table: purge(c, clock()))  # type: ignore[misc]  # mypy cannot infer defaults
+        return write(lambda c: known_devices.purge(c, clock())) == known_devices.PURGED
 
-    def tidy() -> bool:
-        write(lambda c: codes.purge(c, clock()))
-        write(lambda c: throttle.purge(c, clock()))
-        write(lambda c: bulk.purge(c, clock()))
-        write(lambda c: received.purge(c, clock()))
+    def keys() -> bool:
+        rotation.keep_up(
+            engine.database,
+            engine.keys,
+            engine.cipher,
+            engine.settings.key_rotation,
+            clock(),
+            random,
+        )
         return False
 
+    def count_hours() -> bool:
+        more = write(lambda c: figures.count_next_hours(c, clock()))
+        if not more and (measured := engine.database.read(measure_level)) is not None:
+            write(lambda c: figures.store_level(c, *measured))
+        return more
+
     await _count_active(engine)
-    await _in_turn(engine, holder, [expire, take_up, purge, purge_deliveries, tidy])
+    purges = [partial(purge, table, full) for table, full in _HISTORY]
+    await _in_turn(engine, holder, [expire, take_up, *purges, forget, keys, count_hours])
     if expired:
         _log.info("sweep", expired=expired)
     return expired

@@ -16,7 +16,9 @@ from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import NOWHERE, Actor, Event, Origin
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
-from iam.sessions.model import EndReason
+from iam.sessions import lifecycle
+from iam.sessions.lifecycle import Ended
+from iam.sessions.model import EndReason, Selection
 from iam.sessions.rules import hold_rules
 from iam.sessions.search import SessionFilter, lives, narrow, wide
 
@@ -98,6 +100,46 @@ def cut_at(now: Instant) -> tuple[ColumnElement[bool], ...]:
         session.c.check_at == now,
         session.c.end_reason.is_not(None),
     )
+
+
+def end_at_once(
+    connection: Connection,
+    selection: Selection,
+    *,
+    reason: EndReason,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+    origin: Origin = NOWHERE,
+    note: str | None = None,
+) -> tuple[Ended, ...]:
+    """End all that a selection means; answer those whose end is noted here.
+
+    The oldest thousand are noted, as always; however many there are beyond, they are cut, and the
+    sweep notes them. For selections that mean children along with their parents (all of a user, of
+    an organization) or none that have any (an application's), after `hold_rules`.
+    """
+    ended = lifecycle.end_selected(
+        connection,
+        selection,
+        reason=reason,
+        actor=actor,
+        now=now,
+        random=random,
+        origin=origin,
+        note=note,
+        limit=lifecycle.BATCH,
+    )
+    rest = SessionFilter(
+        organization=selection.organization,
+        user=selection.user,
+        application=selection.application,
+        parent=selection.parent,
+        instance=selection.instance,
+        but=selection.but,
+    )
+    _cut(connection, (lives(now), *narrow(rest)), reason, actor, now)
+    return ended
 
 
 def _meant(wanted: SessionFilter, before: Instant, now: Instant) -> tuple[ColumnElement[bool], ...]:

@@ -20,7 +20,7 @@ class SessionOver(Conflict):
     """What has ended is not brought back."""
 
     code = "session_over"
-    title = "This session has ended; only a live one can be changed."
+    title = "There is no such live session; only a live one can be changed."
 
 
 def extend(

@@ -28,6 +28,13 @@ class ParentEnded(Unauthenticated):
     title = "The browser session has ended. Sign in again."
 
 
+class EntryLocked(ParentEnded):
+    """The browser session is locked, or its session of that application is: nothing is entered."""
+
+    code = "session_locked"
+    title = "This session is locked. Unlock it with your password."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
     """What a session is started with. Nothing here is an ID or a secret: those are always made anew,
@@ -58,6 +65,8 @@ class Started:
     token: str
     ended: tuple["Ended", ...] = ()
     """What it took the place of."""
+    raised: bool = False
+    """The session was there before: its holder has authenticated again (`sessions.raising`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +103,7 @@ def start(
     want that it starts as a session of its own (`policy.outlives`).
 
     Raises:
-        ParentEnded: there is no such parent, or it is over.
+        ParentEnded: there is no such parent, it is over or locked.
     """
     remembered = new.remembered and policy.may_remember
     idle_timeout, longest = policy.times(remembered=remembered)
@@ -146,6 +155,8 @@ def _live_parent(connection: Connection, parent_id: str, now: Instant) -> Sessio
     locked = store.lock_live(connection, [parent_id])
     if not locked or not locked[0].is_browser_session or end_reason(locked[0], now) is not None:
         raise ParentEnded
+    if locked[0].locked_at is not None:
+        raise EntryLocked
     return locked[0]
 
 

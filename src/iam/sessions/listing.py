@@ -17,7 +17,7 @@ from iam.sessions.policy import end_reason
 
 MAXIMUM_PAGE = 200
 
-State = Literal["active", "ended"]
+State = Literal["active", "ended", "locked"]
 Item = TypeVar("Item")
 Key = TypeVar("Key")
 
@@ -30,7 +30,7 @@ class Page(Generic[Item, Key]):
     next: Key | None
 
 
-def _in_state(state: State, now: Instant) -> ColumnElement[bool]:
+def _in_state(state: Literal["active", "ended"], now: Instant) -> ColumnElement[bool]:
     """`end_reason` in SQL, so that a page of one state is full; the same bound, exclusive."""
     condition = (
         f"(ended_at IS NULL AND {DUE_AT.text} > :now)"

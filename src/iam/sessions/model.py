@@ -59,6 +59,7 @@ class LiveRow(NamedTuple):
     display_name: str
     email: str | None
     roles: str
+    locked_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ class Session:
     """The browser session it was entered from, where it does not end with that one."""
     remembered: bool = False
     """Whether its holder asked to be kept signed in."""
+    locked_at: Instant | None = None
+    """Since when it is refused until its user unlocks it (`sessions.lock`)."""
 
     @property
     def seat(self) -> str:

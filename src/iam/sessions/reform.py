@@ -26,7 +26,7 @@ from sqlalchemy import (
 from iam.db.tables import DUE_AT
 from iam.db.tables import session as table
 from iam.kernel.clock import Instant
-from iam.kernel.events import Actor
+from iam.kernel.events import SYSTEM, Actor
 from iam.kernel.secrets import Random
 from iam.sessions import store
 from iam.sessions.cut import cut, cut_at
@@ -92,8 +92,7 @@ def apply_policy(
             until a time is.
     """
     impact = Impact()
-    # What a deadline had ended before the change keeps its own reason and instant.
-    noted = _note_due(connection, layer, now, random, all_=True)
+    _settle_due(connection, layer, now)
     groups = list(_groups(connection, layer)) if _FELT.intersection(changed) else []
     samples = []
     if _TIMES.intersection(changed):
@@ -108,8 +107,23 @@ def apply_policy(
     chosen = list(dict.fromkeys(samples))[:SAMPLE]
     found = store.read_sessions(connection, chosen)
     impact.sample = tuple(found[one] for one in chosen)
-    impact.noted = noted + _note_due(connection, layer, now, random, all_=False)
+    impact.noted = end_due(connection, layer.reach, now=now, random=random, limit=BATCH).ended
     return impact
+
+
+def _settle_due(connection: Connection, layer: Layer, now: Instant) -> None:
+    """What a deadline had ended before the change keeps its own reason and instant."""
+    idle_at = table.c.last_active_at + table.c.idle_timeout * 1000
+    reason = case((idle_at < table.c.expires_at, str(EndReason.IDLE)), else_=str(EndReason.EXPIRED))
+    statement = update(table).where(*_of_users(layer), *_due(now))
+    # Not `now`, by which is known what the change itself ends.
+    values = {"expires_at": DUE_AT, "check_at": now - 1, "end_reason": reason, "ended_by": SYSTEM}
+    connection.execute(statement.values(values))
+
+
+def _due(now: Instant) -> tuple[ColumnElement[bool], ...]:
+    over: Any = text(f"{DUE_AT.text} <= :due").bindparams(due=now)
+    return (_LIVE, table.c.end_reason.is_(None), table.c.check_at <= now, over)
 
 
 def _shorten(
@@ -140,24 +154,11 @@ def _shorten(
 def _end_what_is_too_old(
     connection: Connection, layer: Layer, actor: Actor, now: Instant, impact: Impact
 ) -> None:
-    # What is due is no longer counted as shortened.
-    over: Any = text(f"{DUE_AT.text} <= :due").bindparams(due=now)
-    due = (_LIVE, table.c.end_reason.is_(None), table.c.check_at <= now, over)
-    cut(connection, (*_governed(layer), *due), EndReason.POLICY, actor, now)
+    cut(connection, (*_governed(layer), *_due(now)), EndReason.POLICY, actor, now)
+    # What is over is no longer counted as shortened.
     for pair, number in _cut_by_pair(connection, now, EndReason.POLICY):
         impact.shortened[pair] -= number
     impact.shortened = +impact.shortened
-
-
-def _note_due(
-    connection: Connection, layer: Layer, now: Instant, random: Random, *, all_: bool
-) -> tuple[Ended, ...]:
-    noted: tuple[Ended, ...] = ()
-    while True:
-        due = end_due(connection, layer.reach, now=now, random=random, limit=BATCH)
-        noted += due.ended
-        if not (due.more and all_):
-            return noted
 
 
 def _governed(layer: Layer) -> list[ColumnElement[bool]]:

@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    LargeBinary,
     Select,
     Text,
     and_,
     cast,
+    collate,
     func,
+    literal,
     select,
     text,
+    tuple_,
 )
 
 from iam.db.tables import DUE_AT, session
@@ -31,12 +36,12 @@ from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE, Page, State
 from iam.sessions.model import Session
 
-LOOKED_AT = 20_000
+LOOKED_AT = 5_000
 """So many sessions are looked at for one page of a filter without an index of its own."""
-SORTED_AT_MOST = 10_000
+SORTED_AT_MOST = 5_000
 """So many sessions are put into an order for which there is no index."""
-COUNTED_AT_MOST = 10_000
-"""Up to here an estimate is exact."""
+_NAMED = 1000
+_LATEST = (1 << 63) - 1
 
 Sort = Literal[
     "-created_at",
@@ -105,14 +110,6 @@ class SessionFilter:
     """A session to leave out, with what it was entered from and what was entered from it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many sessions match, and whether that is exact."""
-
-    number: int
-    exact: bool
-
-
 def list_sessions(
     connection: Connection,
     wanted: SessionFilter,
@@ -132,7 +129,7 @@ def list_sessions(
         TooManyToSort: there is no index for this order, and too many match.
     """
     limit = min(limit, MAXIMUM_PAGE)
-    _plan_for_these_values(connection)
+    plan_for_these_values(connection)
     key = sort.removeprefix("-")
     if key == "created_at":
         ids, following = _by_start(connection, wanted, now, before, limit, down=sort[0] == "-")
@@ -140,25 +137,6 @@ def list_sessions(
         ids, following = _by_column(connection, wanted, now, before, limit, sort)
     found = store.read_sessions(connection, ids)
     return Page(items=tuple(found[one] for one in ids if one in found), next=following)
-
-
-def count_sessions(
-    connection: Connection, wanted: SessionFilter, now: Instant, *, exact: bool
-) -> Count:
-    """How many sessions match. An estimate is exact up to `COUNTED_AT_MOST`, and beyond that what the
-    database's own statistics say (SQLite has none for this: there it is exact)."""
-    _plan_for_these_values(connection)
-    queries = [
-        select(session.c.id).where(*side, *narrow(wanted), *wide(wanted))
-        for side in _sides_of(wanted.state, now)
-    ]
-    if not exact and connection.dialect.name != "sqlite":
-        some = sum(_count(connection, one.limit(COUNTED_AT_MOST + 1)) for one in queries)
-        if some <= COUNTED_AT_MOST:
-            return Count(some, exact=True)
-        guess = sum(_planned(connection, one) for one in queries)
-        return Count(max(guess, COUNTED_AT_MOST + 1), exact=False)
-    return Count(sum(_count(connection, one) for one in queries), exact=True)
 
 
 def entered_from(connection: Connection, session_id: str) -> tuple[str, ...]:
@@ -184,6 +162,8 @@ def narrow(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value)
+    if wanted.state == "locked":
+        conditions.append(session.c.locked_at.is_not(None))
     if wanted.ip is not None:
         first, last = network_range(wanted.ip)
         address = session.c.address
@@ -204,9 +184,9 @@ def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[
     if wanted.device is not None:
         conditions.append(columns.device == wanted.device)
     if wanted.browser is not None:
-        label = func.lower(func.coalesce(columns.device, ""))
-        name = wanted.browser.lower()
-        conditions.append((label == name) | label.startswith(f"{name} on ", autoescape=True))
+        # One comparison for "Firefox on Linux" and for a label that is the browser's name alone.
+        label = func.lower(columns.device) + " on "
+        conditions.append(label.startswith(f"{wanted.browser.lower()} on ", autoescape=True))
     if wanted.amr is not None:
         # It is kept as JSON text: ["pwd", "otp"].
         methods = cast(columns.amr, Text)
@@ -218,16 +198,22 @@ def wide(wanted: SessionFilter, columns: Any = session.c) -> list[ColumnElement[
     return conditions
 
 
-def _sides_of(state: State | None, now: Instant) -> list[list[ColumnElement[bool]]]:
+def sides_of(
+    connection: Connection, state: State | None, now: Instant
+) -> list[list[ColumnElement[bool]]]:
     """What makes up a state, each side with an index of its own."""
     open_, noted = session.c.ended_at.is_(None), session.c.ended_at.is_not(None)
     if state is None:
         return [[open_], [noted]]
-    if state == "active":
+    if state in ("active", "locked"):
         return [[lives(now)]]
-    # Over by a deadline and not noted yet: never many, and `check_at` finds them.
     over = _condition(f"{DUE_AT.text} <= :now", now)
-    return [[noted], [open_, session.c.check_at <= now, over]]
+    # Over by a deadline and not noted yet: hardly ever many. They are named, because PostgreSQL thinks
+    # that most are, as most of history is, and would go through all that live.
+    due = store.select_due(connection, None, now, _NAMED + 1)
+    if len(due) > _NAMED:
+        return [[noted], [open_, session.c.check_at <= now, over]]
+    return [[noted], [open_, session.c.id.in_(due), over]] if due else [[noted]]
 
 
 def _condition(sql: str, now: Instant) -> ColumnElement[bool]:
@@ -251,27 +237,29 @@ def _by_start(
         conditions.append(column < before if down else column > before)
     queries = [
         select(column).where(*side, *conditions).order_by(order)
-        for side in _sides_of(wanted.state, now)
+        for side in sides_of(connection, wanted.state, now)
     ]
-    end = None
-    if wide(wanted):
-        ends = [_nth(connection, one, LOOKED_AT) for one in queries]
-        there = [one for one in ends if one is not None]
-        if there:
-            end = max(there) if down else min(there)
-        queries = [_among(one, wanted, end, down=down) for one in queries]
+    looks = bool(wide(wanted))
     ids: list[str] = []
+    ends: list[str] = []
     for query in queries:
-        ids += connection.execute(query.limit(limit + 1)).scalars()
+        asked = _among(query, wanted, down=down) if looks else query
+        found = list(connection.execute(asked.limit(limit + 1)).scalars())
+        ids += found
+        if looks:
+            # So far this side is known: to its last match on a full page, or to where it was looked at.
+            end = found[-1] if len(found) > limit else nth(connection, query, LOOKED_AT)
+            ends += [] if end is None else [end]
+    known = (max(ends) if down else min(ends)) if ends else None
+    if known is not None:
+        ids = [one for one in ids if (one >= known if down else one <= known)]
     ids.sort(reverse=down)
     if len(ids) > limit:
         return ids[:limit], ids[limit - 1]
-    return ids, end
+    return ids, known
 
 
-def _among(
-    query: Select[tuple[str]], wanted: SessionFilter, end: str | None, *, down: bool
-) -> Select[tuple[str]]:
+def _among(query: Select[tuple[str]], wanted: SessionFilter, *, down: bool) -> Select[tuple[str]]:
     """What matches among the first `LOOKED_AT`. They are selected first: on PostgreSQL the hope to meet
     a match soon would make it go through the sessions of everybody, by the key."""
     looked_at = query.add_columns(
@@ -279,8 +267,6 @@ def _among(
     )
     some = looked_at.limit(LOOKED_AT).subquery("looked_at").c
     found = select(some.id).where(*wide(wanted, some))
-    if end is not None:
-        found = found.where(some.id >= end if down else some.id <= end)
     return found.order_by(some.id.desc() if down else some.id.asc())
 
 
@@ -294,58 +280,73 @@ def _by_column(
 ) -> tuple[list[str], str | None]:
     """All that match, put in order here. A cursor is where its page ended: the value and the ID."""
     key, down = sort.removeprefix("-"), sort[0] == "-"
-    sides, conditions = _sides_of(wanted.state, now), narrow(wanted)
+    sides, conditions = sides_of(connection, wanted.state, now), narrow(wanted)
     candidates = [select(session.c.id).where(*side, *conditions) for side in sides]
-    if sum(_count(connection, one.limit(SORTED_AT_MOST + 1)) for one in candidates) > (
+    if sum(count_of(connection, one.limit(SORTED_AT_MOST + 1)) for one in candidates) > (
         SORTED_AT_MOST
     ):
         raise TooManyToSort
-    places: list[tuple[str, str]] = []
+    place = _place_of(connection, key)
+    at = None if before is None else _position(before, place)
+    found: list[tuple[Any, str]] = []
     for side in sides:
-        query = select(session.c.id, _SORTED_BY[key].label("place")).where(
-            *side, *conditions, *wide(wanted)
-        )
-        places += [(_place(row.place), row.id) for row in connection.execute(query)]
-    places.sort(reverse=down)
-    if before is not None:
-        # A cursor that we never gave is a place in the list like any other.
-        last_id, _, place = before.partition("~")
-        at = (place, last_id)
-        places = [one for one in places if (one < at if down else one > at)]
-    page = places[:limit]
-    following = f"{page[-1][1]}~{page[-1][0]}" if len(places) > limit else None
+        query = select(place.label("place"), session.c.id)
+        query = query.where(*side, *conditions, *wide(wanted))
+        if at is not None:
+            here = tuple_(place, session.c.id)
+            there = tuple_(literal(at[0], place.type), literal(at[1]))
+            query = query.where(here < there if down else here > there)
+        columns = (place, session.c.id)
+        order = [one.desc() if down else one.asc() for one in columns]
+        rows = connection.execute(query.order_by(*order).limit(limit + 1))
+        found += [(row.place, row.id) for row in rows]
+    found.sort(reverse=down)
+    page = found[:limit]
+    following = f"{page[-1][1]}~{_written(page[-1][0])}" if len(found) > limit else None
     return [one for _, one in page], following
 
 
-def _place(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, int):
-        return f"{value:016d}"
-    return str(value or "")
+def _place_of(connection: Connection, key: str) -> ColumnElement[Any]:
+    """What a list is put in order by; where there is no value, before everything else."""
+    column = _SORTED_BY[key]
+    if isinstance(column.type, LargeBinary):
+        return func.coalesce(column, literal(b"", column.type))
+    if isinstance(column.type, BigInteger):
+        return func.coalesce(column, literal(-1, column.type))
+    text_ = func.coalesce(column, "")
+    # By code point, as the sides are merged here, and not as a language sorts.
+    return text_ if connection.dialect.name == "sqlite" else collate(text_, "C")
 
 
-def _nth(connection: Connection, query: Select[tuple[str]], number: int) -> str | None:
+def _position(cursor: str, place: ColumnElement[Any]) -> tuple[Any, str]:
+    """Where a page ended. A cursor that we never gave is a place in the list like any other."""
+    last_id, _, value = cursor.partition("~")
+    try:
+        if isinstance(place.type, LargeBinary):
+            return bytes.fromhex(value), last_id
+        if isinstance(place.type, BigInteger):
+            return max(-1, min(int(value), _LATEST)), last_id
+    except ValueError:
+        return (b"" if isinstance(place.type, LargeBinary) else -1), last_id
+    return value, last_id
+
+
+def _written(place: object) -> str:
+    return place.hex() if isinstance(place, bytes) else str(place)
+
+
+def nth(connection: Connection, query: Select[tuple[str]], number: int) -> str | None:
     """The last ID that is looked at for a page; None when all of them are."""
     found = connection.execute(query.offset(number - 1).limit(1)).scalar_one_or_none()
     return None if found is None else str(found)
 
 
-def _count(connection: Connection, query: Select[tuple[str]]) -> int:
+def count_of(connection: Connection, query: Select[tuple[str]]) -> int:
     counted = select(func.count()).select_from(query.subquery())
     return int(connection.execute(counted).scalar_one())
 
 
-def _planned(connection: Connection, query: Select[tuple[str]]) -> int:
-    """How many rows PostgreSQL expects."""
-    compiled = query.compile(connection, compile_kwargs={"render_postcompile": True})
-    explained = connection.exec_driver_sql(
-        f"EXPLAIN (FORMAT JSON) {compiled.string}", dict(compiled.params)
-    )
-    return int(explained.scalar_one()[0]["Plan"]["Plan Rows"])
-
-
-def _plan_for_these_values(connection: Connection) -> None:
+def plan_for_these_values(connection: Connection) -> None:
     """PostgreSQL would, from the sixth time on, use one plan for the rarest and the commonest value."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")

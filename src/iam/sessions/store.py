@@ -56,8 +56,10 @@ LIVE_COLUMNS = (
     session.c.display_name,
     session.c.email,
     session.c.roles,
+    session.c.locked_at,
 )
 _LIVE = session.c.ended_at.is_(None)
+_READ_SESSION = Prepared(select(session).where(session.c.id == bindparam("session_id")))
 _READ_LIVE_ROW = Prepared(select(*LIVE_COLUMNS).where(session.c.id == bindparam("session_id")))
 
 
@@ -69,7 +71,7 @@ def read_live_row(connection: Connection, session_id: str) -> LiveRow | None:
 
 def read_session(connection: Connection, session_id: str) -> Session | None:
     """One session, live or ended; None if there is no such row."""
-    row = connection.execute(select(session).where(session.c.id == session_id)).one_or_none()
+    row = _READ_SESSION.one_or_none(connection, {"session_id": session_id})
     return _session(row) if row is not None else None
 
 
@@ -114,7 +116,7 @@ _INSERT_SESSION = Prepared(
         {
             column.name: bindparam(column.name, type_=column.type)
             for column in session.columns
-            if column.name not in ("ended_at", "end_reason", "ended_by")
+            if column.name not in ("ended_at", "end_reason", "ended_by", "locked_at")
         }
     )
 )
@@ -203,6 +205,15 @@ def set_secret(connection: Connection, session_id: str, secret_hash: bytes) -> N
     """Replace the secret of a session; the former one proves nothing from the commit on."""
     connection.execute(
         update(session).where(session.c.id == session_id).values(secret_hash=secret_hash)
+    )
+
+
+def set_authentication(connection: Connection, after: Session) -> None:
+    """Write when and how the holder of this session (which the caller has locked) has authenticated."""
+    connection.execute(
+        update(session)
+        .where(session.c.id == after.id)
+        .values(authenticated_at=after.authenticated_at, amr=list(after.amr), acr=after.acr)
     )
 
 
@@ -332,4 +343,5 @@ def _session(row: Row[Any]) -> Session:
         metadata=row.metadata,
         entered_through=row.entered_through,
         remembered=row.remembered,
+        locked_at=None if row.locked_at is None else Instant(row.locked_at),
     )

@@ -7,15 +7,28 @@ more than that second: a session can end that much early, never late.
 
 import json
 from collections.abc import Mapping
+from typing import Protocol
 
 from sqlalchemy import Connection, text
 
 from iam.db.tables import DUE_AT
 from iam.kernel.clock import Instant
-from iam.sessions.model import LiveRow
 
 _FLUSH_EVERY = 1000  # milliseconds
 _COARSEST = 60_000  # milliseconds
+
+
+class Touched(Protocol):
+    """Any value that carries what a touch needs of a session."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def parent(self) -> str | None: ...
+    @property
+    def last_active_at(self) -> Instant: ...
+    @property
+    def idle_timeout(self) -> int: ...
 
 
 class Touches:
@@ -26,7 +39,7 @@ class Touches:
         self.due_at: Instant | None = None
         """When the oldest of them wants to be written; None when there is none."""
 
-    def note(self, row: LiveRow, now: Instant) -> None:
+    def note(self, row: Touched, now: Instant) -> None:
         """The holder of this (just validated) session did something at `now`.
 
         The parent is touched along: a child is never active later than its parent.

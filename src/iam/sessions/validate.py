@@ -5,7 +5,7 @@ for this request. Nothing is remembered between two requests.
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -13,7 +13,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Unauthenticated
 from iam.kernel.secrets import Token, parse_token, proves
 from iam.sessions.model import EndReason, LiveRow
-from iam.sessions.policy import end_reason
+from iam.sessions.policy import Deadlines, end_reason
 from iam.sessions.store import read_live_row
 
 
@@ -23,14 +23,30 @@ class Outcome(StrEnum):
     VALID = "valid"
     UNKNOWN = "unknown"
     ENDED = "ended"
+    LOCKED = "locked"
+
+
+class Hold(StrEnum):
+    """Why a session that lives is refused all the same."""
+
+    LOCKED = "locked"
+
+
+Refusal = EndReason | Hold
 
 
 class Verdict(NamedTuple):
-    """`row` is there unless the session is unknown; `reason` exactly if it is over."""
+    """`row` is there unless the session is unknown; `reason` exactly if it is known and refused."""
 
     outcome: Outcome
     row: LiveRow | None
-    reason: EndReason | None
+    reason: Refusal | None
+
+    @property
+    def living(self) -> LiveRow | None:
+        """The row if the session lives, also one that is locked: for what its holder may always do,
+        which is to end it."""
+        return self.row if self.outcome in (Outcome.VALID, Outcome.LOCKED) else None
 
 
 class SessionUnknown(Unauthenticated):
@@ -51,6 +67,36 @@ class SessionEnded(Unauthenticated):
         self.reason = reason
 
 
+class SessionLocked(Unauthenticated):
+    """The token is right and its session lives, but is locked."""
+
+    code = "session_locked"
+    title = "This session is locked. Unlock it with the password of its user."
+
+
+def refused(reason: Refusal) -> Unauthenticated:
+    """The error that a refusal is."""
+    return SessionLocked() if isinstance(reason, Hold) else SessionEnded(reason)
+
+
+class Lockable(Deadlines, Protocol):
+    """What a refusal depends on."""
+
+    @property
+    def locked_at(self) -> Instant | None: ...
+
+
+def refusal(session: Lockable, now: Instant) -> Refusal | None:
+    """Why a request with this session is refused at `now`; None lets it in.
+
+    What every door asks. `end_reason` says what it adds to: whether the session is over.
+    """
+    reason = end_reason(session, now)
+    if reason is None and session.locked_at is not None:
+        return Hold.LOCKED
+    return reason
+
+
 _UNKNOWN = Verdict(Outcome.UNKNOWN, None, None)
 
 
@@ -62,8 +108,17 @@ def judge(token: Token, row: LiveRow | None, now: Instant) -> Verdict:
     """
     if not proves(token.secret, row.secret_hash if row is not None else _NO_HASH) or row is None:
         return _UNKNOWN
-    reason = end_reason(row, now)
-    return Verdict(Outcome.VALID if reason is None else Outcome.ENDED, row, reason)
+    return verdict_on(row, now)
+
+
+def verdict_on(row: LiveRow | None, now: Instant) -> Verdict:
+    """The verdict where something else than its token has named the session: a signed claim."""
+    if row is None:
+        return _UNKNOWN
+    reason = refusal(row, now)
+    if reason is None:
+        return Verdict(Outcome.VALID, row, None)
+    return Verdict(Outcome.LOCKED if reason is Hold.LOCKED else Outcome.ENDED, row, reason)
 
 
 # Compared with when there is no row, so that an unknown ID costs the same hash and comparison.
@@ -82,9 +137,10 @@ def require_valid(verdict: Verdict) -> LiveRow:
     Raises:
         SessionUnknown: the token names no session that it proves.
         SessionEnded: it does, and the session is over.
+        SessionLocked: it lives, and is locked.
     """
     if verdict.row is None:
         raise SessionUnknown
     if verdict.reason is not None:
-        raise SessionEnded(verdict.reason)
+        raise refused(verdict.reason)
     return verdict.row

@@ -12,12 +12,13 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Forbidden
 from iam.kernel.events import NOWHERE, Actor, Origin, user_actor
 from iam.kernel.secrets import Random
-from iam.sessions import limits, rules, store, touch
+from iam.sessions import limits, raising, rules, store, touch
 from iam.sessions.layers import effective_policy
-from iam.sessions.lifecycle import NewSession, ParentEnded, Started
+from iam.sessions.lifecycle import EntryLocked, NewSession, ParentEnded, Started
 from iam.sessions.limits import Crowd
 from iam.sessions.model import Session
 from iam.sessions.policy import EffectivePolicy, end_reason, home_of
+from iam.sessions.validate import Hold, refusal
 
 
 class NotAdmitted(Forbidden):
@@ -31,6 +32,7 @@ class NotAdmitted(Forbidden):
 class Threshold:
     """What stands between a browser session and an application that its user may enter."""
 
+    user: User
     authenticate_since: Instant | None
     """They have to have signed in at this instant or later, and have not."""
     crowd: Crowd | None
@@ -76,7 +78,7 @@ def approach(
         crowd = limits.crowd(
             connection, _entry(browser, user, application, instance, NOWHERE), policy, now
         )
-    return Threshold(authenticate_since=since, crowd=crowd)
+    return Threshold(user=user, authenticate_since=since, crowd=crowd)
 
 
 def admit(
@@ -92,7 +94,7 @@ def admit(
         target = find_application(connection, home_of(application, organization), application)
     except (UserMissing, ApplicationMissing) as error:
         raise NotAdmitted from error
-    if not person.enabled or not target.enabled:
+    if not person.admitted or not target.enabled:
         raise NotAdmitted
     return person, target
 
@@ -107,6 +109,8 @@ def enter_application(
     origin: Origin,
     now: Instant,
     random: Random,
+    apart: bool = False,
+    device: str | None = None,
 ) -> tuple[Session, User, Started | None]:
     """The session of `application` that belongs to this browser session, started if need be.
 
@@ -116,9 +120,12 @@ def enter_application(
 
     Args:
         organization: the application's, which must be the browser session's as well.
+        apart: a new session without a parent, which does not end with the browser session.
+        device: what it is entered with, if that is not the browser's device.
 
     Raises:
         ParentEnded: the browser session is over.
+        EntryLocked: it is locked, or its session of this application is.
         NotAdmitted: its user may not enter this application.
         SessionLimit: they are signed in there in as many places as the policy allows.
     """
@@ -130,15 +137,19 @@ def enter_application(
     # Locked first, and alone: two tabs that enter one application at once get one session, and none
     # waits for a row of the other's in a ring.
     locked = store.lock_live(connection, [browser.id])
-    if not locked or end_reason(locked[0], now) is not None:
+    if not locked:
         raise ParentEnded
-    existing = _existing(connection, browser, application, instance, now)
+    _require_open(locked[0], now)
+    existing = None if apart else _existing(connection, browser, application, instance, now)
     if existing is not None:
+        _require_open(existing, now)
         touch.write_touches(connection, {existing.id: now, browser.id: now}, now)
-        return existing, user, None
+        return raising.follow(connection, existing, browser), user, None
+    if apart:
+        touch.write_touches(connection, {browser.id: now}, now)
     started = limits.start_within(
         connection,
-        _entry(browser, user, application, instance, origin),
+        _entry(browser, user, application, instance, origin, apart=apart, device=device),
         policy,
         actor=user_actor(organization, browser.user),
         now=now,
@@ -151,28 +162,44 @@ def _browser(
     connection: Connection, browser_session: str, organization: str, now: Instant
 ) -> Session:
     browser = store.read_session(connection, browser_session)
-    if browser is None or not browser.is_browser_session or end_reason(browser, now) is not None:
+    if browser is None or not browser.is_browser_session:
         raise ParentEnded
+    _require_open(browser, now)
     if browser.organization != organization:
         raise NotAdmitted
     return browser
 
 
 def _entry(
-    browser: Session, user: User, application: str, instance: str | None, origin: Origin
+    browser: Session,
+    user: User,
+    application: str,
+    instance: str | None,
+    origin: Origin,
+    *,
+    apart: bool = False,
+    device: str | None = None,
 ) -> NewSession:
     return NewSession(
         organization=user.organization,
         user=user.name,
         application=application,
         identity=user.identity,
-        parent=browser.id,
+        parent=None if apart else browser.id,
         authenticated_at=browser.authenticated_at,
         amr=browser.amr,
         origin=origin,
-        device=browser.device,
+        device=device or browser.device,
         instance=instance,
     )
+
+
+def _require_open(session: Session, now: Instant) -> None:
+    reason = refusal(session, now)
+    if reason is Hold.LOCKED:
+        raise EntryLocked
+    if reason is not None:
+        raise ParentEnded
 
 
 def _existing(

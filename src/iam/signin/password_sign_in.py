@@ -16,14 +16,16 @@ from iam.kernel.errors import Throttled, Unauthenticated
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
-from iam.sessions import lifecycle, limits, rules
+from iam.sessions import lifecycle, limits, rules, store
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.limits import Crowd, SessionLimit
 from iam.sessions.model import EndReason
-from iam.sessions.policy import home_of
-from iam.signin import throttle
+from iam.sessions.policy import EffectivePolicy, home_of
+from iam.sessions.raising import raise_session
+from iam.signin import known_devices, throttle
 from iam.signin.devices import device_label
 from iam.signin.enter import policy_of
+from iam.signin.known_devices import SignIn
 from iam.signin.passwords import Passwords
 
 
@@ -36,8 +38,8 @@ class CredentialsInvalid(Unauthenticated):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordAttempt:
-    """What somebody claims. `replaces` is the session whose place the new one takes (the browser's
-    former one), which the caller has proven to hold."""
+    """What somebody claims. `replaces` is the browser's former session, which the caller has proven to
+    hold: the new one takes its place, or, if it is the same user's, it is raised."""
 
     organization: str
     application: str
@@ -49,6 +51,10 @@ class PasswordAttempt:
     """The person asks to be kept signed in."""
     give_up: tuple[str, ...] = ()
     """Sessions of theirs that may end to make room, where the policy lets them choose."""
+    device: str | None = None
+    """What a browser is told again by; None of a program."""
+    mails: bool = False
+    """Whether the user can be told of a new device by mail."""
 
 
 class NoRoom(SessionLimit):
@@ -63,7 +69,8 @@ class NoRoom(SessionLimit):
 def sign_in_with_password(
     database: Database, passwords: Passwords, attempt: PasswordAttempt, now: Instant, random: Random
 ) -> Started:
-    """Check a password and start a session. Blocks for the time of a hash: run it in the hash pool.
+    """Check a password and start a session, or raise the one that is there. Blocks for the time of a
+    hash: run it in the hash pool.
 
     The throttle is asked right before the hash, in the pool: of a thousand guesses sent at once only
     as many are tried as there are workers before the block holds.
@@ -170,6 +177,78 @@ def _succeed(
     if renewed is not None:
         set_password_hash(connection, user.organization, user.name, renewed)
     throttle.forgive(connection, throttle.account_key(user.organization, user.name))
+    started = _raise(connection, attempt, user, policy, now, random)
+    if started is None:
+        started = _start(connection, attempt, user, policy, now, random)
+    audit.append(
+        connection,
+        [
+            Event(
+                id=make_id(EVENT, now, random),
+                at=now,
+                type="sign_in.succeeded",
+                actor=actor,
+                organization=user.organization,
+                user=user.name,
+                application=attempt.application,
+                session=started.session.id,
+                origin=attempt.origin,
+                data={"amr": [PASSWORD]},
+            )
+        ],
+    )
+    sign_in = SignIn(
+        user=user,
+        session=started.session,
+        cookie=attempt.device,
+        mails=attempt.mails,
+        actor=actor,
+        origin=attempt.origin,
+    )
+    known_devices.notice(connection, sign_in, now, random)
+    return started
+
+
+def _raise(
+    connection: Connection,
+    attempt: PasswordAttempt,
+    user: User,
+    policy: EffectivePolicy,
+    now: Instant,
+    random: Random,
+) -> Started | None:
+    """Raise the session that is to be replaced, if it is this very user's; else None.
+
+    A locked one is not (unlocking is a thing of its own), nor one that would have to be remembered.
+    """
+    if attempt.replaces is None:
+        return None
+    former = store.read_session(connection, attempt.replaces)
+    if former is None or former.record_key != (user.organization, user.name, attempt.application):
+        return None
+    wants_more = attempt.remember and policy.may_remember and not former.remembered
+    if wants_more or former.locked_at is not None:
+        return None
+    return raise_session(
+        connection,
+        former.id,
+        amr=(PASSWORD,),
+        actor=user_actor(user.organization, user.name),
+        now=now,
+        random=random,
+        origin=attempt.origin,
+    )
+
+
+def _start(
+    connection: Connection,
+    attempt: PasswordAttempt,
+    user: User,
+    policy: EffectivePolicy,
+    now: Instant,
+    random: Random,
+) -> Started:
+    actor = user_actor(user.organization, user.name)
     replaced: tuple[Ended, ...] = ()
     if attempt.replaces is not None:
         replaced = lifecycle.end(
@@ -201,23 +280,6 @@ def _succeed(
         random=random,
         chosen=attempt.give_up,
     )
-    audit.append(
-        connection,
-        [
-            Event(
-                id=make_id(EVENT, now, random),
-                at=now,
-                type="sign_in.succeeded",
-                actor=actor,
-                organization=user.organization,
-                user=user.name,
-                application=attempt.application,
-                session=started.session.id,
-                origin=attempt.origin,
-                data={"amr": [PASSWORD]},
-            )
-        ],
-    )
     return replace(started, ended=(*replaced, *started.ended))
 
 
@@ -229,7 +291,7 @@ def _admitted(connection: Connection, attempt: PasswordAttempt) -> User | None:
         user = find_user(connection, attempt.organization, attempt.username)
     except (ApplicationMissing, UserMissing):
         return None
-    return user if application.enabled and user.enabled else None
+    return user if application.enabled and user.admitted else None
 
 
 def _fail(

@@ -26,6 +26,11 @@ def account_key(organization: str, user: str) -> str:
     return f"account:{organization}/{user[:128]}"
 
 
+def code_key(organization: str, user: str) -> str:
+    """What wrong device codes that a user enters are counted under, as failures of an account are."""
+    return f"account:device codes:{organization}/{user[:128]}"
+
+
 def address_key(ip: str) -> str:
     """What failures from one address are counted under: IPv6 by /64, which is one household."""
     address = ip_address(ip)

@@ -94,18 +94,20 @@ def person_of(engine: Engine, request: Request, now: Instant) -> Person:
     token = presented_token(request, engine.settings)
     if token is None:
         raise Unauthenticated
-    return person_with(engine, token, now)
+    # A live feed opens itself again and again, also while nobody is there.
+    feed = "text/event-stream" in request.headers.get("accept", "")
+    return person_with(engine, token, now, touch=not feed)
 
 
-def person_with(engine: Engine, token: str, now: Instant) -> Person:
-    """The user whose session this token is the key of; the session is touched.
+def person_with(engine: Engine, token: str, now: Instant, *, touch: bool = True) -> Person:
+    """The user whose session this token is the key of; the session is touched, unless told otherwise.
 
     Raises:
         SessionUnknown, SessionEnded: as `sessions.validate` says.
     """
     verdict = engine.database.look(lambda connection: validate(connection, token, now))
     engine.metrics.validations[str(verdict.outcome)] += 1
-    if verdict.outcome is Outcome.VALID and verdict.row is not None:
+    if touch and verdict.outcome is Outcome.VALID and verdict.row is not None:
         engine.touches.note(verdict.row, now)
     return Person(require_valid(verdict))
 
@@ -137,7 +139,7 @@ def client_with(connection: Connection, client_id: str, secret: str) -> Client:
         ClientInvalid: there is none.
     """
     application = find_client(connection, client_id) if "\x00" not in client_id else None
-    if application is None or not application.authenticates(secret) or not application.enabled:
+    if application is None or not application.authenticates(secret) or not application.is_open:
         raise ClientInvalid
     return Client(application)
 

@@ -1,14 +1,17 @@
-"""Cookies: three, each with one job and its own name.
+"""Cookies: four, each with one job and its own name.
 
 `__Host-` makes a browser refuse a cookie that another host of the same domain planted. Names are
 compared exactly and a name that comes twice is worth nothing (cookie tossing). On an http issuer,
 which is only ever a loopback address, the names go without prefix and `Secure`.
 """
 
+import re
+
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 
 from iam.kernel.clock import Instant
+from iam.kernel.secrets import Random, make_secret
 from iam.sessions.lifecycle import Started
 from iam.settings import Settings
 
@@ -18,6 +21,9 @@ FLOW = "iam-flow"
 """A sign-in under way; proves nothing but that form and answer are of one browser."""
 APP = "iam-app"
 """The gate's, on an application's own host."""
+DEVICE = "iam-device"
+"""What a browser is told again by, so that its next sign-in is no news; proves nothing."""
+_MADE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # by make_secret
 
 
 def cookie_name(settings: Settings, name: str) -> str:
@@ -57,6 +63,12 @@ def set_browser_session(
     session = started.session
     max_age = (session.expires_at - now) // 1000 if session.remembered else None
     set_cookie(headers, settings, BROWSER, started.token, max_age)
+
+
+def device_secret(request: HTTPConnection, settings: Settings, random: Random) -> str:
+    """What this browser is told again by: its cookie's value, or a new one if it has none of ours."""
+    held = read_cookie(request, settings, DEVICE) or ""
+    return held if _MADE.fullmatch(held) else make_secret(random)
 
 
 def clear_cookie(headers: MutableHeaders, settings: Settings, name: str) -> None:

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from iam.db import Database
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
-from iam.keys import SigningKey
+from iam.keys import KeyRing, SigningKey
+from iam.keys.cipher import Cipher
 from iam.sessions.lifecycle import Ended, Started
 from iam.sessions.reader import Reader
 from iam.sessions.touch import Touches
@@ -41,12 +42,18 @@ class Engine:
     # may all be waiting for one long change.
     threads: CapacityLimiter
     changes: Changes
-    keys: tuple[SigningKey, ...]
+    cipher: Cipher
+    key_ring: KeyRing
     metrics: Metrics
+
+    @property
+    def keys(self) -> tuple[SigningKey, ...]:
+        """The signing keys as they are now, the one that signs by RS256 first."""
+        return self.key_ring.at(self.clock())
 
     def count_started(self, started: Started) -> Started:
         """Count a start, and what it took the place of (after its commit), and hand it on."""
-        self.metrics.started += 1
+        self.metrics.started += not started.raised
         self.count_ended(started.ended)
         return started
 

@@ -6,6 +6,8 @@ from iam.kernel.errors import Invalid
 
 _FORM = "application/x-www-form-urlencoded"
 
+_CHOICES = 300
+
 
 class FormInvalid(Invalid):
     """What was sent is not what a form of ours sends."""
@@ -20,8 +22,7 @@ async def read_form(request: Request) -> dict[str, str]:
     Raises:
         FormInvalid: another content type (an upload), or a NUL character, which no database takes.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise FormInvalid(f"Send it as {_FORM}.")
+    _check_type(request)
     form = await request.form(max_fields=50)
     fields: dict[str, str] = {}
     for name, value in form.multi_items():
@@ -31,7 +32,26 @@ async def read_form(request: Request) -> dict[str, str]:
     return fields
 
 
+def _check_type(request: Request) -> None:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise FormInvalid(f"Send it as {_FORM}.")
+
+
 def query_text(request: Request, name: str, longest: int = 255) -> str:
     """A query parameter, without surrounding space; empty if absent, too long or with a NUL."""
     value = request.query_params.get(name, "").strip()
     return value if len(value) <= longest and "\x00" not in value else ""
+
+
+async def read_choices(request: Request, name: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The fields of a posted form in which `name` stands as often as something was chosen, and those.
+
+    Raises:
+        FormInvalid: as `read_form` does.
+    """
+    _check_type(request)
+    # Read here, with room for them; `read_form` finds it read.
+    await request.form(max_fields=_CHOICES)
+    fields = await read_form(request)
+    form = await request.form()
+    return fields, tuple(str(value) for value in form.getlist(name))

@@ -23,6 +23,7 @@ class Metrics:
         self.count_again_at = 0.0
         self.streams = 0
         self.deliveries: Counter[str] = Counter()
+        self.mails: Counter[str] = Counter()
         self.registry = CollectorRegistry()
         self.durations = Histogram(
             "iam_request_duration_seconds",
@@ -57,6 +58,7 @@ class _Plain(Collector):
                 "outcome",
                 metrics.deliveries,
             ),
+            ("iam_mails", "Attempts to hand over a mail, by outcome.", "outcome", metrics.mails),
             ("iam_sign_ins", "Sign-ins, by outcome.", "outcome", metrics.sign_ins),
         ):
             family = CounterMetricFamily(name, text, labels=[label])

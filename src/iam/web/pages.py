@@ -83,9 +83,11 @@ def render(
     csrf: str = "",
     status: int = 200,
     form_targets: tuple[str, ...] = (),
+    frame_sources: tuple[str, ...] = (),
     **context: Any,
 ) -> Response:
-    """A page. `person` is who it greets; `form_targets` are origins a form may lead on to."""
+    """A page. `person` is who it greets; `form_targets` are origins a form may lead on to, and
+    `frame_sources` those that it may show in frames."""
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
@@ -97,16 +99,21 @@ def render(
         shell=shell, csrf=csrf, status=status, **context
     )
     response = HTMLResponse(html, status)
-    secure_headers(response.headers, form_targets)
+    secure_headers(response.headers, form_targets, frame_sources)
     return response
 
 
-def secure_headers(headers: MutableHeaders, form_targets: tuple[str, ...] = ()) -> None:
+def secure_headers(
+    headers: MutableHeaders,
+    form_targets: tuple[str, ...] = (),
+    frame_sources: tuple[str, ...] = (),
+) -> None:
     """The headers every page has."""
     targets = " ".join(("'self'", *form_targets))
+    frames = f"frame-src {' '.join(frame_sources)}; " if frame_sources else ""
     headers["content-security-policy"] = (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; "
-        f"connect-src 'self'; form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+        f"connect-src 'self'; {frames}form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
     )
     headers["cache-control"] = "no-store"
     headers["referrer-policy"] = "same-origin"
@@ -131,7 +138,7 @@ def error_page(
     """An error in plain words, with a way on."""
     path = request.url.path
     if path.startswith("/console") and status != 403:
-        href, label = "/console/sessions", "Go to the console"
+        href, label = "/console", "Go to the console"
     elif path.startswith(("/console", "/account")):
         href, label = "/account/sessions", "Go to your sessions"
     else:

@@ -1,7 +1,7 @@
 """Where a person goes on to after signing in: only to pages of our own that begin a journey.
 
-Applications' addresses are reached through `/oauth/authorize`, `/gate/enter` and `/saml/sso`, which
-check them against what is registered. So nobody can use the sign-in page to send people elsewhere.
+Applications' addresses are reached through `/oauth/authorize` and `/gate/enter`, which check them
+against what is registered. So nobody can use the sign-in page to send people elsewhere.
 """
 
 import re
@@ -13,7 +13,7 @@ HOME = "/account/sessions"
 # `/\\evil`, encoded slashes, tabs that browsers drop, dot segments). The path is of plain segments;
 # the query may hold any visible ASCII but what could break out of a header or an attribute.
 _ACCEPTED = re.compile(
-    r"/(?:oauth/authorize|gate/enter|saml/sso|(?:account|console)(?:/[A-Za-z0-9_-]+)*)"
+    r"/(?:oauth/authorize|gate/enter|saml/sso|device|(?:account|console)(?:/[A-Za-z0-9_-]+)*)"
     r"(?:\?[!$-;=?-\[\]-~]*)?",
     re.ASCII,
 )

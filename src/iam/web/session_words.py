@@ -44,7 +44,8 @@ def actor_words(actor: str | None) -> str | None:
     organization, _, own = name.partition("/")
     if not own:
         return actor
-    return f"{'the application ' if kind == 'application' else ''}{own} ({organization})"
+    before = {"application": "the application ", "mail": "the link in a mail to "}.get(kind, "")
+    return f"{before}{own} ({organization})"
 
 
 def application_names(connection: Connection, sessions: Iterable[Session]) -> dict[str, str]:

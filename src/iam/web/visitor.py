@@ -53,8 +53,13 @@ async def look(engine: Engine, request: Request, now: Instant) -> tuple[Verdict 
     return verdict, token
 
 
+BACKGROUND = "iam-background"
+"""The header of a request that a page of ours makes by itself: nobody has done anything, so it keeps no
+session alive."""
+
+
 async def visitor_of(engine: Engine, request: Request, now: Instant) -> Visitor:
-    """The person at this page; the session is touched.
+    """The person at this page; the session is touched, unless nobody asked for the page.
 
     Raises:
         Unauthenticated: nobody is signed in with this browser, or not any more.
@@ -62,7 +67,8 @@ async def visitor_of(engine: Engine, request: Request, now: Instant) -> Visitor:
     verdict, token = await look(engine, request, now)
     if verdict is None or verdict.outcome is not Outcome.VALID or verdict.row is None:
         raise Unauthenticated
-    engine.touches.note(verdict.row, now)
+    if BACKGROUND not in request.headers:
+        engine.touches.note(verdict.row, now)
     return Visitor(Person(verdict.row), token)
 
 

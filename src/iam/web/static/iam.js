@@ -3,12 +3,16 @@
 /** Shows instants in the viewer's own time zone: exact ones as text, all of them on hover. */
 function localTimes(root) {
   const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const brief = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const thisYear = new Date().getFullYear();
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
   for (const element of root.querySelectorAll("time[datetime]")) {
     const instant = new Date(element.dateTime);
     if (Number.isNaN(instant.getTime())) continue;
     element.title = `${exact.format(instant)} (${element.title})`;
-    if (element.textContent.endsWith(" UTC")) element.textContent = short.format(instant);
+    if (!element.textContent.endsWith(" UTC")) continue;
+    const fits = "short" in element.dataset && instant.getFullYear() === thisYear;
+    element.textContent = (fits ? brief : short).format(instant);
   }
 }
 
@@ -65,30 +69,30 @@ function element(name, properties, ...children) {
 }
 
 /** Asks in a dialog instead of on a page of its own, then sends the form with confirmed=1. */
-function confirmInDialog(form) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const { confirmTitle, confirmText, confirmLabel } = form.dataset;
-    const cancel = element("button", { type: "submit", className: "button", value: "", textContent: "Cancel", autofocus: true });
-    const accept = element("button", { type: "submit", className: "button button-danger-solid", value: "yes", id: "confirm", textContent: confirmLabel });
-    const dialog = element("dialog", { className: "dialog" },
-      element("form", { method: "dialog" },
-        element("h2", { id: "dialog-title", textContent: confirmTitle }),
-        element("p", { id: "dialog-text", textContent: confirmText }),
-        element("div", { className: "dialog-actions" }, cancel, accept)));
-    dialog.setAttribute("aria-labelledby", "dialog-title");
-    dialog.setAttribute("aria-describedby", "dialog-text");
-    dialog.addEventListener("close", () => {
-      const confirmed = dialog.returnValue === "yes";
-      dialog.remove();
-      if (!confirmed) return;
-      form.append(element("input", { type: "hidden", name: "confirmed", value: "1" }));
-      form.submit();
-    });
-    dialog.addEventListener("click", (click) => { if (click.target === dialog) dialog.close(""); });
-    document.body.append(dialog);
-    dialog.showModal();
+function confirmInDialog(event) {
+  const form = event.target;
+  const { confirmTitle, confirmText, confirmLabel } = form.dataset;
+  if (!confirmTitle) return;
+  event.preventDefault();
+  const cancel = element("button", { type: "submit", className: "button", value: "", textContent: "Cancel", autofocus: true });
+  const accept = element("button", { type: "submit", className: "button button-danger-solid", value: "yes", id: "confirm", textContent: confirmLabel });
+  const dialog = element("dialog", { className: "dialog" },
+    element("form", { method: "dialog" },
+      element("h2", { id: "dialog-title", textContent: confirmTitle }),
+      element("p", { id: "dialog-text", textContent: confirmText }),
+      element("div", { className: "dialog-actions" }, cancel, accept)));
+  dialog.setAttribute("aria-labelledby", "dialog-title");
+  dialog.setAttribute("aria-describedby", "dialog-text");
+  dialog.addEventListener("close", () => {
+    const confirmed = dialog.returnValue === "yes";
+    dialog.remove();
+    if (!confirmed) return;
+    form.append(element("input", { type: "hidden", name: "confirmed", value: "1" }));
+    form.submit();
   });
+  dialog.addEventListener("click", (click) => { if (click.target === dialog) dialog.close(""); });
+  document.body.append(dialog);
+  dialog.showModal();
 }
 
 function copyOnClick(button) {
@@ -118,14 +122,26 @@ function closingMenu(menu) {
   });
 }
 
+/** Goes on when the frames beside it have loaded, and after three seconds in any case. */
+function leadOn(link) {
+  const go = () => location.replace(link.href);
+  if (document.readyState === "complete") return go();
+  window.addEventListener("load", go);
+  setTimeout(go, 3000);
+}
+
 const each = (selector, apply) => document.querySelectorAll(selector).forEach(apply);
 
 localTimes(document);
+// What a script puts into the page from the server's answer is put into the viewer's zone as well, before it is seen.
+document.addEventListener("iam:fresh", (event) => localTimes(event.detail));
 each("[data-reveal]", revealPassword);
 each("[data-caps-lock]", warnCapsLock);
 each("form[data-once]", submitOnce);
-each("form[data-confirm-title]", confirmInDialog);
+document.addEventListener("submit", confirmInDialog); // also of forms that come later, with new rows
 each("[data-copy]", copyOnClick);
 each("[data-menu]", closingMenu);
+each("[data-onward]", leadOn);
+each("form[data-submit]", (form) => form.requestSubmit());
 // A live region that was there when the page loaded is not announced by every screen reader: go to it.
 if (!document.querySelector("[autofocus]")) document.querySelector("[data-announce]")?.focus();

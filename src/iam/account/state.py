@@ -1,0 +1,52 @@
+"""How the session of an open page is doing: what its countdown shows, and how it learns of its end.
+
+A page asks every few seconds while somebody can see it. That is no activity, and costs one read of the
+session's row, which the waiting share with the gate's validations.
+"""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from iam.account.sign_in_page import why_here
+from iam.kernel.secrets import parse_token
+from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
+from iam.sessions.validate import Outcome, judge
+from iam.web.cookies import BROWSER, read_cookie
+from iam.web.engine import engine_of
+from iam.web.forms import read_form
+from iam.web.pages import page_errors
+from iam.web.visitor import posting_visitor
+
+_HEADERS = {"cache-control": "no-store"}
+
+
+async def show_state(request: Request) -> Response:
+    """GET: whether the browser session lives, for how many milliseconds more, or why not."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    token = parse_token(read_cookie(request, engine.settings, BROWSER) or "")
+    verdict = judge(token, await engine.reader.read(token.session_id), now)
+    row = verdict.row
+    if row is None or row.application != BUILT_IN_APPLICATION:
+        return JSONResponse({"live": False, "text": "You are signed out."}, headers=_HEADERS)
+    if verdict.outcome is not Outcome.VALID:
+        why = why_here(verdict, now) or {"text": "This session has ended."}
+        return JSONResponse({"live": False, "text": why["text"]}, headers=_HEADERS)
+    return JSONResponse({"live": True, **_left(row, now)}, headers=_HEADERS)
+
+
+@page_errors
+async def stay(request: Request) -> Response:
+    """POST: the person is there: that counts as activity, as any page does."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    visitor = await posting_visitor(engine, request, fields, now)
+    row = visitor.session._replace(last_active_at=now)
+    return JSONResponse({"live": True, **_left(row, now)}, headers=_HEADERS)
+
+
+def _left(row: LiveRow, now: int) -> dict[str, int]:
+    return {
+        "idle_left": row.last_active_at + row.idle_timeout * 1000 - now,
+        "left": row.expires_at - now,
+        "idle_timeout": row.idle_timeout * 1000,
+    }

@@ -1,0 +1,209 @@
+"""`/unlock`: a locked session goes on when its user shows their password.
+
+The sign-in page leads here whoever comes with a locked browser session, or wants to enter an application
+whose session in this browser is locked.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.account.destination import Destination, find_destination, form_targets
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Conflict, Throttled
+from iam.kernel.ids import SESSION, is_id
+from iam.sessions import store
+from iam.sessions.lock import locked_child
+from iam.sessions.model import LiveRow
+from iam.sessions.validate import Hold, Outcome, Verdict, refusal
+from iam.signin.proof import PasswordWrong
+from iam.signin.unlock import Unlock, unlock_with_password
+from iam.web.address import origin_of
+from iam.web.cookies import BROWSER, set_cookie
+from iam.web.csrf import check_csrf, csrf_token
+from iam.web.engine import engine_of, in_thread
+from iam.web.forms import query_text, read_form
+from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import return_path, sign_in_address
+from iam.web.visitor import look
+
+PATH = "/unlock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Whose browser session it is, which session is to be unlocked, and where it leads on to."""
+
+    token: str
+    holder: LiveRow
+    session: str
+    destination: Destination
+    return_to: str
+
+
+async def way_to_unlock(
+    request: Request, destination: Destination, verdict: Verdict | None, now: Instant
+) -> Response | None:
+    """From the sign-in page to this one, if that is what somebody needs; None if it is not.
+
+    Not for who asks for another account (`prompt=login`), nor where one of another organization is needed.
+    """
+    row = verdict.living if verdict is not None else None
+    home = destination.organization
+    if row is None or request.query_params.get("prompt") == "login":
+        return None
+    if home is not None and row.organization != home.name:
+        return None
+    query = {"return_to": return_path(request.query_params.get("return_to"))}
+    if destination.client_id:
+        query["application"] = destination.client_id
+    if verdict is not None and verdict.outcome is Outcome.VALID:
+        application, database = destination.application, engine_of(request).database
+        if application is None:
+            return None
+        name = application.name
+        child = await in_thread(lambda: database.read(lambda c: locked_child(c, row.id, name, now)))
+        if child is None:
+            return None
+        query["session"] = child
+    return see_other(f"{PATH}?{urlencode(query)}")
+
+
+@page_errors
+async def show_unlock(request: Request) -> Response:
+    """GET: the question; or the way on where nothing is locked."""
+    return_to = return_path(request.query_params.get("return_to"))
+    asked = await _asked(
+        request,
+        query_text(request, "session"),
+        query_text(request, "application"),
+        return_to,
+        engine_of(request).clock(),
+    )
+    if isinstance(asked, Response):
+        return asked
+    return _page(request, asked)
+
+
+@page_errors
+async def check_unlock(request: Request) -> Response:
+    """POST: check the password, unlock, lead on with a new token."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    return_to = return_path(fields.get("return_to"))
+    asked = await _asked(
+        request, fields.get("session", ""), fields.get("application", ""), return_to, now
+    )
+    if isinstance(asked, Response):
+        return asked
+    check_csrf(request, engine.settings, asked.token, fields.get("csrf"))
+    password = fields.get("password", "")
+    if not password:
+        error = _error("Something is missing", "Enter your password.", "password")
+        return _page(request, asked, status=422, error=error)
+    wanted = Unlock(
+        holder=asked.holder,
+        session=asked.session,
+        password=password,
+        origin=origin_of(request, engine.settings),
+    )
+    work = partial(
+        unlock_with_password, engine.database, engine.passwords, wanted, now, engine.random
+    )
+    try:
+        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+    except PasswordWrong as wrong:
+        engine.metrics.sign_ins["failed"] += 1
+        error = _error("That did not work", f"{wrong.title} Try again.", "password")
+        return _page(request, asked, status=403, error=error)
+    except Throttled as throttled:
+        engine.metrics.sign_ins["throttled"] += 1
+        words = f"For safety, it waits a little. Try again in {wait_words(throttled.retry_after)}."
+        response = _page(request, asked, status=429, error=_error("Too many attempts", words, None))
+        response.headers["retry-after"] = str(throttled.retry_after)
+        return response
+    except Conflict:
+        # Unlocked in another tab, or over meanwhile: the page it leads on to knows.
+        return see_other(sign_in_address(return_to))
+    response = see_other(return_to)
+    set_cookie(response.headers, engine.settings, BROWSER, started.token)
+    return response
+
+
+async def _asked(
+    request: Request, session: str, client_id: str, return_to: str, now: Instant
+) -> _Asked | Response:
+    """What is to be unlocked; or the way on where that is nothing."""
+    engine = engine_of(request)
+    verdict, token = await look(engine, request, now)
+    holder = verdict.living if verdict is not None else None
+    if verdict is None or holder is None:
+        return see_other(sign_in_address(return_to))
+    own = holder
+    wanted = own.id if verdict.outcome is Outcome.LOCKED else session
+
+    def work(connection: Connection) -> Destination | None:
+        if wanted != own.id and not _is_locked_child(connection, wanted, own.id, now):
+            return None
+        return find_destination(connection, client_id, None)
+
+    destination = await in_thread(lambda: engine.database.read(work))
+    if destination is None:
+        return see_other(return_to)
+    return _Asked(
+        token=token, holder=own, session=wanted, destination=destination, return_to=return_to
+    )
+
+
+def _is_locked_child(connection: Connection, session_id: str, parent: str, now: Instant) -> bool:
+    if not is_id(SESSION, session_id):
+        return False
+    found = store.read_session(connection, session_id)
+    return found is not None and found.parent == parent and refusal(found, now) is Hold.LOCKED
+
+
+def _page(
+    request: Request,
+    asked: _Asked,
+    *,
+    status: int = 200,
+    error: dict[str, str | None] | None = None,
+) -> Response:
+    destination, holder = asked.destination, asked.holder
+    again = {"prompt": "login", "return_to": asked.return_to}
+    if destination.client_id:
+        again["application"] = destination.client_id
+    return render(
+        request,
+        "unlock.html",
+        status=status,
+        csrf=csrf_token(asked.token),
+        form_targets=form_targets(destination, engine_of(request).settings),
+        action=PATH,
+        application=destination.client_id,
+        application_name=destination.name,
+        session=asked.session if asked.session != holder.id else "",
+        return_to=asked.return_to,
+        again=f"/sign-in?{urlencode(again)}",
+        user=holder.display_name,
+        username=holder.user,
+        organization=holder.organization,
+        error=error,
+    )
+
+
+def _error(title: str, text: str, field: str | None) -> dict[str, str | None]:
+    return {"title": title, "text": text, "field": field}
+
+
+def wait_words(seconds: int) -> str:
+    """How long to wait, in words."""
+    if seconds < 60:
+        return f"{seconds} second{'' if seconds == 1 else 's'}"
+    minutes = -(-seconds // 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"

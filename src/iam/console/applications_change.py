@@ -1,0 +1,297 @@
+"""Adding, changing, disabling and deleting applications from the console, and new client secrets."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam import audit
+from iam.console.applications_page import EDITED, GRANTS, KIND, KINDS, NAME, PATH, read_application
+from iam.console.asking import (
+    Asked,
+    Deeds,
+    Question,
+    ask_first,
+    asked_by,
+    data_of,
+    one_organization,
+    path_of,
+)
+from iam.console.forms import Field, Sent, filled
+from iam.console.scope import organization_in_scope, require_console
+from iam.directory import applications
+from iam.directory.applications import Application, ApplicationChange, find_application
+from iam.directory.names import NAME_PATTERN, Reserved
+from iam.directory.patterns import GATE_HOST_PATTERN, REDIRECT_URI_PATTERN
+from iam.kernel.errors import Conflict, IamError
+from iam.sessions import rules
+from iam.sessions.lifecycle import Ended
+from iam.sessions.model import BUILT_IN_APPLICATION
+from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.forms import FormInvalid, query_text
+from iam.web.pages import page_errors, render, see_other
+from iam.web.problems import status_of
+from iam.web.visitor import Visitor, visitor_of
+
+_NEW = (
+    NAME,
+    KIND,
+    *(one.with_value(["authorization_code"]) if one.kind == "choices" else one for one in EDITED),
+)
+
+
+@page_errors
+async def show_new(request: Request) -> Response:
+    """GET: the form for a new application."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    visitor = await visitor_of(engine, request, now)
+    person, name = require_console(visitor), query_text(request, "organization")
+    organization, _ = await in_thread(
+        lambda: engine.database.read(lambda c: one_organization(c, person, name))
+    )
+    return _new_page(request, visitor, organization, list(_NEW), {})
+
+
+@page_errors
+async def create(request: Request) -> Response:
+    """POST: add an application; its client secret is shown this once."""
+    asked = await asked_by(request)
+    engine, cause, sent = asked.engine, asked.cause, Sent(asked.fields)
+    owner = asked.fields.get("organization", "")
+    await in_thread(
+        lambda: engine.database.read(lambda c: organization_in_scope(c, cause.person, owner))
+    )
+    name = sent.text("name", longest=63, pattern=NAME_PATTERN, words=NAME.hint, required=True)
+    public = sent.choice("kind", KINDS) == "public"
+    given = _edited(sent, engine)
+    if sent.wrong:
+        fields = filled(_NEW, asked.fields)
+        return _new_page(request, asked.visitor, owner, fields, sent.wrong, status=422)
+
+    def work(connection: Connection) -> tuple[Application, str | None]:
+        rules.hold_rules(connection, owner)
+        made, secret = applications.create_application(
+            connection,
+            organization=owner,
+            name=name,
+            public=public,
+            now=cause.now,
+            random=cause.random,
+            **{**given, "display_name": given["display_name"] or None},
+        )
+        event = cause.event("application.created", organization=owner, application=name)
+        audit.append(connection, [event])
+        return made, secret
+
+    try:
+        made, secret = await in_thread(lambda: engine.database.write(work))
+    except IamError as error:
+        fields = filled(_NEW, asked.fields)
+        return _new_page(request, asked.visitor, owner, fields, {}, error=error)
+    here = path_of("applications", owner, name)
+    if secret is None:
+        return see_other(f"{here}?notice=created")
+    return _secret_page(request, asked, made.client_id, secret, here)
+
+
+@page_errors
+async def change(request: Request) -> Response:
+    """POST: what one of the forms on an application's page asks for (`do`)."""
+    asked = await asked_by(request)
+    deed = _DEEDS.get(asked.fields.get("do", ""))
+    if deed is None:
+        raise FormInvalid("It does not say what to do.")
+    owner, name = _named(request)
+    await in_thread(
+        lambda: asked.engine.database.read(
+            lambda c: (
+                organization_in_scope(c, asked.cause.person, owner),
+                find_application(c, owner, name),
+            )
+        )
+    )
+    return await deed(request, asked)
+
+
+async def _save(request: Request, asked: Asked) -> Response:
+    sent = Sent(asked.fields)
+    given = _edited(sent, asked.engine)
+    if sent.wrong:
+        return await _again(request, asked, sent.wrong, None)
+    changed = ApplicationChange(**{**given, "display_name": given["display_name"] or None})
+    try:
+        await _update(request, asked, changed, list(given))
+    except IamError as error:
+        return await _again(request, asked, {}, error)
+    return see_other(f"{path_of('applications', *_named(request))}?notice=saved")
+
+
+async def _disable(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    if not asked.fields.get("confirmed"):
+        text = f"All sessions of {name} end at once, and nobody can enter it."
+        question = Question(title=f"Disable {name}?", text=text, label="Disable")
+        return ask_first(request, asked, question, path_of("applications", owner, name))
+    await _update(request, asked, ApplicationChange(enabled=False), ["enabled"])
+    return see_other(f"{path_of('applications', owner, name)}?notice=disabled")
+
+
+async def _enable(request: Request, asked: Asked) -> Response:
+    await _update(request, asked, ApplicationChange(enabled=True), ["enabled"])
+    return see_other(f"{path_of('applications', *_named(request))}?notice=enabled")
+
+
+async def _replace_secret(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here, cause = path_of("applications", owner, name), asked.cause
+    if not asked.fields.get("confirmed"):
+        text = "The former secret stops working at once. Sessions that were started with it go on."
+        question = Question(title="Replace the client secret?", text=text, label="Replace")
+        return ask_first(request, asked, question, here)
+
+    def work(connection: Connection) -> tuple[str, str]:
+        found = find_application(connection, owner, name)
+        if name == BUILT_IN_APPLICATION:
+            raise Reserved("The application app-built-in has no use for a secret.")
+        if found.public:
+            raise Conflict("This application keeps no secret that could be replaced.")
+        secret = applications.rotate_client_secret(connection, owner, name, cause.random)
+        event = cause.event("application.secret_rotated", organization=owner, application=name)
+        audit.append(connection, [event])
+        return found.client_id, secret
+
+    client_id, secret = await in_thread(lambda: asked.engine.database.write(work))
+    return _secret_page(request, asked, client_id, secret, here)
+
+
+async def _delete(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    if not asked.fields.get("confirmed"):
+        text = f"{name} is gone for good, with its hosts and its policy, and all its sessions end."
+        question = Question(title=f"Delete {name}?", text=text, label="Delete")
+        return ask_first(request, asked, question, path_of("applications", owner, name))
+    cause = asked.cause
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        ended = applications.delete_application(connection, owner, name, **cause.members)
+        event = cause.event("application.deleted", organization=owner, application=name)
+        audit.append(connection, [event])
+        return ended
+
+    asked.engine.count_ended(await in_thread(lambda: asked.engine.database.write(work)))
+    return see_other(f"{PATH}?organization={owner}&notice=deleted")
+
+
+_DEEDS: Deeds = {
+    "save": _save,
+    "disable": _disable,
+    "enable": _enable,
+    "secret": _replace_secret,
+    "delete": _delete,
+}
+
+
+async def _update(
+    request: Request, asked: Asked, given: ApplicationChange, changed: list[str]
+) -> None:
+    owner, name = _named(request)
+    cause = asked.cause
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        _, ended = applications.update_application(connection, owner, name, given, **cause.members)
+        event = cause.event(
+            "application.updated", organization=owner, application=name, data=data_of(changed)
+        )
+        audit.append(connection, [event])
+        return ended
+
+    asked.engine.count_ended(await in_thread(lambda: asked.engine.database.write(work)))
+
+
+async def _again(
+    request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
+) -> Response:
+    owner, name = _named(request)
+    person, now = asked.cause.person, asked.cause.now
+    context = await in_thread(
+        lambda: asked.engine.database.read(lambda c: read_application(c, person, owner, name, now))
+    )
+    context["fields"] = filled(EDITED, asked.fields)
+    return render(
+        request,
+        "console_application.html",
+        status=status_of(error) if error else 422,
+        person=person,
+        csrf=asked.visitor.csrf,
+        flash=None,
+        error=(error.detail or error.title) if error else None,
+        wrong=wrong,
+        **context,
+    )
+
+
+def _secret_page(
+    request: Request, asked: Asked, client_id: str, secret: str, here: str
+) -> Response:
+    return render(
+        request,
+        "console_secret.html",
+        person=asked.cause.person,
+        csrf=asked.visitor.csrf,
+        area="applications",
+        title="The client secret",
+        lead="With the client ID it proves that a call is the application's.",
+        values=[("client ID", client_id), ("client secret", secret)],
+        next=here,
+    )
+
+
+def _new_page(
+    request: Request,
+    visitor: Visitor,
+    organization: str,
+    fields: list[Field],
+    wrong: dict[str, str],
+    *,
+    status: int = 200,
+    error: IamError | None = None,
+) -> Response:
+    return render(
+        request,
+        "console_form.html",
+        status=status_of(error) if error else status,
+        person=visitor.person,
+        csrf=visitor.csrf,
+        area="applications",
+        title="New application",
+        lead=f"In the organization {organization}, whose users may enter it.",
+        back=f"{PATH}?organization={organization}",
+        back_words="Applications",
+        action=f"{PATH}/new",
+        hidden=[("organization", organization)],
+        fields=fields,
+        wrong=wrong,
+        error=(error.detail or error.title) if error else None,
+        button="Add application",
+    )
+
+
+def _edited(sent: Sent, engine: Engine) -> dict[str, Any]:
+    uri = (
+        "give https://…, http:// on a loopback address, or an app's own scheme, without a fragment."
+    )
+    host = "give a host in lower case, such as wiki.example.com."
+    given: dict[str, Any] = {"display_name": sent.text("display_name")}
+    for name in ("redirect_uris", "post_logout_redirect_uris"):
+        given[name] = sent.lines(name, pattern=REDIRECT_URI_PATTERN, words=uri)
+    given["grant_types"] = sent.choices("grant_types", GRANTS)
+    hosts = sent.lines("gate_hosts", pattern=GATE_HOST_PATTERN, words=host, longest=255)
+    if engine.settings.issuer_host in hosts:
+        sent.wrong["gate_hosts"] = "This is the server's own host."
+    return given | {"gate_hosts": hosts}
+
+
+def _named(request: Request) -> tuple[str, str]:
+    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
+    return owner.replace("\x00", ""), name.replace("\x00", "")

@@ -1,0 +1,101 @@
+"""What the console's pages of things share: which organization, how a deed is asked about."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.console.changes import Cause, cause_of
+from iam.console.filters import options
+from iam.console.scope import organization_in_scope, organizations_of, require_console
+from iam.web.caller import Person
+from iam.web.engine import Engine, engine_of
+from iam.web.forms import read_form
+from iam.web.pages import render
+from iam.web.visitor import Visitor, posting_visitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A form that an administrator has sent."""
+
+    engine: Engine
+    visitor: Visitor
+    cause: Cause
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked before a deed is done."""
+
+    title: str
+    text: str
+    label: str
+
+
+async def asked_by(request: Request) -> Asked:
+    """The form of this request, and who sent it from a page of ours.
+
+    Raises:
+        Unauthenticated, ForgerySuspected, FormInvalid: as `posting_visitor` and `read_form` say.
+        Forbidden: they administer nothing.
+    """
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    visitor = await posting_visitor(engine, request, fields, now)
+    cause = cause_of(request, require_console(visitor), now)
+    return Asked(engine=engine, visitor=visitor, cause=cause, fields=fields)
+
+
+def ask_first(request: Request, asked: Asked, question: Question, cancel: str) -> Response:
+    """The page that asks, without JavaScript, whether a deed is meant."""
+    return render(
+        request,
+        "console_confirm.html",
+        person=asked.cause.person,
+        csrf=asked.visitor.csrf,
+        title=question.title,
+        text=question.text,
+        action=request.url.path,
+        fields=[(name, value) for name, value in asked.fields.items() if name != "csrf"],
+        danger_label=question.label,
+        cancel_href=cancel,
+    )
+
+
+def one_organization(
+    connection: Connection, person: Person, name: str
+) -> tuple[str, list[dict[str, object]]]:
+    """The organization that a page is about (by default the administrator's own), and the choices.
+
+    Raises:
+        OrganizationMissing: there is none, or not for them.
+    """
+    organization = organization_in_scope(connection, person, name or person.session.organization)
+    listed = ((one.name, one.display_name) for one in organizations_of(connection, person))
+    return organization.name, options(listed, organization.name)
+
+
+def path_of(*parts: str) -> str:
+    """The address of a page of the console, each part quoted."""
+    return "/console/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def notice_of(request: Request, notices: Mapping[str, str]) -> dict[str, str] | None:
+    """What a page says about the deed that led to it."""
+    text = notices.get(request.query_params.get("notice", ""))
+    return {"kind": "success", "text": text} if text else None
+
+
+Deeds = Mapping[str, Callable[[Request, Asked], Awaitable[Response]]]
+"""What a page's forms may ask for, by their field `do`."""
+
+
+def data_of(changed: Sequence[str], **more: Any) -> dict[str, Any]:
+    """What the event of a change keeps: the names of what was changed, and more."""
+    return {"changed": sorted(changed), **more}

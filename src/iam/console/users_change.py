@@ -1,0 +1,291 @@
+"""Adding, changing, disabling and deleting users from the console; each change in one transaction with its
+event, and with the end of the sessions that it ends."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam import audit
+from iam.console.asking import (
+    Asked,
+    Deeds,
+    Question,
+    ask_first,
+    asked_by,
+    data_of,
+    one_organization,
+    path_of,
+)
+from iam.console.forms import Field, Sent, filled
+from iam.console.scope import organization_in_scope, require_console
+from iam.console.users_page import EDITED, NAME, PASSWORD, PATH, read_user
+from iam.directory import users
+from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
+from iam.directory.patterns import EMAIL_PATTERN
+from iam.directory.users import UserChange, find_user
+from iam.kernel.errors import IamError
+from iam.kernel.secrets import make_secret
+from iam.sessions import rules
+from iam.sessions.lifecycle import Ended
+from iam.signin.passwords import LONGEST, SHORTEST
+from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.forms import FormInvalid, query_text
+from iam.web.pages import page_errors, render, see_other
+from iam.web.problems import status_of
+from iam.web.visitor import Visitor, visitor_of
+
+_NEW = (NAME, *EDITED, PASSWORD)
+_MADE = 20
+"""Characters of a password that is made here: 120 random bits."""
+
+
+@page_errors
+async def show_new(request: Request) -> Response:
+    """GET: the form for a new user."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    visitor = await visitor_of(engine, request, now)
+    person, name = require_console(visitor), query_text(request, "organization")
+    organization, _ = await in_thread(
+        lambda: engine.database.read(lambda c: one_organization(c, person, name))
+    )
+    return _new_page(request, visitor, organization, list(_NEW), {})
+
+
+@page_errors
+async def create(request: Request) -> Response:
+    """POST: add a user."""
+    asked = await asked_by(request)
+    engine, cause, sent = asked.engine, asked.cause, Sent(asked.fields)
+    organization = asked.fields.get("organization", "")
+    await in_thread(
+        lambda: engine.database.read(lambda c: organization_in_scope(c, cause.person, organization))
+    )
+    name = sent.text("name", longest=127, pattern=USER_NAME_PATTERN, words=NAME.hint, required=True)
+    display_name, email, roles = _edited(sent)
+    password = _password(sent)
+    if sent.wrong:
+        fields = filled(_NEW, asked.fields)
+        return _new_page(request, asked.visitor, organization, fields, sent.wrong, status=422)
+    password_hash = await _hashed(engine, password) if password else None
+
+    def work(connection: Connection) -> None:
+        rules.share_rules(connection, organization)
+        users.create_user(
+            connection,
+            organization=organization,
+            name=name,
+            password_hash=password_hash,
+            display_name=display_name or None,
+            email=email or None,
+            roles=roles,
+            now=cause.now,
+            random=cause.random,
+        )
+        data = {"roles": roles}
+        event = cause.event("user.created", organization=organization, user=name, data=data)
+        audit.append(connection, [event])
+
+    try:
+        await in_thread(lambda: engine.database.write(work))
+    except IamError as error:
+        fields = filled(_NEW, asked.fields)
+        return _new_page(request, asked.visitor, organization, fields, {}, error=error)
+    return see_other(f"{path_of('users', organization, name)}?notice=created")
+
+
+@page_errors
+async def change(request: Request) -> Response:
+    """POST: what one of the forms on a user's page asks for (`do`)."""
+    asked = await asked_by(request)
+    deed = _DEEDS.get(asked.fields.get("do", ""))
+    if deed is None:
+        raise FormInvalid("It does not say what to do.")
+    owner, name = _named(request)
+    await in_thread(
+        lambda: asked.engine.database.read(
+            lambda c: (
+                organization_in_scope(c, asked.cause.person, owner),
+                find_user(c, owner, name),
+            )
+        )
+    )
+    return await deed(request, asked)
+
+
+async def _save(request: Request, asked: Asked) -> Response:
+    sent = Sent(asked.fields)
+    display_name, email, roles = _edited(sent)
+    if sent.wrong:
+        return await _again(request, asked, sent.wrong, None)
+    given = UserChange(display_name=display_name or None, email=email, roles=roles)
+    try:
+        await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
+    except IamError as error:
+        return await _again(request, asked, {}, error)
+    return see_other(f"{path_of('users', *_named(request))}?notice=saved")
+
+
+async def _disable(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    if not asked.fields.get("confirmed"):
+        text = f"All sessions of {name} end at once, and they cannot sign in any more."
+        question = Question(title=f"Disable {name}?", text=text, label="Disable")
+        return ask_first(request, asked, question, path_of("users", owner, name))
+    await _update(request, asked, UserChange(enabled=False), ("enabled",))
+    return see_other(f"{path_of('users', owner, name)}?notice=disabled")
+
+
+async def _enable(request: Request, asked: Asked) -> Response:
+    await _update(request, asked, UserChange(enabled=True), ("enabled",))
+    return see_other(f"{path_of('users', *_named(request))}?notice=enabled")
+
+
+async def _set_password(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    sent = Sent(asked.fields)
+    given = _password(sent)
+    if sent.wrong:
+        return await _again(request, asked, sent.wrong, None)
+    password = given or make_secret(asked.cause.random)[:_MADE]
+    hashed = await _hashed(asked.engine, password)
+    await _update(request, asked, UserChange(password_hash=hashed), ("password",))
+    here = path_of("users", owner, name)
+    if given:
+        return see_other(f"{here}?notice=password")
+    return render(
+        request,
+        "console_secret.html",
+        person=asked.cause.person,
+        csrf=asked.visitor.csrf,
+        area="users",
+        title=f"New password of {name}",
+        lead="It holds from now on; all sessions of theirs have ended.",
+        values=[("password", password)],
+        next=here,
+    )
+
+
+async def _delete(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    if not asked.fields.get("confirmed"):
+        text = f"{name} is gone for good, and all their sessions end at once. The history stays."
+        question = Question(title=f"Delete {name}?", text=text, label="Delete")
+        return ask_first(request, asked, question, path_of("users", owner, name))
+    cause = asked.cause
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        ended = users.delete_user(connection, owner, name, **cause.members)
+        event = cause.event("user.deleted", organization=owner, user=name)
+        audit.append(connection, [event])
+        return ended
+
+    asked.engine.count_ended(await in_thread(lambda: asked.engine.database.write(work)))
+    return see_other(f"{PATH}?organization={owner}&notice=deleted")
+
+
+_DEEDS: Deeds = {
+    "save": _save,
+    "disable": _disable,
+    "enable": _enable,
+    "password": _set_password,
+    "delete": _delete,
+}
+
+
+async def _update(
+    request: Request, asked: Asked, given: UserChange, changed: tuple[str, ...], **more: Any
+) -> None:
+    owner, name = _named(request)
+    cause = asked.cause
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        _, ended = users.update_user(connection, owner, name, given, **cause.members)
+        data = data_of(changed, **more)
+        event = cause.event("user.updated", organization=owner, user=name, data=data)
+        audit.append(connection, [event])
+        return ended
+
+    asked.engine.count_ended(await in_thread(lambda: asked.engine.database.write(work)))
+
+
+async def _again(
+    request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
+) -> Response:
+    owner, name = _named(request)
+    person, own, now = asked.cause.person, asked.visitor.session.id, asked.cause.now
+    context = await in_thread(
+        lambda: asked.engine.database.read(lambda c: read_user(c, person, owner, name, own, now))
+    )
+    if asked.fields.get("do") == "save":
+        context["fields"] = filled(EDITED, asked.fields)
+    return render(
+        request,
+        "console_user.html",
+        status=status_of(error) if error else 422,
+        person=person,
+        csrf=asked.visitor.csrf,
+        flash=None,
+        error=(error.detail or error.title) if error else None,
+        wrong=wrong,
+        **context,
+    )
+
+
+def _new_page(
+    request: Request,
+    visitor: Visitor,
+    organization: str,
+    fields: list[Field],
+    wrong: dict[str, str],
+    *,
+    status: int = 200,
+    error: IamError | None = None,
+) -> Response:
+    return render(
+        request,
+        "console_form.html",
+        status=status_of(error) if error else status,
+        person=visitor.person,
+        csrf=visitor.csrf,
+        area="users",
+        title="New user",
+        lead=f"In the organization {organization}.",
+        back=f"{PATH}?organization={organization}",
+        back_words="Users",
+        action=f"{PATH}/new",
+        hidden=[("organization", organization)],
+        fields=fields,
+        wrong=wrong,
+        error=(error.detail or error.title) if error else None,
+        button="Add user",
+    )
+
+
+def _named(request: Request) -> tuple[str, str]:
+    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
+    return owner.replace("\x00", ""), name.replace("\x00", "")
+
+
+def _edited(sent: Sent) -> tuple[str, str, list[str]]:
+    words = "Up to 63 letters, digits and . _ : -, beginning with a letter or digit."
+    return (
+        sent.text("display_name"),
+        sent.text("email", longest=254, pattern=EMAIL_PATTERN, words="This is no e-mail address."),
+        sent.lines("roles", pattern=ROLE_PATTERN, words=words, longest=63, most=32),
+    )
+
+
+def _password(sent: Sent) -> str:
+    # As it was typed: a space may belong to it.
+    password = sent.fields.get("password", "")
+    if password and not SHORTEST <= len(password) <= LONGEST:
+        sent.wrong["password"] = f"Use {SHORTEST} to {LONGEST} characters."
+    return password
+
+
+async def _hashed(engine: Engine, password: str) -> str:
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, password)

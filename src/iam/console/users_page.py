@@ -1,0 +1,167 @@
+"""`/console/users`: the people of an organization, and one of them."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.console.asking import notice_of, one_organization, path_of
+from iam.console.forms import Field
+from iam.console.rows import names_of, row_of
+from iam.console.scope import organization_in_scope, require_console
+from iam.directory import users
+from iam.directory.users import ADMINISTRATOR, User, find_user
+from iam.kernel.clock import Instant
+from iam.sessions.search import SessionFilter, list_sessions
+from iam.signin.passwords import SHORTEST
+from iam.web.caller import Person
+from iam.web.engine import engine_of, in_thread
+from iam.web.forms import query_text
+from iam.web.pages import moment, page_errors, render
+from iam.web.visitor import visitor_of
+
+PATH = "/console/users"
+_PAGE = 50
+_SESSIONS = 10
+
+NAME = Field(
+    name="name", label="User name", required=True, hint="Letters, digits and . _ @ + -, up to 127."
+)
+PASSWORD = Field(
+    name="password",
+    label="Password",
+    kind="password",
+    hint=f"At least {SHORTEST} characters. Without one nobody can sign in as this user: "
+    "applications may start its sessions.",
+)
+EDITED = (
+    Field(name="display_name", label="Name as people read it"),
+    Field(name="email", label="E-mail address"),
+    Field(
+        name="roles",
+        label="Roles",
+        kind="lines",
+        hint=f"One a line. “{ADMINISTRATOR}” administers; the gate passes all of them on.",
+    ),
+)
+_NOTICES = {
+    "created": "The user has been added.",
+    "saved": "Saved. Live sessions have it already.",
+    "disabled": "The user is disabled, and all their sessions have ended.",
+    "enabled": "The user is enabled and can sign in again.",
+    "password": "The password is set, and all their sessions have ended.",
+    "deleted": "The user is deleted, and all their sessions have ended.",
+}
+
+
+@page_errors
+async def show_users(request: Request) -> Response:
+    """GET: users of an organization by name."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    visitor = await visitor_of(engine, request, now)
+    person = require_console(visitor)
+    name, search = query_text(request, "organization"), query_text(request, "q")
+    cursor = query_text(request, "cursor")
+
+    def work(connection: Connection) -> dict[str, Any]:
+        organization, choices = one_organization(connection, person, name)
+        found = users.list_users(
+            connection, organization, after=cursor or None, limit=_PAGE + 1, contains=search
+        )
+        query = {"organization": organization, "q": search}
+        more = len(found) > _PAGE
+        query |= {"cursor": found[_PAGE - 1].name} if more else {}
+        return {
+            "organization": organization,
+            "organizations": choices,
+            "users": [_row(one, now) for one in found[:_PAGE]],
+            "next_href": f"{PATH}?{urlencode({k: v for k, v in query.items() if v})}"
+            if more
+            else None,
+        }
+
+    context = await in_thread(lambda: engine.database.read(work))
+    return render(
+        request,
+        "console_users.html",
+        person=person,
+        csrf=visitor.csrf,
+        search=search,
+        first=not cursor,
+        flash=notice_of(request, _NOTICES),
+        **context,
+    )
+
+
+@page_errors
+async def show_user(request: Request) -> Response:
+    """GET: one user: who they are, where they are signed in, and what can be done."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    visitor = await visitor_of(engine, request, now)
+    person = require_console(visitor)
+    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
+    context = await in_thread(
+        lambda: engine.database.read(
+            lambda c: read_user(c, person, owner, name, visitor.session.id, now)
+        )
+    )
+    return render(
+        request,
+        "console_user.html",
+        person=person,
+        csrf=visitor.csrf,
+        flash=notice_of(request, _NOTICES),
+        error=None,
+        wrong={},
+        **context,
+    )
+
+
+def read_user(
+    connection: Connection, person: Person, owner: str, name: str, own: str, now: Instant
+) -> dict[str, Any]:
+    """What the page of a user shows.
+
+    Raises:
+        OrganizationMissing, UserMissing: there is none, or not for this administrator.
+    """
+    owner, name = owner.replace("\x00", ""), name.replace("\x00", "")
+    organization_in_scope(connection, person, owner)
+    user = find_user(connection, owner, name)
+    wanted = SessionFilter(organization=owner, user=name, state="active")
+    page = list_sessions(connection, wanted, now, limit=_SESSIONS)
+    names = names_of(connection, page.items)
+    return {
+        "organization": owner,
+        "user": _row(user, now),
+        "fields": edited(user),
+        "sessions": [row_of(one, names, own, now) for one in page.items],
+        "more_sessions": page.next is not None,
+        "here": path_of("users", owner, name),
+    }
+
+
+def edited(user: User) -> list[Field]:
+    """The fields of a user as they stand."""
+    values = {
+        "display_name": user.display_name,
+        "email": user.email or "",
+        "roles": "\n".join(user.roles),
+    }
+    return [one.with_value(values[one.name]) for one in EDITED]
+
+
+def _row(user: User, now: Instant) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "name": user.name,
+        "display_name": user.display_name,
+        "email": user.email,
+        "roles": user.roles,
+        "enabled": user.enabled,
+        "has_password": user.has_password,
+        "created": moment(user.created_at, now),
+        "href": path_of("users", user.organization, user.name),
+    }

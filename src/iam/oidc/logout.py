@@ -1,0 +1,244 @@
+"""RP-initiated logout: an application sends its user here to be signed out everywhere in this browser.
+
+Asks first wherever the request does not prove whom the application had (a link on any page would sign
+people out), and leads on only to an address that the application has registered.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
+    OAuth2Error,
+)
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.directory.applications import Application
+from iam.directory.names import UserMissing
+from iam.directory.users import find_user
+from iam.kernel.clock import Instant
+from iam.kernel.events import user_actor
+from iam.oidc.clients import find_openid_client
+from iam.oidc.token import read_pairs
+from iam.oidc.tokens import Hint, TokenInvalid, read_hint
+from iam.sessions import store
+from iam.sessions.model import LiveRow, Session
+from iam.sessions.validate import Outcome, Verdict
+from iam.web.caller import Person
+from iam.web.cookies import BROWSER, read_cookie
+from iam.web.csrf import check_csrf, check_origin, csrf_token
+from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.forms import read_form
+from iam.web.pages import error_page, page_errors, render, see_other
+from iam.web.signing_out import Left, sign_out, signed_out_onward, signed_out_page
+from iam.web.targets import uri_targets
+from iam.web.visitor import look
+
+PATH = "/oauth/logout"
+CONFIRM_PATH = "/oauth/logout/confirm"
+_LONGEST = 16384
+# What counts of a request; all else (ui_locales, logout_hint …) is tolerated.
+_NAMES = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """What a request wants.
+
+    `mistake` is a sentence that says why it is believed nothing and led nowhere; `onward` an address
+    that was checked, `state` included; `own` the hint's session, if it is of this browser session.
+    """
+
+    fields: dict[str, str]
+    client: Application | None = None
+    hint: Hint | None = None
+    onward: str | None = None
+    own: Session | None = None
+    children: int = 0
+    mistake: str | None = None
+
+
+@page_errors
+async def logout(request: Request) -> Response:
+    """`GET` or `POST /oauth/logout` (OpenID Connect RP-Initiated Logout 1.0 §2)."""
+    if request.method == "POST":
+        # A form on another site brings no SameSite=Lax cookie; the GET that this leads to does.
+        try:
+            query = urlencode(await read_pairs(request))
+        except OAuth2Error:
+            query = None
+        if query is None or len(query) > _LONGEST:
+            return _refused(request, "The request cannot be read.")
+        return see_other(f"{PATH}?{query}" if query else PATH)
+    engine, now = engine_of(request), engine_of(request).clock()
+    pairs = request.query_params.multi_items()
+    verdict, token = await look(engine, request, now)
+    row = _live(verdict)
+    wish = await _understand(engine, pairs, row)
+    if row is not None:
+        if wish.own is None:
+            return _question(request, row, token, wish)
+        # One that has no parent does not end by the browser session's end.
+        also = [wish.own.id] if wish.own.parent is None else []
+        left = await sign_out(request, Person(row).actor, now, row.id, *also)
+        return _over(request, wish, left)
+    if wish.mistake is not None:
+        return _refused(request, wish.mistake)
+    if wish.hint is not None:
+        return _over(request, wish, await _end_alone(request, wish.hint, now))
+    # Nobody has said yes to being led on, and no token shows that the application had anybody.
+    return _over(request, wish, Left(), ask=True)
+
+
+@page_errors
+async def confirm(request: Request) -> Response:
+    """`POST /oauth/logout/confirm`: the answer to our own question. What it said is checked anew."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    token = read_cookie(request, engine.settings, BROWSER)
+    if token is None:
+        check_origin(request, engine.settings)
+    else:
+        check_csrf(request, engine.settings, token, fields.get("csrf"))
+    verdict, _ = await look(engine, request, now)
+    row = _live(verdict)
+    pairs = [(name, fields[name]) for name in _NAMES if name in fields]
+    wish = await _understand(engine, pairs, row)
+    # Somebody whose session is over already is signed out all the same.
+    left = await sign_out(request, Person(row).actor, now, row.id) if row is not None else Left()
+    return _over(request, wish, left)
+
+
+def _live(verdict: Verdict | None) -> LiveRow | None:
+    return verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+
+
+async def _understand(engine: Engine, pairs: list[tuple[str, str]], row: LiveRow | None) -> _Wish:
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name in fields and name in _NAMES:
+            return _Wish(fields={}, mistake="A parameter came more than once.")
+        # Without a value it counts as absent (RFC 6749 §3.1).
+        if name in _NAMES and value:
+            fields[name] = value
+    if not fields and row is None:
+        return _Wish(fields=fields)
+    return await in_thread(lambda: engine.database.read(lambda c: _wish(c, engine, fields, row)))
+
+
+def _wish(
+    connection: Connection, engine: Engine, fields: dict[str, str], row: LiveRow | None
+) -> _Wish:
+    children = len(store.children_of(connection, [row.id])) if row is not None else 0
+    hint: Hint | None = None
+    client_id = fields.get("client_id")
+    if "id_token_hint" in fields:
+        try:
+            hint = read_hint(fields["id_token_hint"], engine.keys, engine.settings.issuer)
+        except TokenInvalid:
+            return _Wish(fields={}, children=children, mistake="Its ID token is none of ours.")
+        if client_id is not None and client_id != hint.client_id:
+            mistake = "Its ID token was issued to another application."
+            return _Wish(fields={}, children=children, mistake=mistake)
+        client_id = hint.client_id
+    found = find_openid_client(connection, client_id)
+    if found is None and "client_id" in fields:
+        mistake = "No application here has its client ID."
+        return _Wish(fields={}, children=children, mistake=mistake)
+    client = found.application if found is not None else None
+    onward: str | None = None
+    if "post_logout_redirect_uri" in fields and client is not None:
+        uri = fields["post_logout_redirect_uri"]
+        # Character by character: here no port is free, and no query may be added (§3).
+        if uri not in client.post_logout_redirect_uris:
+            mistake = "The address it wants to go on to is not registered."
+            return _Wish(fields={}, client=client, children=children, mistake=mistake)
+        onward = _with_state(uri, fields.get("state"))
+    return _Wish(
+        fields=fields,
+        client=client,
+        hint=hint,
+        onward=onward,
+        own=_own(connection, hint, row) if hint is not None and row is not None else None,
+        children=children,
+    )
+
+
+def _own(connection: Connection, hint: Hint, row: LiveRow) -> Session | None:
+    """The session that the hint names, if it belongs to this browser session; else None.
+
+    One that has no parent (its policy lets it outlive browser sessions) belongs to its user's.
+    """
+    session = store.read_session(connection, hint.session_id)
+    if session is None or (session.organization, session.user) != (row.organization, row.user):
+        return None
+    try:
+        who = find_user(connection, row.organization, row.user)
+    except UserMissing:
+        return None
+    # The same name may have been given to somebody else since.
+    return session if who.id == hint.subject and session.parent in (None, row.id) else None
+
+
+def _with_state(uri: str, state: str | None) -> str:
+    if state is None:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': state})}"
+
+
+async def _end_alone(request: Request, hint: Hint, now: Instant) -> Left:
+    """End the session that the hint names, from a browser that holds no session here.
+
+    Its application says with a token of ours that its user signs out (a phone's browser may have
+    forgotten us since). Nothing but this one session ends by it.
+    """
+    database = engine_of(request).database
+    session = await in_thread(
+        lambda: database.read(lambda c: store.read_session(c, hint.session_id))
+    )
+    if session is None or session.ended_at is not None:
+        return Left()
+    actor = user_actor(session.organization, session.user)
+    return await sign_out(request, actor, now, session.id)
+
+
+def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False) -> Response:
+    """The end of it. `ask`: lead on by a link that somebody follows, not by ourselves."""
+    name = wish.client.display_name if wish.client is not None else ""
+    if wish.onward is not None and not ask:
+        return signed_out_onward(request, left, onward=wish.onward, onward_name=name)
+    return signed_out_page(request, left, onward=wish.onward, onward_name=name)
+
+
+def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:
+    name = wish.client.display_name if wish.client is not None else None
+    notice = None
+    if wish.mistake is not None:
+        text = f"{wish.mistake} You can sign out here all the same."
+        notice = {"kind": "error", "title": "The application's request is not right", "text": text}
+    elif wish.hint is not None:
+        text = f"{name or 'The application'} means another sign-in than the one in this browser."
+        notice = {"kind": "info", "title": "This is another sign-in", "text": text}
+    elif name is not None:
+        text = f"Only say yes if you have just signed out of {name}."
+        notice = {"kind": "info", "title": f"{name} asks to sign you out", "text": text}
+    return render(
+        request,
+        "sign_out.html",
+        status=200 if wish.mistake is None else 400,
+        person=Person(row),
+        csrf=csrf_token(token),
+        form_targets=uri_targets(wish.onward) if wish.onward is not None else (),
+        user=row.display_name,
+        applications=wish.children,
+        action=CONFIRM_PATH,
+        fields=wish.fields,
+        notice=notice,
+    )
+
+
+def _refused(request: Request, mistake: str) -> Response:
+    text = f"{mistake} You are not signed in here, and nothing was sent to the application."
+    title = "This sign-out request is not right"
+    return error_page(request, 400, title, text, code="logout_request_refused")

@@ -1,0 +1,103 @@
+"""Signing out, as every door does it: the browser session ends with all that was entered from it,
+and the browser forgets what it kept of us."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.delivery.logouts import frames_of
+from iam.kernel.clock import Instant
+from iam.kernel.events import Actor
+from iam.sessions import lifecycle
+from iam.sessions.lifecycle import Ended
+from iam.sessions.model import EndReason
+from iam.web.address import origin_of
+from iam.web.engine import engine_of, in_thread
+from iam.web.pages import render, see_other
+from iam.web.saml_onward import saml_onward
+from iam.web.targets import host_target
+from iam.web.visitor import forget_browser
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a sign-out ended, and what the browser is to load for it (front-channel logout)."""
+
+    ended: tuple[Ended, ...] = ()
+    frames: tuple[str, ...] = ()
+    saml: str | None = None
+    """Where the browser goes on to, to tell SAML applications."""
+
+
+async def sign_out(request: Request, actor: Actor, now: Instant, *session_ids: str) -> Left:
+    """End these sessions of one person with their children."""
+    engine = engine_of(request)
+
+    def work(connection: Connection) -> Left:
+        ended = lifecycle.end(
+            connection,
+            session_ids,
+            reason=EndReason.SIGNED_OUT,
+            actor=actor,
+            now=now,
+            random=engine.random,
+            origin=origin_of(request, engine.settings),
+        )
+        ids = [one.session.id for one in ended]
+        if not ids:
+            return Left()
+        frames = frames_of(connection, ids, engine.settings.issuer)
+        return Left(ended, frames, saml_onward(connection, ended, now, engine.random))
+
+    left = await in_thread(lambda: engine.database.write(work))
+    engine.count_ended(left.ended)
+    return left
+
+
+def signed_out_page(
+    request: Request,
+    left: Left,
+    *,
+    onward: str | None = None,
+    onward_name: str = "",
+    leading: bool = False,
+) -> Response:
+    """What somebody sees who has just signed out; the browser forgets it as well.
+
+    Args:
+        onward: where a link leads on to, an address that was checked; `onward_name` is whose it is.
+        leading: the page goes on there by itself, when its frames have loaded or after some seconds.
+    """
+    origins = [host_target(*urlsplit(one)[:2]) for one in left.frames]
+    response = render(
+        request,
+        "signed_out.html",
+        frame_sources=tuple(dict.fromkeys(one for found in origins for one in found)),
+        applications=sum(1 for one in left.ended if not one.session.is_browser_session),
+        frames=left.frames,
+        onward=onward,
+        onward_name=onward_name,
+        leading=leading,
+        saml_onward=left.saml,
+        saml_partial=False,
+    )
+    if left.saml is not None and not leading:
+        # Not a redirect: browsers hold those that follow a form against its page's form-action. The
+        # frames get their time first.
+        response.headers["refresh"] = f"{3 if left.frames else 1}; url={left.saml}"
+    forget_browser(response.headers, engine_of(request))
+    return response
+
+
+def signed_out_onward(
+    request: Request, left: Left, *, onward: str, onward_name: str = ""
+) -> Response:
+    """Lead somebody who has just signed out on to an address that was checked."""
+    if left.frames:
+        return signed_out_page(request, left, onward=onward, onward_name=onward_name, leading=True)
+    response = see_other(onward)
+    forget_browser(response.headers, engine_of(request))
+    return response

@@ -1,0 +1,99 @@
+"""axe-core finds nothing wrong with any page: at a desk and on a phone, in light and in dark."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import Show
+
+_AXE = Path(__file__).parents[1] / "clients" / "openid" / "node_modules" / "axe-core" / "axe.min.js"
+PUBLIC = ["/sign-in", "/sign-in/acme"]
+OWN = [
+    "/account/sessions",
+    "/account/activity",
+    "/sign-out",
+    "/console",
+    "/console?range=30d",
+    "/console/sessions",
+    "/console/sessions?state=all&application=wiki&sort=-user",
+    "/console/sessions?state=ended",
+    "/console/sessions?user=nobody",
+    "/console/sessions?ip=nowhere",
+    "/console/records",
+    "/console/browsers",
+    "/console/users",
+    "/console/users/new",
+    "/console/users/acme/joao",
+    "/console/users/acme/nobody",
+    "/console/applications",
+    "/console/applications/new",
+    "/console/applications/acme/wiki",
+    "/console/organizations",
+    "/console/organizations/acme",
+    "/console/webhooks",
+    "/console/webhooks/new",
+    "/console/audit",
+    "/console/audit?reason=idle",
+]
+
+
+def _violations(page: Page) -> list[str]:
+    """What axe finds, each with the element and what is wrong with it."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate(
+        "axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations)"
+    )
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
+        for one in found
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1360, "light"), (1360, "dark"), (390, "light"), (390, "dark")]
+)
+def test_no_page_shuts_anybody_out(show: Show, browser: Browser, width: int, scheme: str) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 844},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",
+        has_touch=width < 500,
+    )
+    page = context.new_page()
+    wrong: dict[str, list[str]] = {}
+
+    def look(path: str) -> None:
+        page.goto(show.url + path)
+        found = _violations(page)
+        if found:
+            wrong[page.url] = found
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, (path, wide)
+
+    for path in PUBLIC:
+        look(path)
+    page.close()
+    page = show.sign_in(context, "alice")
+    for path in OWN:
+        look(path)
+    for query in ("user=joao", "state=ended&application=app-built-in"):
+        page.goto(f"{show.url}/console/sessions?{query}")
+        look(page.locator(".cell-user a").first.get_attribute("href") or "")
+    page.goto(f"{show.url}/console/webhooks")
+    look(page.locator('a[href*="/webhooks/whk_"]').first.get_attribute("href") or "")
+    page.goto(f"{show.url}/console/sessions")
+    page.get_by_role("button", name="End all").click()
+    wrong |= {"preview": found} if (found := _violations(page)) else {}
+    page.goto(f"{show.url}/console/sessions?user=joao")
+    page.locator("summary", has_text="Filter").click()
+    wrong |= {"filter": found} if (found := _violations(page)) else {}
+    page.keyboard.press("Escape")
+    page.locator(".end button").first.click()
+    wrong |= {"dialog": found} if (found := _violations(page)) else {}
+    context.close()
+
+    assert wrong == {}
