@@ -46,6 +46,7 @@ from tests.support.run import run_directory
 ROUNDS = 3
 COUNT = 1000
 """Tokens of each kind in each round; each of them is used once."""
+_USERS = 500
 KINDS = ("access", "refresh", "code")
 
 _PROVIDER = Path(__file__).with_name("provider")
@@ -138,22 +139,23 @@ def _provider() -> Iterator[_Side]:
 
 
 def _seed(url: str) -> str:
-    """A user in as many browsers as there are tokens of a kind; answer the client's credentials."""
+    """Users in as many browsers as there are tokens of a kind; answer the client's credentials."""
     database, now = open_database(url), system_clock()
 
     def directory(connection: Connection) -> tuple[Application, str | None]:
         create_organization(connection, "tokens", None, now)
-        create_user(
-            connection,
-            organization="tokens",
-            name="ada",
-            password_hash=None,
-            display_name="Ada",
-            email=None,
-            roles=[],
-            now=now,
-            random=system_random,
-        )
+        for number in range(_USERS):
+            create_user(
+                connection,
+                organization="tokens",
+                name=f"user{number}",
+                password_hash=None,
+                display_name="Some user",
+                email=None,
+                roles=[],
+                now=now,
+                random=system_random,
+            )
         return create_application(
             connection,
             organization="tokens",
@@ -171,7 +173,7 @@ def _seed(url: str) -> str:
     application, secret = database.write(directory)
     files: dict[str, list[str]] = {kind: [] for kind in KINDS}
     for _ in range(COUNT * ROUNDS // 500):
-        database.write(lambda c: [_one(c, application, files) for _ in range(500)])
+        database.write(lambda c: [_one(c, application, n % _USERS, files) for n in range(500)])
     # As long as the measuring takes, which is longer than codes live.
     later = update(one_time_code).values(expires_at=after(now, 3600))
     database.write(lambda connection: connection.execute(later))
@@ -181,10 +183,12 @@ def _seed(url: str) -> str:
     return f"{application.client_id}:{secret}"
 
 
-def _one(connection: Connection, application: Application, files: dict[str, list[str]]) -> None:
+def _one(
+    connection: Connection, application: Application, user_number: int, files: dict[str, list[str]]
+) -> None:
     """A browser session with a code, and one of the application with its tokens."""
     now, random = system_clock(), system_random
-    code_for, entered_from = (_browser(connection) for _ in range(2))
+    code_for, entered_from = (_browser(connection, f"user{user_number}") for _ in range(2))
     session, user, _ = enter_application(
         connection,
         browser_session=entered_from,
@@ -221,13 +225,13 @@ def _one(connection: Connection, application: Application, files: dict[str, list
     )
 
 
-def _browser(connection: Connection) -> str:
+def _browser(connection: Connection, user: str) -> str:
     now = system_clock()
     new = NewSession(
         organization="tokens",
-        user="ada",
+        user=user,
         application=BUILT_IN_APPLICATION,
-        identity=Identity(display_name="Ada"),
+        identity=Identity(display_name="Some user"),
         authenticated_at=now,
         amr=("pwd",),
     )

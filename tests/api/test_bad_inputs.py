@@ -16,6 +16,8 @@ NUL, SURROGATE = "a\x00b", "\ud800"
 
 GOOD: dict[str, dict[str, Any]] = {
     "signIn": {"organization": "acme", "username": "ann", "password": "open sesame 1"},
+    "changeMyPassword": {"current_password": "not it", "new_password": "open sesame 2"},
+    "unlockOwnSession": {"password": "not it"},
     "startSession": {"user": "ann"},
     "endSessions": {"filter": {"organization": "acme"}},
     "endSessionsBefore": {"organization": "acme"},
@@ -48,6 +50,16 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"password": SURROGATE},
         {"password": "x" * 2000},
     ],
+    "changeMyPassword": [
+        {"current_password": None},
+        {"current_password": SURROGATE},
+        {"current_password": "x" * 2000},
+        {"new_password": "short"},
+        {"new_password": "x" * 257},
+        {"new_password": ["open sesame 2"]},
+        {"end_others": "no"},
+    ],
+    "unlockOwnSession": [{"password": None}, {"password": SURROGATE}, {"password": "x" * 2000}],
     "startSession": [
         {"user": ""},
         {"user": "a/b"},
@@ -119,7 +131,12 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"policy": {"idle_timeout": 10**12}},
         {"policy": {"idle": 5}},
     ],
-    "updateOrganization": [{"display_name": None}, {"name": "other"}, {"policy": []}],
+    "updateOrganization": [
+        {"display_name": None},
+        {"name": "other"},
+        {"policy": []},
+        {"enabled": 1},
+    ],
     "createApplication": [
         {"redirect_uris": "https://a.example/"},
         {"redirect_uris": ["/relative"]},
@@ -219,7 +236,10 @@ def _is_problem(answer: httpx2.Response, status: int, code: str | None = None) -
 @pytest.fixture
 def caller(world: World, acme: Tenant) -> Callable[[Operation], dict[str, str]]:
     admin = world.admin
-    return lambda operation: acme.client if operation.id == "startSession" else admin
+    locked = world.post(f"/v1/sessions/{acme.session}/lock", headers=admin)
+    assert locked.status_code == 200
+    others = {"startSession": acme.client, "unlockOwnSession": world.bearer(acme.token)}
+    return lambda operation: others.get(operation.id, admin)
 
 
 def test_every_route_with_a_body_is_in_the_tables() -> None:

@@ -163,6 +163,7 @@ def test_what_is_another_tenants_is_answered_like_what_does_not_exist(
             application="shop",
             user="ann",
             name="nowhere" if "/organizations/" in operation.path else _name(operation),
+            kind="users",
         )
         unknown = world.request(
             operation.method,

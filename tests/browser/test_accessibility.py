@@ -13,6 +13,7 @@ PUBLIC = ["/sign-in", "/sign-in/acme"]
 OWN = [
     "/account/sessions",
     "/account/activity",
+    "/account/password",
     "/sign-out",
     "/console",
     "/console?range=30d",
@@ -32,6 +33,8 @@ OWN = [
     "/console/applications/acme/wiki",
     "/console/organizations",
     "/console/organizations/acme",
+    "/console/policies",
+    "/console/policies/edit?kind=organization&organization=acme",
     "/console/webhooks",
     "/console/webhooks/new",
     "/console/audit",

@@ -1,8 +1,13 @@
 """Introspection and revocation: what is true of a token now, told to whom it concerns."""
 
+from iam.kernel.secrets import system_random
+from iam.server.app import create_app
+from iam.server.build import build_engine, close_engine
 from iam.sessions.model import EndReason
+from iam.web.engine import Engine
 from tests.oidc.conftest import ISSUER, Party
 from tests.support.race import race
+from tests.support.world import World
 
 INACTIVE = {"active": False}
 
@@ -51,6 +56,32 @@ def test_an_ended_session_makes_its_tokens_inactive_in_the_next_call(own_party: 
     for name in ("access_token", "refresh_token"):
         answer = own_party.ask("/oauth/introspect", "mail", token=tokens[name])
         assert answer.json() == INACTIVE
+
+
+def test_another_node_knows_the_end_in_the_next_call(own_party: Party) -> None:
+    tokens = own_party.tokens(own_party.browser().token, "mail")
+    world = own_party.world
+    settings, clock, portal = world.engine.settings, world.clock, world.portal
+
+    async def build() -> Engine:
+        return build_engine(settings, clock, system_random)
+
+    engine = portal.call(build)
+    other = Party(
+        World(engine=engine, clock=clock, portal=portal, app=create_app(engine)),
+        applications=own_party.applications,
+        secrets=own_party.secrets,
+    )
+    before = other.ask("/oauth/introspect", "mail", token=tokens["access_token"]).json()
+    own_party.end(own_party.claims(tokens["id_token"])["sid"])
+
+    after = other.ask("/oauth/introspect", "mail", token=tokens["access_token"]).json()
+    refreshed = other.refresh(tokens["refresh_token"])
+    userinfo = other.userinfo(tokens["access_token"])
+    portal.call(close_engine, engine)
+
+    assert (before["active"], after) == (True, INACTIVE)
+    assert (refreshed.json()["error"], userinfo.status_code) == ("invalid_grant", 401)
 
 
 def test_a_look_at_a_token_is_no_activity(party: Party) -> None:

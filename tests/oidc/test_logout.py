@@ -311,3 +311,59 @@ def test_a_parameter_that_comes_twice_is_believed_neither_time(party: Party) -> 
     page = party.visit(f"/oauth/logout?{query}&{uri}", browser.token)
 
     assert (page.status_code, question(page)) == (400, True)
+
+
+def test_whose_session_is_locked_can_still_sign_out(party: Party) -> None:
+    browser = party.browser()
+    hint, sid = hint_of(party, browser.token)
+    path = f"/v1/sessions/{browser.session.id}/lock"
+    assert party.world.post(path, headers=party.world.admin).status_code == 200
+
+    assert question(party.logout(browser.token))
+    answer = party.logout(browser.token, id_token_hint=hint, post_logout_redirect_uri=SIGNED_OUT)
+
+    assert answer.headers["location"] == SIGNED_OUT
+    assert [party.ended(one) for one in (browser.session.id, sid)] == ["signed_out", "parent_ended"]
+
+
+def test_a_session_that_outlives_the_browser_session_ends_with_the_sign_out_that_names_it(
+    own_party: Party,
+) -> None:
+    world = own_party.world
+    long = {
+        "maximum_lifetime": 30 * 24 * 3600,
+        "idle_timeout": 7 * 24 * 3600,
+        "end_children": False,
+    }
+    path = "/v1/policies/applications/acme/wiki"
+    assert world.patch(path, json=long, headers=world.admin).status_code == 200
+    browser, elsewhere = own_party.browser(), own_party.browser()
+    hint, sid = hint_of(own_party, browser.token)
+    assert own_party.session(sid).parent is None
+
+    page = own_party.logout(elsewhere.token, id_token_hint=hint)
+    assert question(page), "another browser's"
+    assert own_party.ended(sid) is None
+    assert own_party.logout(browser.token, id_token_hint=hint).status_code == 200
+    ended = [own_party.ended(one) for one in (browser.session.id, sid, elsewhere.session.id)]
+    assert ended == ["signed_out", "signed_out", None]
+
+
+def test_a_session_for_while_its_user_is_away_ends_by_its_own_application_only(
+    own_party: Party,
+) -> None:
+    grants = {"grant_types": ["authorization_code", "refresh_token"]}
+    path = "/v1/applications/acme/wiki"
+    own_party.world.patch(path, json=grants, headers=own_party.world.admin)
+    first, second = own_party.browser(), own_party.browser()
+    kept, named = (
+        own_party.tokens(one.token, scope="openid offline_access")["id_token"]
+        for one in (first, second)
+    )
+    shop, _ = hint_of(own_party, first.token, "shop")
+    sids = [own_party.claims(one)["sid"] for one in (kept, named)]
+
+    assert own_party.logout(first.token, id_token_hint=shop).status_code == 200
+    assert [own_party.ended(one) for one in sids] == [None, None]
+    assert own_party.logout(second.token, id_token_hint=named).status_code == 200
+    assert [own_party.ended(one) for one in sids] == [None, "signed_out"]

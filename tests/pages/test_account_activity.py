@@ -85,6 +85,13 @@ def test_who_presses_stay_stays(world: World, bob: Surfer) -> None:
     assert _state(bob)["live"] is True
 
 
+def test_an_open_page_learns_that_it_is_locked(world: World, alice: Surfer, bob: Surfer) -> None:
+    alice.get(f"/console/sessions/{bob.session_id}")
+    alice.submit(f"/console/sessions/{bob.session_id}/lock")
+    state = _state(bob)
+    assert (state["live"], "is locked" in state["text"]) == (False, True)
+
+
 def test_only_our_own_page_says_that_somebody_is_there(world: World, bob: Surfer) -> None:
     for csrf in ("", "x" * 43):
         assert bob.post("/account/stay", {"csrf": csrf}).status_code == 403

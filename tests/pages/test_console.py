@@ -353,7 +353,7 @@ def test_a_session_page_says_who_was_told_and_sends_it_again(world: World, alice
 
     world.engine.database.write(add)
     wanted = _service(world, "a")
-    assert "No webhook wanted to be told" in alice.get(f"/console/sessions/{wanted}").text
+    assert "Nobody wanted to be told" in alice.get(f"/console/sessions/{wanted}").text
     alice.submit("/console/sessions/end", id=wanted, confirmed="1")
     page = alice.get(f"/console/sessions/{wanted}").text
     assert "https://hooks.example/acme" in page
@@ -398,3 +398,17 @@ def test_a_session_page_explains_each_rule_by_the_layer_that_sets_it(
         ("Idle timeout", "15 min", "Organization"),
         ("Maximum lifetime", "12 h", "default"),
     } <= set(rows)
+
+
+def test_a_session_is_locked_and_listed_as_such(world: World, alice: Surfer, bob: Surfer) -> None:
+    path = f"/console/sessions/{bob.session_id}"
+    alice.get(path)
+    done = alice.submit(f"{path}/lock")
+    assert "is locked until" in alice.get(done.headers["location"]).text
+    assert ">Locked</span>" in alice.page
+    assert bob.session_id in alice.get("/console/sessions?state=locked").text
+    assert bob.get("/account/sessions").status_code == 303
+    eve = Surfer(world)
+    eve.sign_in("globex", "eve")
+    eve.get("/account/sessions")
+    assert eve.submit(f"{path}/lock").status_code == 404

@@ -246,8 +246,23 @@ def test_a_hash_with_old_parameters_is_made_anew_when_its_owner_signs_in(town: T
     town.sign_in()
 
 
-def test_a_new_sign_in_in_the_same_browser_takes_the_place_of_the_former(town: Town) -> None:
+def test_the_same_user_in_the_same_browser_goes_on_with_the_session_under_a_new_secret(
+    town: Town,
+) -> None:
     former = town.sign_in()
+    child = town.heart.start(parent=former)
+
+    now = town.sign_in(replaces=former.session.id)
+
+    assert now.session.id == former.session.id
+    assert now.token != former.token
+    assert town.heart.over(child) is None
+    assert town.heart.over(now) is None
+    town.heart.check()
+
+
+def test_another_user_in_the_same_browser_takes_the_place_of_the_former(town: Town) -> None:
+    former = town.heart.start(user="bob", application="app-built-in")
     child = town.heart.start(parent=former)
 
     now = town.sign_in(replaces=former.session.id)

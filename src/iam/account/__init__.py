@@ -15,6 +15,7 @@ from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
+from iam.account.password_page import save_password, show_password
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
 from iam.account.state import show_state, stay
@@ -47,6 +48,8 @@ def routes() -> list[BaseRoute]:
         Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/activity", show_activity),
+        Route("/account/password", show_password),
+        Route("/account/password", save_password, methods=["POST"]),
         Route("/account/state", show_state),
         Route("/account/stay", stay, methods=["POST"]),
         Route("/account/sessions/end", end_one, methods=["POST"]),

@@ -25,6 +25,7 @@ _SHOWN = 500
 _NOTICES = {
     "ended": "Signed out there. That session is over, everywhere.",
     "others": "Signed out everywhere else. Only this browser is still signed in.",
+    "password": "Your password is changed. Nobody is signed in with the old one, unless you kept them.",
     "over": "That session was over already.",
 }
 

@@ -28,6 +28,9 @@ async def show_state(request: Request) -> Response:
     row = verdict.row
     if row is None or row.application != BUILT_IN_APPLICATION:
         return JSONResponse({"live": False, "text": "You are signed out."}, headers=_HEADERS)
+    if verdict.outcome is Outcome.LOCKED:
+        text = "This session is locked. Show your password to go on."
+        return JSONResponse({"live": False, "text": text}, headers=_HEADERS)
     if verdict.outcome is not Outcome.VALID:
         why = why_here(verdict, now) or {"text": "This session has ended."}
         return JSONResponse({"live": False, "text": why["text"]}, headers=_HEADERS)

@@ -24,7 +24,7 @@ from iam.sessions.validate import Hold, Outcome, Verdict, refusal
 from iam.signin.proof import PasswordWrong
 from iam.signin.unlock import Unlock, unlock_with_password
 from iam.web.address import origin_of
-from iam.web.cookies import BROWSER, set_cookie
+from iam.web.cookies import set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
@@ -131,7 +131,7 @@ async def check_unlock(request: Request) -> Response:
         # Unlocked in another tab, or over meanwhile: the page it leads on to knows.
         return see_other(sign_in_address(return_to))
     response = see_other(return_to)
-    set_cookie(response.headers, engine.settings, BROWSER, started.token)
+    set_browser_session(response.headers, engine.settings, started, now)
     return response
 
 

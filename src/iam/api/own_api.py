@@ -23,7 +23,7 @@ from iam.signin.proof import PasswordWrong
 from iam.signin.unlock import Unlock, unlock_with_password
 from iam.web.address import origin_of
 from iam.web.caller import Person, presented_token
-from iam.web.cookies import BROWSER, set_cookie
+from iam.web.cookies import set_browser_session
 from iam.web.engine import Engine, engine_of
 
 router = APIRouter(tags=["session"])
@@ -130,5 +130,5 @@ def rotated_answer(request: Request, engine: Engine, rotated: Started, now: Inst
     body: dict[str, Any] = {"session": session_view(rotated.session, now)}
     response = answer({**body, "token": None if by_cookie else rotated.token})
     if by_cookie:
-        set_cookie(response.headers, engine.settings, BROWSER, rotated.token)
+        set_browser_session(response.headers, engine.settings, rotated, now)
     return response

@@ -17,9 +17,10 @@ from iam.console.applications_page import show_application, show_applications
 from iam.console.audit_page import export, show_audit
 from iam.console.browsers_page import show_browsers
 from iam.console.bulk_page import end_chosen, go_on, preview, show_end
-from iam.console.deeds import extend_session, redeliver
+from iam.console.deeds import extend_session, lock_session, redeliver
 from iam.console.ending import end_one, end_record
 from iam.console.overview_page import show_overview
+from iam.console.policies_page import change_layer, show_layer, show_policies
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
 from iam.console.sessions_page import show_list
@@ -38,6 +39,7 @@ def routes() -> list[BaseRoute]:
         Route("/console/sessions/end-record", end_record, methods=["POST"]),
         Route("/console/sessions/{id}", show_session),
         Route("/console/sessions/{id}/extend", extend_session, methods=["POST"]),
+        Route("/console/sessions/{id}/lock", lock_session, methods=["POST"]),
         Route("/console/deliveries/{id}/redeliver", redeliver, methods=["POST"]),
         Route("/console/ends", preview, methods=["POST"]),
         Route("/console/ends/chosen", end_chosen, methods=["POST"]),
@@ -67,6 +69,9 @@ def routes() -> list[BaseRoute]:
         Route("/console/webhooks/new", webhooks_change.create, methods=["POST"]),
         Route("/console/webhooks/{id}", show_webhook),
         Route("/console/webhooks/{id}", webhooks_change.change, methods=["POST"]),
+        Route("/console/policies", show_policies),
+        Route("/console/policies/edit", show_layer),
+        Route("/console/policies/edit", change_layer, methods=["POST"]),
         Route("/console/audit", show_audit),
         Route("/console/audit/export", export),
     ]

@@ -53,7 +53,7 @@ async def preview(request: Request) -> Response:
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
     person, asked = require_console(visitor), read_filters(fields)
-    if fields.get("what") == "all" and not asked.mistakes and asked.state == "active":
+    if fields.get("what") == "all" and not asked.mistakes and asked.state in ("active", "locked"):
         found = await in_thread(
             lambda: engine.database.write(lambda c: _propose(c, engine, visitor, asked, now))
         )

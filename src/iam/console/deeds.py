@@ -11,6 +11,7 @@ from iam.console.scope import require_console, session_in_scope
 from iam.delivery import outbox
 from iam.delivery.outbox import DeliveryMissing, DeliveryPending
 from iam.sessions.extend import extend
+from iam.sessions.lock import lock
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid, read_form
 from iam.web.pages import page_errors, see_other
@@ -43,6 +44,23 @@ async def extend_session(request: Request) -> Response:
 
     moved = await in_thread(lambda: engine.database.write(work))
     return see_other(f"/console/sessions/{wanted}?notice={'extended' if moved else 'not-extended'}")
+
+
+@page_errors
+async def lock_session(request: Request) -> Response:
+    """POST: lock a live session: it is refused until its user has shown their password once more."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    visitor = await posting_visitor(engine, request, fields, now)
+    cause = cause_of(request, require_console(visitor), now)
+    wanted = str(request.path_params["id"]).replace("\x00", "")
+
+    def work(connection: Connection) -> None:
+        session_in_scope(connection, cause.person, wanted)
+        lock(connection, wanted, origin=cause.origin, **cause.members)
+
+    await in_thread(lambda: engine.database.write(work))
+    return see_other(f"/console/sessions/{wanted}?notice=locked")
 
 
 @page_errors

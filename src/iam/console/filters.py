@@ -30,7 +30,12 @@ WORDS = {
 }
 """What each filter is called. The organization is chosen apart: it says whose sessions these are."""
 
-STATES: tuple[tuple[str, str], ...] = (("active", "Live"), ("ended", "Ended"), ("all", "All"))
+STATES: tuple[tuple[str, str], ...] = (
+    ("active", "Live"),
+    ("locked", "Locked"),
+    ("ended", "Ended"),
+    ("all", "All"),
+)
 _TIMES = ("started_after", "started_before", "last_active_before")
 _LONGEST = 255
 # What a field for date and time sends; it is taken as UTC, and the field says so.

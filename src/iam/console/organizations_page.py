@@ -46,6 +46,8 @@ _NEW = (_NAME, Field(name="display_name", label="Name as people read it"))
 _NOTICES = {
     "created": "The organization has been added.",
     "saved": "Saved.",
+    "disabled": "The organization is disabled, and all its sessions have ended.",
+    "enabled": "The organization is enabled.",
     "deleted": "The organization is deleted, and all its sessions have ended.",
 }
 
@@ -158,15 +160,38 @@ async def _save(request: Request, asked: Asked) -> Response:
             **context,
         )
 
-    def work(connection: Connection) -> None:
-        change = OrganizationChange(display_name=display_name)
-        organizations.update_organization(connection, name, change, **cause.members)
-        data = data_of(["display_name"])
+    return await _update(request, asked, OrganizationChange(display_name=display_name), "saved")
+
+
+async def _disable(request: Request, asked: Asked) -> Response:
+    name = _named(request)
+    _require_installation(asked.cause.person)
+    if not asked.fields.get("confirmed"):
+        text = "All its sessions end at once, however many, and nobody of it can sign in."
+        question = Question(title=f"Disable {name}?", text=text, label="Disable")
+        return ask_first(request, asked, question, path_of("organizations", name))
+    return await _update(request, asked, OrganizationChange(enabled=False), "disabled")
+
+
+async def _enable(request: Request, asked: Asked) -> Response:
+    _require_installation(asked.cause.person)
+    return await _update(request, asked, OrganizationChange(enabled=True), "enabled")
+
+
+async def _update(
+    request: Request, asked: Asked, given: OrganizationChange, notice: str
+) -> Response:
+    name, cause = _named(request), asked.cause
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        _, ended = organizations.update_organization(connection, name, given, **cause.members)
+        data = data_of(["display_name" if given.display_name is not None else "enabled"])
         event = cause.event("organization.updated", organization=name, data=data)
         audit.append(connection, [event])
+        return ended
 
-    await in_thread(lambda: asked.engine.database.write(work))
-    return see_other(f"{path_of('organizations', name)}?notice=saved")
+    asked.engine.count_ended(await in_thread(lambda: asked.engine.database.write(work)))
+    return see_other(f"{path_of('organizations', name)}?notice={notice}")
 
 
 async def _delete(request: Request, asked: Asked) -> Response:
@@ -186,7 +211,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
     return see_other(f"{PATH}?notice=deleted")
 
 
-_DEEDS: Deeds = {"save": _save, "delete": _delete}
+_DEEDS: Deeds = {"save": _save, "disable": _disable, "enable": _enable, "delete": _delete}
 
 
 def _require_installation(person: Person) -> None:
@@ -209,6 +234,7 @@ def _row(organization: Organization, now: Instant) -> dict[str, Any]:
     return {
         "name": organization.name,
         "display_name": organization.display_name,
+        "enabled": organization.enabled,
         "created": moment(organization.created_at, now),
         "href": path_of("organizations", organization.name),
     }

@@ -55,6 +55,7 @@ def row_of(session: Session, names: Names, own: str, now: Instant) -> dict[str, 
         "started": moment(session.created_at, now),
         "last_active": moment(session.last_active_at, now),
         "live": reason is None,
+        "locked": reason is None and session.locked_at is not None,
     }
     if reason is None:
         return shown | _time_left(session, now)

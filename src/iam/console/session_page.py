@@ -33,6 +33,7 @@ _TOLD = 200
 _NOTICES = {
     "extended": ("success", "The session may go on for longer."),
     "not-extended": ("info", "It may go on for that long already. Nothing was changed."),
+    "locked": ("success", "The session is locked until its user shows their password once more."),
     "again": ("success", "The notice is being sent again."),
     "pending": ("info", "That notice is still to be sent: it need not be asked for again."),
 }
@@ -95,7 +96,7 @@ def _read(
 def receiver_of(delivery: Delivery, urls: Mapping[str, str]) -> str:
     """Who a notice goes to: the address of a webhook, or an application by its name."""
     if delivery.webhook is None:
-        return delivery.application or ""
+        return f"the application {delivery.application}"
     return urls.get(delivery.webhook, delivery.webhook)
 
 
@@ -104,7 +105,7 @@ def delivery_row(delivery: Delivery, url: str, type_: str, now: Instant) -> dict
     return {
         "id": delivery.id,
         "url": url,
-        "type": type_,
+        "type": "back-channel logout" if delivery.webhook is None else type_,
         "state": delivery.state,
         "attempts": delivery.attempts,
         "status": delivery.last_status,

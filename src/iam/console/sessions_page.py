@@ -162,7 +162,12 @@ def _columns(asked: Asked) -> list[dict[str, Any]]:
         else ("expires_at", "Time left", False)
     )
     # Of what is over, how it came about is on its own page.
-    hidden = {"active": (), "all": ("Signed in by",), "ended": ("Signed in by", "Last active")}
+    hidden = {
+        "active": (),
+        "locked": (),
+        "all": ("Signed in by",),
+        "ended": ("Signed in by", "Last active"),
+    }
     current, down = asked.sort.removeprefix("-"), asked.sort[0] == "-"
     columns = []
     for key, words, largest_first in (*_COLUMNS, last):

@@ -24,7 +24,7 @@ from iam.oidc.token import read_pairs
 from iam.oidc.tokens import Hint, TokenInvalid, read_hint
 from iam.sessions import store
 from iam.sessions.model import LiveRow, Session
-from iam.sessions.validate import Outcome, Verdict
+from iam.sessions.validate import Verdict
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin, csrf_token
@@ -111,7 +111,8 @@ async def confirm(request: Request) -> Response:
 
 
 def _live(verdict: Verdict | None) -> LiveRow | None:
-    return verdict.row if verdict is not None and verdict.outcome is Outcome.VALID else None
+    # A locked one as well: who cannot go on may still leave.
+    return verdict.living if verdict is not None else None
 
 
 async def _understand(engine: Engine, pairs: list[tuple[str, str]], row: LiveRow | None) -> _Wish:
@@ -168,7 +169,8 @@ def _wish(
 def _own(connection: Connection, hint: Hint, row: LiveRow) -> Session | None:
     """The session that the hint names, if it belongs to this browser session; else None.
 
-    One that has no parent (its policy lets it outlive browser sessions) belongs to its user's.
+    One that has no parent (its policy lets it outlive browser sessions) belongs to the browser session
+    that it was entered through; one that stands apart (`offline_access`) to any of its user.
     """
     session = store.read_session(connection, hint.session_id)
     if session is None or (session.organization, session.user) != (row.organization, row.user):
@@ -178,7 +180,8 @@ def _own(connection: Connection, hint: Hint, row: LiveRow) -> Session | None:
     except UserMissing:
         return None
     # The same name may have been given to somebody else since.
-    return session if who.id == hint.subject and session.parent in (None, row.id) else None
+    through = session.parent or session.entered_through
+    return session if who.id == hint.subject and through in (None, row.id) else None
 
 
 def _with_state(uri: str, state: str | None) -> str:

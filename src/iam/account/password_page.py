@@ -1,0 +1,81 @@
+"""`/account/password`: a person changes their own password, and whoever else uses the old one is out."""
+
+import asyncio
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iam.kernel.errors import Throttled
+from iam.signin.password_change import PasswordChange, change_password
+from iam.signin.passwords import LONGEST, SHORTEST
+from iam.signin.proof import PasswordWrong
+from iam.web.address import origin_of
+from iam.web.cookies import set_browser_session
+from iam.web.engine import engine_of
+from iam.web.forms import read_form
+from iam.web.pages import page_errors, render, see_other
+from iam.web.visitor import Visitor, posting_visitor, visitor_of
+
+
+@page_errors
+async def show_password(request: Request) -> Response:
+    """GET: the form."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    return _page(request, await visitor_of(engine, request, now), {}, keep=False)
+
+
+@page_errors
+async def save_password(request: Request) -> Response:
+    """POST: set the new password, end all other sessions unless told otherwise, and go on with a new
+    token in this browser."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    fields = await read_form(request)
+    visitor = await posting_visitor(engine, request, fields, now)
+    new, keep = fields.get("new", ""), "keep" in fields
+    wrong: dict[str, str] = {}
+    if not fields.get("current"):
+        wrong["current"] = "Enter the password you have now."
+    if not SHORTEST <= len(new) <= LONGEST:
+        wrong["new"] = f"Use {SHORTEST} to {LONGEST} characters."
+    elif new != fields.get("again"):
+        wrong["again"] = "This is not the same as the one above."
+    if wrong:
+        return _page(request, visitor, wrong, keep=keep, status=422)
+    wanted = PasswordChange(
+        holder=visitor.session,
+        current=fields["current"],
+        new=new,
+        end_others=not keep,
+        origin=origin_of(request, engine.settings),
+    )
+    work = partial(change_password, engine.database, engine.passwords, wanted, now, engine.random)
+    try:
+        changed = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+    except PasswordWrong:
+        wrong["current"] = "This is not your password."
+        return _page(request, visitor, wrong, keep=keep, status=403)
+    except Throttled as error:
+        wrong["current"] = "Too many attempts. Wait a little, then try again."
+        response = _page(request, visitor, wrong, keep=keep, status=429)
+        response.headers["retry-after"] = str(error.retry_after)
+        return response
+    engine.count_ended(changed.ended)
+    response = see_other("/account/sessions?notice=password")
+    set_browser_session(response.headers, engine.settings, changed.rotated, now)
+    return response
+
+
+def _page(
+    request: Request, visitor: Visitor, wrong: dict[str, str], *, keep: bool, status: int = 200
+) -> Response:
+    return render(
+        request,
+        "account_password.html",
+        status=status,
+        person=visitor.person,
+        csrf=visitor.csrf,
+        user=visitor.session.user,
+        wrong=wrong,
+        keep=keep,
+    )
