@@ -16,7 +16,7 @@ export PYTHON ?= python3
 WORKERS ?= 2
 
 INPUTS := pyproject.toml uv.lock scripts/setup.sh
-CLIENT := tests/clients/openid
+CLIENTS := tests/clients/openid tests/clients/saml
 PROVIDER := benchmarks/provider
 
 ##@ Use it
@@ -63,13 +63,13 @@ setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENT)/node_modules/.ready ## Make sure of PostgreSQL, Chromium, nginx, Apache and Node for the tests
+tools: $(CLIENTS:=/node_modules/.ready) ## Make sure of PostgreSQL, Chromium, nginx, Apache and Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean
 clean: ## Remove what was set up and every cache (data stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis \
-		$(CLIENT)/node_modules $(PROVIDER)/node_modules
+		$(CLIENTS:=/node_modules) $(PROVIDER)/node_modules
 
 .PHONY: help
 help: ## This list
@@ -86,7 +86,7 @@ help: ## This list
 .venv/.ready-tests: $(INPUTS)
 	@scripts/setup.sh tests
 
-$(CLIENT)/node_modules/.ready: $(CLIENT)/package-lock.json .venv/.ready-tests
+$(CLIENTS:=/node_modules/.ready) &: $(CLIENTS:=/package-lock.json) .venv/.ready-tests
 	@scripts/setup.sh clients
 
 $(PROVIDER)/node_modules/.ready: $(PROVIDER)/package-lock.json .venv/.ready-tests

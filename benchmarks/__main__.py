@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks import history, measures, tokens
+from benchmarks import history, measures, saml, tokens
 from benchmarks.results import Results
 from benchmarks.seed import Seed
 from tests.support.postgres import Cluster
@@ -51,6 +51,7 @@ def _sqlite(results: Results, seed: Seed) -> None:
         measures.end_thousand(results, server, "SQLite")
     measures.sweep(results, seed, url, "SQLite", quiet.rate)
     tokens.measure(results, f"sqlite:///{run_directory() / 'tokens.db'}", "SQLite")
+    saml.measure(results)
 
 
 def _postgres(results: Results, seed: Seed) -> None:

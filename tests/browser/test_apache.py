@@ -84,7 +84,9 @@ def handbook(database_url: str) -> Iterator[Handbook]:
             address=address,
             page=stack.enter_context(run_page()),
         )
-        stack.enter_context(run_apache(config, port=port, ready=f"{address}/goodbye"))
+        stack.enter_context(
+            run_apache(config, port=port, ready=f"{address}/goodbye", modules=["auth_openidc"])
+        )
         yield Handbook(server, admin, address)
 
 

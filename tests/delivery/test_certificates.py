@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from cryptography import x509
 
-from iam.delivery.outbox import Claim, Outcome, WebhookNotice
+from iam.delivery.claims import Claim, Outcome, WebhookNotice
 from iam.delivery.send import Message, send
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM, Event

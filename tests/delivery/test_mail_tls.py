@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from iam.delivery import smtp
-from iam.delivery.outbox import Outcome
+from iam.delivery.claims import Outcome
 from iam.delivery.smtp import hand_over
 from iam.settings import MailServer as Address
 from tests.support.certificates import make_certificate

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ ServerRoot {directory}
 DefaultRuntimeDir {directory}
 PidFile {directory}/apache.pid
 ErrorLog /dev/stderr
-LogLevel warn auth_openidc:debug
+LogLevel warn
 Listen 127.0.0.1:{port}
 ServerName 127.0.0.1
 {user}
@@ -29,15 +29,18 @@ _LOADED = (
     "authn_core",
     "authz_core",
     "authz_user",
+    "headers",
     "proxy",
     "proxy_http",
-    "auth_openidc",
 )
 
 
 @contextmanager
-def run_apache(config: str, *, port: int, ready: str, status: int = 200) -> Iterator[Process]:
-    """Run Apache on `port` with `config` until the `with` block ends.
+def run_apache(
+    config: str, *, port: int, ready: str, status: int = 200, modules: Sequence[str] = ()
+) -> Iterator[Process]:
+    """Run Apache on `port` with `config`, and these modules besides the usual ones, until the `with`
+    block ends.
 
     `ready` is a URL that answers `status` when it is up. Raises RuntimeError with Apache's words when the
     configuration is wrong.
@@ -53,7 +56,7 @@ def run_apache(config: str, *, port: int, ready: str, status: int = 200) -> Iter
             port=port,
             user="User nobody\nGroup nogroup" if os.getuid() == 0 else "",
             modules="\n".join(
-                f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in _LOADED
+                f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in (*_LOADED, *modules)
             ),
             config=config,
         )

@@ -47,7 +47,7 @@ class DeliveryView(View):
     id: str
     webhook: str | None = Field(description="null: it goes to an application.")
     application: str | None = Field(
-        description="The name of the application that is told of an end (back-channel logout)."
+        description="The name of the application that is told of an end (back-channel or SAML logout)."
     )
     organization: str | None
     event: str

@@ -4,8 +4,8 @@ A session's end and the notices of it commit together or not at all; so the outb
 are written, from the receivers as they are stored: webhooks, and applications that are told when sessions
 end. Nothing about them is remembered in a process: a second node may have made one a moment ago.
 
-What it costs where nobody wants notices: on PostgreSQL nothing but a look at two empty indexes, inside the
-one statement that writes the event (no round trip); on SQLite a second statement, which has no round
+What it costs where nobody wants notices: on PostgreSQL nothing but a look at empty tables and indexes, inside
+the one statement that writes the event (no round trip); on SQLite a second statement, which has no round
 trip to make and takes microseconds.
 """
 
@@ -45,9 +45,19 @@ JOIN client_session s ON s.session_id = e.session_id
 JOIN application a ON a.client_id = s.client_id AND a.backchannel_logout_uri IS NOT NULL
 WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
 """  # noqa: S608 - our own words
+# Likewise the SAML provider that was given it, where it can be told without a browser
+# (`delivery.saml_logouts`).
+_TO_SAML = f"""
+SELECT 'dlv_' || substr(e.id, 5) || substr(p.id, 5), p.id, e.id, e.session_id,
+  'pending', 0, e.at, e.at
+FROM added e
+JOIN saml_session s ON s.session_id = e.session_id
+JOIN saml_provider p ON p.id = s.provider AND p.soap_logout_url IS NOT NULL
+WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
+"""  # noqa: S608 - our own words
 _NOTICES = f"""
 INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)
-{_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS}
+{_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS} UNION ALL {_TO_SAML}
 """
 _GIVEN_BACK = "id, at, type, organization, user_name, application, session_id, reason"
 # PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).

@@ -16,8 +16,8 @@ from anyio import CapacityLimiter
 
 from iam.db import Database
 from iam.delivery import outbox
-from iam.delivery.outbox import Claim
-from iam.delivery.send import LogoutToken, message_of, open_client, send
+from iam.delivery.claims import Claim
+from iam.delivery.send import LogoutToken, SamlLogout, message_of, open_client, send
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 
@@ -43,6 +43,7 @@ class Deliverer:
     attempts: int
     allow_private: bool
     logout_token: LogoutToken
+    saml_logout: SamlLogout
     count: Callable[[str], None] = lambda _outcome: None
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _client: Any = None
@@ -104,7 +105,8 @@ class Deliverer:
             self._client = open_client(self.timeout)
         # In a thread: to sign takes a while, and the gate's answers are made on this one.
         message = await anyio.to_thread.run_sync(
-            partial(message_of, claimed, self.clock(), self.logout_token), limiter=self.threads
+            partial(message_of, claimed, self.clock(), self.logout_token, self.saml_logout),
+            limiter=self.threads,
         )
         outcome = await send(
             self._client,

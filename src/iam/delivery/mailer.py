@@ -17,10 +17,10 @@ from anyio import CapacityLimiter
 
 from iam.db import Database
 from iam.delivery import mails, smtp
+from iam.delivery.claims import Outcome
 from iam.delivery.links import make_link
 from iam.delivery.mails import ADDRESS, OUTDATED, Mail
 from iam.delivery.message import write_message
-from iam.delivery.outbox import Outcome
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from iam.db.mail_tables import mail as table
-from iam.delivery.outbox import PURGED, Outcome, State, pause
+from iam.delivery.claims import Outcome
+from iam.delivery.outbox import PURGED, State, pause
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import MAIL, make_id

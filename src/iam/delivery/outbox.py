@@ -1,7 +1,7 @@
 """The outbox: claiming what is due, noting what came of it, giving up, sending again, purging.
 
-Receivers are webhooks, and applications that are told when their sessions end. Of one receiver and
-session only the oldest pending notice is ever claimed: so they arrive in order. A
+Receivers are webhooks, and applications (of OpenID Connect and of SAML) that are told when their sessions
+end. Of one receiver and session only the oldest pending notice is ever claimed: so they arrive in order. A
 claim moves `next_at` ahead by a lease; a node that dies loses it when that runs out, and another one
 sends the notice once more: at least once, never not at all.
 """
@@ -27,13 +27,16 @@ from sqlalchemy import (
 from iam import audit
 from iam.db.notice_tables import delivery as table
 from iam.db.notice_tables import webhook
+from iam.db.saml_tables import saml_provider
 from iam.db.tables import application
+from iam.delivery.claims import Claim, Outcome, WebhookNotice
 from iam.delivery.logouts import LogoutNotice, read_subjects
+from iam.delivery.saml_logouts import soap_notices
 from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.events import Event
-from iam.kernel.ids import APPLICATION, DELIVERY, EVENT, WEBHOOK, is_id
+from iam.kernel.ids import APPLICATION, DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
 from iam.kernel.secrets import Random
 
 State = Literal["pending", "delivered", "dead"]
@@ -80,39 +83,6 @@ class Delivery:
     delivered_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookNotice:
-    """An event for a webhook, and the secret that it is signed with."""
-
-    event: Event
-    secret: str
-
-    @property
-    def id(self) -> str:
-        """The same at each attempt."""
-        return self.event.id
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one attempt needs. `attempt` counts from 1."""
-
-    seq: int
-    attempt: int
-    url: str
-    notice: WebhookNotice | LogoutNotice
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of an attempt: the status of the answer, or the word for what went wrong. `final`:
-    another attempt would be in vain."""
-
-    status: int | None
-    error: str | None
-    final: bool = False
-
-
 def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
     """The enabled webhooks and the applications for which something is due."""
 
@@ -123,7 +93,8 @@ def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
 
     hooks = select(webhook.c.id).where(webhook.c.enabled, due(webhook.c.id))
     told = select(application.c.client_id).where(_TOLD, due(application.c.client_id))
-    return tuple(connection.execute(hooks.union_all(told)).scalars())
+    soap = select(saml_provider.c.id).where(_SOAP, due(saml_provider.c.id))
+    return tuple(connection.execute(hooks.union_all(told, soap)).scalars())
 
 
 def claim(
@@ -159,6 +130,8 @@ def claim(
         .values(attempts=table.c.attempts + 1, next_at=after(now, lease))
         .returning(*table.c)
     ).all()
+    if is_id(SAML_PROVIDER, receiver):
+        return _saml_logouts(connection, receiver, rows)
     work = _logouts if is_id(APPLICATION, receiver) else _events
     return work(connection, receiver, rows)
 
@@ -186,11 +159,7 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
     if client is None or client.url is None:
         return ()
     subjects = read_subjects(connection, [row.session_id for row in rows])
-    # A session that is history no longer takes with it what its application knew it by.
-    gone = [row.seq for row in rows if row.session_id not in subjects]
-    if gone:
-        forgotten = {"state": "dead", "last_error": "session_forgotten"}
-        connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
+    _forget(connection, [row.seq for row in rows if row.session_id not in subjects])
     return tuple(
         Claim(
             row.seq,
@@ -207,6 +176,25 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
         for row in rows
         if row.session_id in subjects
     )
+
+
+def _saml_logouts(
+    connection: Connection, provider: str, rows: Sequence[Row[Any]]
+) -> tuple[Claim, ...]:
+    notices = soap_notices(connection, provider, {row.id: row.session_id for row in rows})
+    _forget(connection, [row.seq for row in rows if row.id not in notices])
+    return tuple(
+        Claim(row.seq, row.attempts, notices[row.id].url, notices[row.id])
+        for row in rows
+        if row.id in notices
+    )
+
+
+def _forget(connection: Connection, gone: Sequence[int]) -> None:
+    """A session that is history no longer takes with it what its application knew it by."""
+    if gone:
+        forgotten = {"state": "dead", "last_error": "session_forgotten"}
+        connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
 
 
 def settle(
@@ -259,7 +247,7 @@ def list_deliveries(
     for column, value in (
         (_ORGANIZATION, organization),
         (table.c.webhook, webhook_id),
-        (application.c.name, application_name),
+        (_APPLICATION, application_name),
         (table.c.state, state),
     ):
         if value is not None:
@@ -352,6 +340,7 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
     nobody = and_(
         ~exists().where(webhook.c.id == table.c.webhook),
         ~exists().where(application.c.client_id == table.c.webhook, _TOLD),
+        ~exists().where(saml_provider.c.id == table.c.webhook, _SOAP),
     )
     over = or_(table.c.state != "pending", nobody)
     old = (
@@ -365,17 +354,28 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
 
 
 _TOLD = application.c.backchannel_logout_uri.is_not(None)
-_ORGANIZATION = func.coalesce(webhook.c.organization, application.c.organization)
+_SOAP = saml_provider.c.soap_logout_url.is_not(None)
+_ORGANIZATION = func.coalesce(
+    webhook.c.organization, application.c.organization, saml_provider.c.organization
+)
+_APPLICATION = func.coalesce(application.c.name, saml_provider.c.application)
 
 
 def _listed() -> Any:
     """With whom it goes to; what went to somebody who is gone is nobody's any more."""
-    columns = (_ORGANIZATION.label("organization"), webhook.c.id.label("hook"), application.c.name)
+    columns = (
+        _ORGANIZATION.label("organization"),
+        webhook.c.id.label("hook"),
+        _APPLICATION.label("name"),
+    )
     return (
         select(table, *columns)
         .outerjoin(webhook, webhook.c.id == table.c.webhook)
         .outerjoin(application, application.c.client_id == table.c.webhook)
-        .where(or_(webhook.c.id.is_not(None), application.c.client_id.is_not(None)))
+        .outerjoin(saml_provider, saml_provider.c.id == table.c.webhook)
+        .where(
+            func.coalesce(webhook.c.id, application.c.client_id, saml_provider.c.id).is_not(None)
+        )
     )
 
 

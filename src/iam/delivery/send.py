@@ -10,14 +10,18 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url, resolve
+from iam.delivery.claims import Claim, Outcome
 from iam.delivery.logouts import LogoutNotice, refusal
-from iam.delivery.outbox import Claim, Outcome
+from iam.delivery.saml_logouts import LONGEST_ANSWER, SamlLogoutNotice, soap_refusal
 from iam.delivery.signing import signed_headers
 from iam.kernel.clock import Instant, to_iso
 from iam.kernel.events import Event, event_members
 
 LogoutToken = Callable[[LogoutNotice, Instant], str]
 """Makes the token that tells an application of an end."""
+SamlLogout = Callable[[SamlLogoutNotice, Instant], bytes]
+"""Makes the SOAP message that tells a SAML provider of an end."""
+SOAP_ACTION = "http://www.oasis-open.org/committees/security"
 _REFUSAL = 2048
 
 
@@ -48,13 +52,19 @@ class Message:
     body: bytes
 
 
-def message_of(claimed: Claim, now: Instant, logout_token: LogoutToken) -> Message:
+def message_of(
+    claimed: Claim, now: Instant, logout_token: LogoutToken, saml_logout: SamlLogout
+) -> Message:
     """The notice as its receiver takes it: signed now."""
     notice = claimed.notice
     if isinstance(notice, LogoutNotice):
         # The one parameter that a receiver takes (OpenID Connect Back-Channel Logout §2.5).
         form = urlencode({"logout_token": logout_token(notice, now)}).encode()
         return Message({"content-type": "application/x-www-form-urlencoded"}, form)
+    if isinstance(notice, SamlLogoutNotice):
+        # saml-bindings §3.2.3: a SOAP action that nobody need look at.
+        headers = {"content-type": "text/xml; charset=utf-8", "soapaction": SOAP_ACTION}
+        return Message(headers, saml_logout(notice, now))
     body = payload_of(notice.event)
     headers = signed_headers(notice.secret, notice.event.id, now, body)
     return Message({**headers, "content-type": "application/json"}, body)
@@ -74,10 +84,14 @@ async def send(
     An application that answers 400 to a logout token refuses it for good (§2.8): what it says is wrong
     is kept, as far as it goes into `_REFUSAL` bytes, and nothing is sent again.
 
+    A SAML provider says in the body of its answer what it did, so that is read (as far as
+    `LONGEST_ANSWER`); what it refuses as not understood is not sent again.
+
     `seconds` are for all of it together: a receiver that sends a byte a second gains nothing.
     """
     http = _http()
     refusable = isinstance(claimed.notice, LogoutNotice)
+    answers = isinstance(claimed.notice, SamlLogoutNotice)
     try:
         async with asyncio.timeout(seconds):
             parts = urlsplit(check_webhook_url(claimed.url, allow_private=allow_private))
@@ -89,7 +103,10 @@ async def send(
             try:
                 status: int = answer.status_code
                 if refusable and status == 400:
-                    return Outcome(status, refusal(await _beginning(answer)), final=True)
+                    return Outcome(status, refusal(await _beginning(answer, _REFUSAL)), final=True)
+                if answers and status in (200, 500):
+                    error, final = soap_refusal(await _beginning(answer, LONGEST_ANSWER))
+                    return Outcome(status, error, final=final)
             finally:
                 await answer.aclose()
     except WebhookUrlRefused:
@@ -103,14 +120,14 @@ async def send(
     return Outcome(status, "redirect" if 300 <= status < 400 else "status")
 
 
-async def _beginning(answer: Any) -> bytes:
+async def _beginning(answer: Any, longest: int) -> bytes:
     """The first bytes of an answer's body, as they are on the wire."""
     found = b""
     async for some in answer.aiter_raw():
         found += some
-        if len(found) >= _REFUSAL:
+        if len(found) >= longest:
             break
-    return found[:_REFUSAL]
+    return found[:longest]
 
 
 async def _post(

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from iam.delivery.outbox import Outcome
+from iam.delivery.claims import Outcome
 from iam.settings import MailServer
 
 _FAREWELL = 2  # seconds for QUIT, when the mail is already theirs

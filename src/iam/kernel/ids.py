@@ -22,6 +22,8 @@ MAIL = "eml_"
 REFRESH = "rft_"
 ACCESS = "oat_"
 REGISTRATION = "rgt_"
+SAML_PROVIDER = "sml_"
+SAML_KEY = "smk_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

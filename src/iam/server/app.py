@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from iam import account, api, console, gate, oidc
+from iam import account, api, console, gate, oidc, saml
 from iam.db.migrate import HEAD, current_revision
 from iam.kernel.errors import IamError, Unavailable
 from iam.server.build import close_engine
@@ -71,6 +71,7 @@ def create_app(engine: Engine) -> "Root":
         Route("/metrics", metrics),
         Mount("/static", StaticFiles(directory=STATIC)),
         *oidc.routes(),
+        *saml.routes(),
         *gate.routes(),
         *account.routes(),
         *console.routes(),
@@ -116,7 +117,7 @@ class Root:
 
 
 _DOORS = frozenset(
-    {"v1", "oauth", "account", "console", "sign-in", "sign-out", "device", "gate", ".iam"}
+    {"v1", "oauth", "account", "console", "sign-in", "sign-out", "device", "gate", ".iam", "saml"}
 )
 
 

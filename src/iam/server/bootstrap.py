@@ -14,6 +14,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM, Event
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
+from iam.keys import saml
 from iam.keys.cipher import Cipher
 from iam.keys.signing import add_keys, encrypt_again, make_keys, missing_algorithms
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
@@ -42,6 +43,7 @@ def bootstrap(
     """
     hold_rules(connection, None)
     encrypt_again(connection, cipher, random)
+    saml.encrypt_again(connection, cipher, random)
     first = make_keys(now, random, active_at=now, algorithms=missing_algorithms(connection))
     add_keys(connection, first, cipher, random)
     try:

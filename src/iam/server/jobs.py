@@ -23,6 +23,9 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.keys import load_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
+from iam.saml import received
+from iam.saml.key import saml_key
+from iam.saml.notice import soap_logout
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
@@ -69,6 +72,9 @@ def make_deliverer(engine: Engine) -> Deliverer:
         allow_private=settings.delivery_allow_private,
         logout_token=lambda notice, now: make_logout_token(
             notice, engine.keys, settings.issuer, now
+        ),
+        saml_logout=lambda notice, now: soap_logout(
+            notice, settings.issuer, saml_key(engine, now), now, engine.random
         ),
         count=count,
     )
@@ -149,6 +155,7 @@ _SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
     registrations.purge,
     device_requests.purge,
     bulk.purge,
+    received.purge,
 )
 
 

@@ -13,7 +13,7 @@ HOME = "/account/sessions"
 # `/\\evil`, encoded slashes, tabs that browsers drop, dot segments). The path is of plain segments;
 # the query may hold any visible ASCII but what could break out of a header or an attribute.
 _ACCEPTED = re.compile(
-    r"/(?:oauth/authorize|gate/enter|device|(?:account|console)(?:/[A-Za-z0-9_-]+)*)"
+    r"/(?:oauth/authorize|gate/enter|saml/sso|device|(?:account|console)(?:/[A-Za-z0-9_-]+)*)"
     r"(?:\?[!$-;=?-\[\]-~]*)?",
     re.ASCII,
 )

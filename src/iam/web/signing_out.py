@@ -17,6 +17,7 @@ from iam.sessions.model import EndReason
 from iam.web.address import origin_of
 from iam.web.engine import engine_of, in_thread
 from iam.web.pages import render, see_other
+from iam.web.saml_onward import saml_onward
 from iam.web.targets import host_target
 from iam.web.visitor import forget_browser
 
@@ -27,6 +28,8 @@ class Left:
 
     ended: tuple[Ended, ...] = ()
     frames: tuple[str, ...] = ()
+    saml: str | None = None
+    """Where the browser goes on to, to tell SAML applications."""
 
 
 async def sign_out(request: Request, actor: Actor, now: Instant, *session_ids: str) -> Left:
@@ -44,7 +47,10 @@ async def sign_out(request: Request, actor: Actor, now: Instant, *session_ids: s
             origin=origin_of(request, engine.settings),
         )
         ids = [one.session.id for one in ended]
-        return Left(ended, frames_of(connection, ids, engine.settings.issuer) if ids else ())
+        if not ids:
+            return Left()
+        frames = frames_of(connection, ids, engine.settings.issuer)
+        return Left(ended, frames, saml_onward(connection, ended, now, engine.random))
 
     left = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(left.ended)
@@ -75,7 +81,13 @@ def signed_out_page(
         onward=onward,
         onward_name=onward_name,
         leading=leading,
+        saml_onward=left.saml,
+        saml_partial=False,
     )
+    if left.saml is not None and not leading:
+        # Not a redirect: browsers hold those that follow a form against its page's form-action. The
+        # frames get their time first.
+        response.headers["refresh"] = f"{3 if left.frames else 1}; url={left.saml}"
     forget_browser(response.headers, engine_of(request))
     return response
 

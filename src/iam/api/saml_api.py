@@ -1,0 +1,106 @@
+"""Applications as SAML service providers."""
+
+from fastapi import APIRouter
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from iam import audit
+from iam.api.access import (
+    Administrator,
+    OwnCall,
+    PathName,
+    answer,
+    nothing,
+    require_organization,
+)
+from iam.api.documents import BY_SESSION, errors, secured
+from iam.api.saml_views import SamlProviderBody, SamlProviderView, saml_provider_view
+from iam.directory import saml_providers
+from iam.directory.applications import find_application
+from iam.directory.saml_providers import SamlOptions, SamlProvider
+
+router = APIRouter(tags=["directory"])
+_PATH = "/v1/applications/{organization}/{name}/saml"
+
+
+@router.get(
+    _PATH,
+    operation_id="getSamlProvider",
+    summary="An application as a SAML service provider",
+    response_model=SamlProviderView,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_SESSION),
+)
+def get_provider(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """With what its metadata was understood to say."""
+    require_organization(call, organization)
+
+    def work(connection: Connection) -> SamlProvider:
+        find_application(connection, organization, name)
+        return saml_providers.find_provider(connection, organization, name)
+
+    return answer(saml_provider_view(call.engine.database.read(work)))
+
+
+@router.put(
+    _PATH,
+    operation_id="setSamlProvider",
+    summary="Register an application as a SAML service provider",
+    response_model=SamlProviderView,
+    responses=errors(401, 403, 404, 409, body=True),
+    openapi_extra=secured(BY_SESSION),
+)
+def set_provider(
+    call: Administrator, organization: PathName, name: PathName, body: SamlProviderBody
+) -> Response:
+    """By its metadata, in place of what it was registered by before. An option that is not given has
+    its default."""
+    require_organization(call, organization)
+    options = SamlOptions(**body.model_dump(exclude={"metadata"}))
+
+    def work(connection: Connection) -> SamlProvider:
+        find_application(connection, organization, name)
+        made = saml_providers.set_provider(
+            connection,
+            organization,
+            name,
+            body.metadata,
+            options,
+            now=call.now,
+            random=call.engine.random,
+        )
+        _note(connection, call, organization, name)
+        return made
+
+    return answer(saml_provider_view(call.engine.database.write(work)))
+
+
+@router.delete(
+    _PATH,
+    operation_id="deleteSamlProvider",
+    summary="Have an application be no SAML service provider any more",
+    status_code=204,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_SESSION),
+)
+def delete_provider(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """Nobody signs in there by SAML any more. Its sessions go on; it is not told when they end."""
+    require_organization(call, organization)
+
+    def work(connection: Connection) -> None:
+        find_application(connection, organization, name)
+        saml_providers.delete_provider(connection, organization, name)
+        _note(connection, call, organization, name)
+
+    call.engine.database.write(work)
+    return nothing()
+
+
+def _note(connection: Connection, call: OwnCall, organization: str, name: str) -> None:
+    event = call.event(
+        "application.updated",
+        organization=organization,
+        application=name,
+        data={"changed": ["saml"]},
+    )
+    audit.append(connection, [event])

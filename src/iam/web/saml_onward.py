@@ -1,0 +1,42 @@
+"""After a sign-out: the way on for the browser to SAML providers that can be told through it alone.
+
+What is still to be done waits on the server, behind a code that is good once: session IDs are no secrets,
+and whoever knows one must not learn by what names providers know its user.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from iam.delivery.saml_logouts import read_participants, told_by_soap
+from iam.kernel.clock import Instant
+from iam.kernel.secrets import Random
+from iam.sessions.lifecycle import Ended
+from iam.signin.codes import issue_code
+
+CODE = "saml-logout"
+_PATH = "/saml/slo"
+_LIFETIME = 10 * 60  # seconds in which somebody may press the button
+
+
+def saml_onward(
+    connection: Connection, ended: Iterable[Ended], now: Instant, random: Random
+) -> str | None:
+    """Where to go on to after these ends; None if the outbox tells all who have to be told."""
+    found = read_participants(connection, [one.session.id for one in ended])
+    by_soap = told_by_soap(connection, found.values())
+    waiting = [asdict(one) for one in found.values() if one.session not in by_soap]
+    if not waiting:
+        return None
+    code = issue_code(
+        connection,
+        CODE,
+        browser_session="",
+        payload={"waiting": waiting},
+        now=now,
+        random=random,
+        lifetime=_LIFETIME,
+    )
+    return f"{_PATH}?{urlencode({'onward': code})}"
