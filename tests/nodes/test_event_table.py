@@ -235,7 +235,7 @@ TABLE: tuple[tuple[Callable[[Case], None], Means, Means], ...] = (
     (_idle, _over("idle", "idle"), _over("idle", "idle")),
     (_expire, _over("expired", "expired"), _over("expired", "expired")),
     (_tighten, _over("policy", "policy"), _over("policy", "policy")),
-    (_sign_in_again, _over("signed_out"), STAYS),
+    (_sign_in_again, ROTATED, STAYS),
     (_change_password, ROTATED, _over("credentials_changed", "out")),
     (_reset_password, _over("credentials_changed", "out"), _over("credentials_changed", "out")),
     (_admin_ends_session, _over(ADMIN), STAYS),
