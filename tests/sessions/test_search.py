@@ -174,7 +174,7 @@ def test_an_estimate_is_exact_as_long_as_they_are_few(
     database: Database, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = database.read(lambda c: count_sessions(c, _acme(user="user-7"), NOW, exact=False))
-    monkeypatch.setattr(search, "COUNTED_AT_MOST", 100)
+    monkeypatch.setattr(counting, "COUNTED_AT_MOST", 100)
     many = database.read(lambda c: count_sessions(c, _acme(), NOW, exact=False))
 
     assert (few.number, few.exact) == (10, True)
