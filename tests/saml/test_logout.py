@@ -488,3 +488,61 @@ def test_a_sign_out_of_ours_goes_on_to_who_can_be_told_through_the_browser(
 
 def test_a_sign_out_that_concerns_no_such_provider_ends_here(ready: Stage) -> None:
     assert "refresh" not in sign_out(ready, ready.cookie()).headers
+
+
+def rp_sign_out(stage: Stage, browser: dict[str, str]) -> httpx2.Response:
+    """Sign out at an OpenID Connect application, and say yes to our question."""
+    made = stage.world.post(
+        "/v1/applications",
+        headers=stage.world.admin,
+        json={
+            "organization": "acme",
+            "name": "mail",
+            "display_name": "Mail",
+            "redirect_uris": ["https://mail.acme.test/callback"],
+            "post_logout_redirect_uris": ["https://mail.acme.test/bye"],
+        },
+    ).json()
+    wish = {
+        "client_id": made["client_id"],
+        "post_logout_redirect_uri": "https://mail.acme.test/bye",
+        "state": "s",
+    }
+    page = stage.world.get(f"/oauth/logout?{urlencode(wish)}", headers=browser)
+    csrf = re.search(r'name="csrf" value="([^"]*)"', page.text)
+    assert csrf is not None
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    body = urlencode(wish | {"csrf": csrf[1]})
+    return stage.world.post("/oauth/logout/confirm", content=body, headers=form | browser)
+
+
+def test_a_sign_out_at_an_openid_application_tells_saml_ones_too_and_leads_back_to_it(
+    ready: Stage,
+) -> None:
+    stage, browser = ready, ready.cookie()
+    wiki = enter(stage, browser, "wiki")
+
+    page = rp_sign_out(stage, browser)
+    onward = page.headers["refresh"].partition("url=")[2]
+    url, told, _ = redirected(stage.world.get(onward))
+    assert (url, told.findtext("samlp:SessionIndex", namespaces=NS)) == (BACK, wiki.session_id)
+    last = send_answer(stage, told, issuer=stage.entity_id)
+
+    assert (last.status_code, last.headers["location"]) == (
+        303,
+        "https://mail.acme.test/bye?state=s",
+    )
+
+
+def test_who_was_not_told_of_that_sign_out_is_said_before_one_is_led_back(ready: Stage) -> None:
+    stage, browser = ready, ready.cookie()
+    register(stage, "shop")
+    enter(stage, browser, "shop")
+
+    onward = rp_sign_out(stage, browser).headers["refresh"].partition("url=")[2]
+    page = stage.world.get(onward)
+
+    assert page.status_code == 200
+    assert "did not confirm" in page.text
+    assert 'href="https://mail.acme.test/bye?state=s"' in page.text
+    assert "Back to Mail" in page.text
