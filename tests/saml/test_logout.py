@@ -345,6 +345,42 @@ def test_what_a_deadline_ended_is_told_to_nobody(soap: Stage) -> None:
     assert deliveries(world) == []
 
 
+def test_what_a_deadline_ended_is_told_where_a_policy_says_so(soap: Stage) -> None:
+    stage, world = soap, soap.world
+    register(stage, "wiki", ("SOAP", "https://wiki.acme.test/soap"))
+    world.patch(
+        "/v1/policies/applications/acme/wiki",
+        json={"notify_on_expiry": True},
+        headers=world.admin,
+    )
+    reply = enter(stage, stage.cookie(), "wiki")
+    world.clock.move(13 * 60 * 60)
+    world.sweep()
+
+    assert [one["session"] for one in deliveries(world)] == [reply.session_id]
+
+
+def test_a_webhook_and_a_provider_are_both_told_of_one_end(soap: Stage) -> None:
+    stage, world = soap, soap.world
+    register(stage, "wiki", ("SOAP", "https://wiki.acme.test/soap"))
+    hook = world.post(
+        "/v1/webhooks",
+        headers=world.admin,
+        json={
+            "organization": "acme",
+            "url": "https://hooks.acme.test/",
+            "event_types": ["session.ended"],
+        },
+    ).json()
+    reply = enter(stage, stage.cookie(), "wiki")
+    world.delete(f"/v1/sessions/{reply.session_id}", headers=world.admin)
+
+    told = {(one["webhook"], one["application"]) for one in deliveries(world)}
+    assert told == {(hook["id"], None), (None, "wiki")}
+    by_name = world.get("/v1/deliveries?application=wiki", headers=world.admin).json()["items"]
+    assert [one["application"] for one in by_name] == ["wiki"]
+
+
 def test_a_provider_that_is_gone_is_told_nothing(soap: Stage, deliverer: Deliverer) -> None:
     stage, world = soap, soap.world
     with Receiver(lambda _: 200, says=says("Success")) as receiver:
