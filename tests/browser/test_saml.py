@@ -73,7 +73,9 @@ def home(tmp_path: Path) -> Iterator[Home]:
         server = stack.enter_context(Server(database_url=url, env=env))
         token = server.command("token").stdout.splitlines()[-1]
         admin = stack.enter_context(
-            httpx2.Client(base_url=server.url, headers={"authorization": f"Bearer {token}"})
+            httpx2.Client(
+                base_url=server.url, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE
+            )
         )
         assert admin.post("/v1/organizations", json={"name": "acme"}).status_code == 201
         user = {"organization": "acme", "name": "alice", "password": PASSWORD}
@@ -147,7 +149,7 @@ def handbook(home: Home) -> Iterator[str]:
                 config, port=port, ready=f"http://127.0.0.1:{port}/", modules=["auth_mellon"]
             )
         )
-        described = httpx2.get(f"{address}/mellon/metadata").text
+        described = httpx2.get(f"{address}/mellon/metadata", timeout=PATIENCE).text
         home.application("handbook", described, attributes={"mail": "email"})
         yield address
 
@@ -206,7 +208,7 @@ def shop(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator
     command = [node(), CLIENTS / "saml" / "app.mjs"]
     with Process(command, env=env, cwd=CLIENTS / "saml", name="node-saml") as process:
         process.wait_ready(f"http://127.0.0.1:{port}/metadata")
-        described = httpx2.get(f"http://127.0.0.1:{port}/metadata").text
+        described = httpx2.get(f"http://127.0.0.1:{port}/metadata", timeout=PATIENCE).text
         home.application(
             "shop", described, attributes={"mail": "email"}, require_signed_requests=True
         )

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import Field, StrictBool, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints, WithJsonSchema
 
 from iam.api.schemas import Body
 from iam.api.views import View
@@ -17,7 +17,17 @@ _LONGEST = 50_000
 AttributeName = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]*$")]
 Attributes = Annotated[
     dict[AttributeName, Source],
-    Field(max_length=50, description="Name of an attribute: what of the user it says."),
+    Field(max_length=50),
+    # Said exactly: what is generated of it would let names of another form hold anything.
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "Name of an attribute: what of the user it says.",
+            "maxProperties": 50,
+            "propertyNames": {"pattern": "^[!-~]{1,256}$"},
+            "additionalProperties": {"enum": list(get_args(Source))},
+        }
+    ),
 ]
 
 
