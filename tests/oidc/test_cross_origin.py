@@ -4,7 +4,16 @@ import pytest
 
 from tests.oidc.conftest import Party
 
-OPEN = ["/.well-known/openid-configuration", "/oauth/jwks", "/oauth/token", "/oauth/userinfo"]
+OPEN = [
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/oauth/jwks",
+    "/oauth/token",
+    "/oauth/par",
+    "/oauth/revoke",
+    "/oauth/userinfo",
+]
+POSTED = ("/oauth/token", "/oauth/par", "/oauth/revoke")
 ORIGIN = {"origin": "https://spa.test"}
 
 
@@ -17,7 +26,7 @@ def test_a_browser_application_may_call_it(party: Party, path: str) -> None:
     }
 
     preflight = party.world.request("OPTIONS", path, headers=asked)
-    answer = party.world.request("POST" if "token" in path else "GET", path, headers=ORIGIN)
+    answer = party.world.request("POST" if path in POSTED else "GET", path, headers=ORIGIN)
 
     assert preflight.status_code == 204
     assert "Authorization" in preflight.headers["access-control-allow-headers"]
@@ -28,7 +37,14 @@ def test_a_browser_application_may_call_it(party: Party, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/oauth/authorize", "/oauth/logout", "/oauth/consent", "/sign-in", "/v1/me/sessions"],
+    [
+        "/oauth/authorize",
+        "/oauth/logout",
+        "/oauth/consent",
+        "/oauth/introspect",
+        "/sign-in",
+        "/v1/me/sessions",
+    ],
 )
 def test_nothing_else_is_open(party: Party, path: str) -> None:
     for method in ("GET", "POST", "OPTIONS"):

@@ -141,7 +141,7 @@ def test_openid_client_registers_itself(site: Site) -> None:
     made = site.admin.post("/v1/registration-tokens", json=body).json()
     newcomer = {"client_id": "none yet", "client_secret": made["token"]}
 
-    assert site.run("registers", newcomer) == {"named": "Newcomer", "entered": True}
+    assert site.run("registers", newcomer) == {"named": "Newcomer", "asked": True}
 
 
 def test_openid_client_lets_a_device_in(site: Site) -> None:

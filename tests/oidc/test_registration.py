@@ -34,7 +34,9 @@ def manage(party: Party, made: dict[str, Any], method: str = "GET", **options: A
     return party.world.request(method, path, headers=headers, **options)
 
 
-def test_an_application_registers_itself_and_people_enter_it(party: Party) -> None:
+def test_an_application_registers_itself_and_people_are_asked_before_they_enter_it(
+    party: Party,
+) -> None:
     answer = register(party, initial(party))
 
     made = answer.json()
@@ -46,7 +48,9 @@ def test_an_application_registers_itself_and_people_enter_it(party: Party) -> No
     sent = party.world.get(
         "/oauth/authorize", params=asked, headers={"cookie": f"iam={party.browser().token}"}
     )
-    assert sent.headers["location"].startswith("https://new.acme.test/callback?code=")
+    assert (sent.status_code, sent.headers.get("location")) == (200, None)
+    assert 'id="consent-form"' in sent.text
+    assert "New" in sent.text
 
 
 def test_it_reads_changes_and_deletes_itself(own_party: Party) -> None:

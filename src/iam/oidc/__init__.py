@@ -27,12 +27,12 @@ def routes() -> list[BaseRoute]:
     """The door's routes."""
     return [
         cross_origin("/.well-known/openid-configuration", configuration, "GET"),
-        Route("/.well-known/oauth-authorization-server", configuration),
+        cross_origin("/.well-known/oauth-authorization-server", configuration, "GET"),
         cross_origin("/oauth/jwks", jwks, "GET"),
         Route("/oauth/authorize", authorize, methods=["GET", "POST"]),
         Route(CONSENT_PATH, answer_consent, methods=["POST"]),
         cross_origin("/oauth/token", token, "POST"),
-        Route("/oauth/par", pushed_request, methods=["POST"]),
+        cross_origin("/oauth/par", pushed_request, "POST"),
         Route("/oauth/device", device_authorization, methods=["POST"]),
         Route("/device", show_device, methods=["GET"]),
         Route("/device", enter_code, methods=["POST"]),
@@ -40,7 +40,7 @@ def routes() -> list[BaseRoute]:
         Route("/oauth/register", register, methods=["POST"]),
         Route("/oauth/register/{client_id}", manage, methods=["GET", "PUT", "DELETE"]),
         Route("/oauth/introspect", introspect, methods=["POST"]),
-        Route("/oauth/revoke", revoke, methods=["POST"]),
+        cross_origin("/oauth/revoke", revoke, "POST"),
         Route("/oauth/logout", logout, methods=["GET", "POST"]),
         Route(CONFIRM_PATH, confirm, methods=["POST"]),
         cross_origin("/oauth/userinfo", userinfo, "GET", "POST"),

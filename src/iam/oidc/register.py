@@ -19,6 +19,7 @@ from iam.directory.applications import (
     update_application,
 )
 from iam.directory.client_settings import MethodConflict
+from iam.directory.openid_settings import OpenidSettings
 from iam.directory.registrations import manages, note_registration, use_token
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, Event, application_actor
@@ -115,6 +116,8 @@ def _register(connection: Connection, call: _Call) -> _Answer:
             grant_types=asked.grant_types,
             public=asked.public,
             client=asked.settings,
+            # Nobody has looked at it: each person is asked before it learns anything.
+            openid=OpenidSettings(consent="required"),
             now=call.now,
             random=call.engine.random,
         )

@@ -126,8 +126,17 @@ const journeys = {
       undefined,
       { initialAccessToken: CLIENT_SECRET, execute },
     );
-    const tokens = await enter(config);
-    return { named: config.clientMetadata().client_name, entered: Boolean(tokens.claims().sid) };
+    const url = oidc.buildAuthorizationUrl(config, {
+      redirect_uri: CALLBACK,
+      scope: "openid",
+      code_challenge: await oidc.calculatePKCECodeChallenge(oidc.randomPKCECodeVerifier()),
+      code_challenge_method: "S256",
+    });
+    const page = await (await browse(url)).text();
+    return {
+      named: config.clientMetadata().client_name,
+      asked: page.includes("/oauth/consent") && page.includes("Newcomer"),
+    };
   },
 
   async device() {
