@@ -30,6 +30,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "createUser": {"organization": "acme", "name": "eve"},
     "updateUser": {"display_name": "Ann"},
     "updateInstallationPolicy": {"idle_timeout": 60},
+    "updateOrganizationPolicy": {"idle_timeout": 60},
+    "updatePolicy": {"idle_timeout": 60},
     "createRegistrationToken": {"organization": "acme"},
     "setSamlProvider": {"metadata": "<x/>"},
     "createWebhook": {
@@ -174,6 +176,8 @@ BAD: dict[str, list[dict[str, Any]]] = {
     ],
     "updateUser": [{"password": None}, {"roles": None}, {"enabled": "false"}, {"name": "new"}],
     "updateInstallationPolicy": [{"idle_timeout": "60"}, {"maximum_lifetime": 0}],
+    "updateOrganizationPolicy": [{"maximum_lifetime": 10**30}, {"exclusive": "yes"}],
+    "updatePolicy": [{"idle_timeout": True}, {"notify_on_expiry": 1}, {"at_limit": "explode"}],
     "createRegistrationToken": [
         {"organization": 1},
         {"lifetime": 59},
@@ -235,7 +239,13 @@ BAD: dict[str, list[dict[str, Any]]] = {
 def _send(
     world: World, operation: Operation, headers: dict[str, str], **options: Any
 ) -> httpx2.Response:
-    names = {"organization": "acme", "application": "shop", "user": "ann", "id": "x"}
+    names = {
+        "organization": "acme",
+        "application": "shop",
+        "user": "ann",
+        "id": "x",
+        "kind": "users",
+    }
     last = operation.path.split("/")[2]
     names["name"] = {"organizations": "acme", "applications": "shop"}.get(last, "ann")
     return world.request(
