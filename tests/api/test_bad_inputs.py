@@ -250,8 +250,13 @@ BAD: dict[str, list[dict[str, Any]]] = {
 def _send(
     world: World, operation: Operation, headers: dict[str, str], **options: Any
 ) -> httpx2.Response:
-    names = {"organization": "acme", "application": "shop", "user": "ann", "id": "x"}
-    names["kind"] = "users"
+    names = {
+        "organization": "acme",
+        "application": "shop",
+        "user": "ann",
+        "id": "x",
+        "kind": "users",
+    }
     last = operation.path.split("/")[2]
     names["name"] = {"organizations": "acme", "applications": "shop"}.get(last, "ann")
     return world.request(

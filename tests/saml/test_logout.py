@@ -345,6 +345,42 @@ def test_what_a_deadline_ended_is_told_to_nobody(soap: Stage) -> None:
     assert deliveries(world) == []
 
 
+def test_what_a_deadline_ended_is_told_where_a_policy_says_so(soap: Stage) -> None:
+    stage, world = soap, soap.world
+    register(stage, "wiki", ("SOAP", "https://wiki.acme.test/soap"))
+    world.patch(
+        "/v1/policies/applications/acme/wiki",
+        json={"notify_on_expiry": True},
+        headers=world.admin,
+    )
+    reply = enter(stage, stage.cookie(), "wiki")
+    world.clock.move(13 * 60 * 60)
+    world.sweep()
+
+    assert [one["session"] for one in deliveries(world)] == [reply.session_id]
+
+
+def test_a_webhook_and_a_provider_are_both_told_of_one_end(soap: Stage) -> None:
+    stage, world = soap, soap.world
+    register(stage, "wiki", ("SOAP", "https://wiki.acme.test/soap"))
+    hook = world.post(
+        "/v1/webhooks",
+        headers=world.admin,
+        json={
+            "organization": "acme",
+            "url": "https://hooks.acme.test/",
+            "event_types": ["session.ended"],
+        },
+    ).json()
+    reply = enter(stage, stage.cookie(), "wiki")
+    world.delete(f"/v1/sessions/{reply.session_id}", headers=world.admin)
+
+    told = {(one["webhook"], one["application"]) for one in deliveries(world)}
+    assert told == {(hook["id"], None), (None, "wiki")}
+    by_name = world.get("/v1/deliveries?application=wiki", headers=world.admin).json()["items"]
+    assert [one["application"] for one in by_name] == ["wiki"]
+
+
 def test_a_provider_that_is_gone_is_told_nothing(soap: Stage, deliverer: Deliverer) -> None:
     stage, world = soap, soap.world
     with Receiver(lambda _: 200, says=says("Success")) as receiver:
@@ -488,3 +524,61 @@ def test_a_sign_out_of_ours_goes_on_to_who_can_be_told_through_the_browser(
 
 def test_a_sign_out_that_concerns_no_such_provider_ends_here(ready: Stage) -> None:
     assert "refresh" not in sign_out(ready, ready.cookie()).headers
+
+
+def rp_sign_out(stage: Stage, browser: dict[str, str]) -> httpx2.Response:
+    """Sign out at an OpenID Connect application, and say yes to our question."""
+    made = stage.world.post(
+        "/v1/applications",
+        headers=stage.world.admin,
+        json={
+            "organization": "acme",
+            "name": "mail",
+            "display_name": "Mail",
+            "redirect_uris": ["https://mail.acme.test/callback"],
+            "post_logout_redirect_uris": ["https://mail.acme.test/bye"],
+        },
+    ).json()
+    wish = {
+        "client_id": made["client_id"],
+        "post_logout_redirect_uri": "https://mail.acme.test/bye",
+        "state": "s",
+    }
+    page = stage.world.get(f"/oauth/logout?{urlencode(wish)}", headers=browser)
+    csrf = re.search(r'name="csrf" value="([^"]*)"', page.text)
+    assert csrf is not None
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    body = urlencode(wish | {"csrf": csrf[1]})
+    return stage.world.post("/oauth/logout/confirm", content=body, headers=form | browser)
+
+
+def test_a_sign_out_at_an_openid_application_tells_saml_ones_too_and_leads_back_to_it(
+    ready: Stage,
+) -> None:
+    stage, browser = ready, ready.cookie()
+    wiki = enter(stage, browser, "wiki")
+
+    page = rp_sign_out(stage, browser)
+    onward = page.headers["refresh"].partition("url=")[2]
+    url, told, _ = redirected(stage.world.get(onward))
+    assert (url, told.findtext("samlp:SessionIndex", namespaces=NS)) == (BACK, wiki.session_id)
+    last = send_answer(stage, told, issuer=stage.entity_id)
+
+    assert (last.status_code, last.headers["location"]) == (
+        303,
+        "https://mail.acme.test/bye?state=s",
+    )
+
+
+def test_who_was_not_told_of_that_sign_out_is_said_before_one_is_led_back(ready: Stage) -> None:
+    stage, browser = ready, ready.cookie()
+    register(stage, "shop")
+    enter(stage, browser, "shop")
+
+    onward = rp_sign_out(stage, browser).headers["refresh"].partition("url=")[2]
+    page = stage.world.get(onward)
+
+    assert page.status_code == 200
+    assert "did not confirm" in page.text
+    assert 'href="https://mail.acme.test/bye?state=s"' in page.text
+    assert "Back to Mail" in page.text

@@ -5,8 +5,13 @@ import base64
 import pytest
 import xmlsec
 from lxml import etree
+from sqlalchemy import select
 
+from iam.db.saml_tables import saml_key
 from iam.kernel.clock import to_iso
+from iam.kernel.secrets import system_random
+from iam.server.build import prepare_database
+from iam.settings import load_settings
 from tests.saml.conftest import (
     FORMATS,
     NS,
@@ -20,7 +25,9 @@ from tests.saml.conftest import (
     signed,
     sp_metadata,
 )
-from tests.support.world import ISSUER
+from tests.support.world import ISSUER, make_world
+
+NEW = "11" * 32
 
 
 def certificate_of(stage: Stage) -> bytes:
@@ -325,6 +332,53 @@ def test_a_disabled_application_takes_nobody(own_stage: Stage) -> None:
 
     assert stage.redirect(stage.request()).status_code == 422
     assert stage.follow(kept, stage.cookie()).status_code == 422
+
+
+def test_an_application_of_a_disabled_organization_takes_nobody(own_stage: Stage) -> None:
+    stage = own_stage
+    kept, browser = stage.redirect(stage.request()), stage.cookie()
+    done = stage.world.patch(
+        "/v1/organizations/acme", json={"enabled": False}, headers=stage.world.admin
+    )
+    assert done.status_code == 200
+
+    assert stage.redirect(stage.request()).status_code == 422
+    assert stage.follow(kept, browser).status_code == 422
+
+
+@pytest.mark.parametrize("whose", ["browser", "application"])
+def test_a_locked_session_leads_to_where_it_is_unlocked(stage: Stage, whose: str) -> None:
+    browser = stage.cookie()
+    child = stage.enter(browser).session_id
+    locked = child if whose == "application" else stage.session(child)["parent"]
+    stage.world.post(f"/v1/sessions/{locked}/lock", headers=stage.world.admin)
+
+    way = stage.follow(stage.redirect(stage.request()), browser)
+    assert way.headers["location"].startswith("/sign-in?")
+    assert stage.follow(way, browser).headers["location"].startswith("/unlock?")
+
+
+def test_the_private_key_is_stored_encrypted_and_again_under_a_new_key(own_stage: Stage) -> None:
+    world, former = own_stage.world, "00" * 32
+    known = certificate_of(own_stage)
+
+    def stored() -> str:
+        found = world.engine.database.read(lambda c: c.execute(select(saml_key)).one())
+        return str(found.private_key)
+
+    first = stored()
+    assert first.startswith("v1.")
+    url = world.engine.settings.database_url
+    settings = load_settings(
+        database_url=url,
+        encryption_key=f"{NEW}, {former}",
+        password_memory_kib=64,
+        password_passes=1,
+    )
+    prepare_database(settings, world.clock, system_random)
+    assert stored() != first
+    with make_world(url, encryption_key=NEW) as again:
+        assert certificate_of(Stage(again, own_stage.key)) == known
 
 
 def test_the_query_that_was_signed_is_the_one_that_was_sent(stage: Stage) -> None:

@@ -13,7 +13,7 @@ from iam.kernel.addresses import address_bytes
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import SESSION, make_id
 from iam.kernel.secrets import system_random
-from iam.sessions import search
+from iam.sessions import counting, search
 from iam.sessions.counting import count_sessions
 from iam.sessions.search import SessionFilter, TooManyToSort, list_sessions
 

@@ -18,7 +18,7 @@ from iam.directory.applications import Application
 from iam.directory.names import UserMissing
 from iam.directory.users import find_user
 from iam.kernel.clock import Instant
-from iam.kernel.events import user_actor
+from iam.kernel.events import Actor, user_actor
 from iam.oidc.clients import find_openid_client
 from iam.oidc.token import read_pairs
 from iam.oidc.tokens import Hint, TokenInvalid, read_hint
@@ -58,6 +58,11 @@ class _Wish:
     children: int = 0
     mistake: str | None = None
 
+    @property
+    def client_name(self) -> str:
+        """What its application is called, '' where it names none."""
+        return self.client.display_name if self.client is not None else ""
+
 
 @page_errors
 async def logout(request: Request) -> Response:
@@ -81,12 +86,11 @@ async def logout(request: Request) -> Response:
             return _question(request, row, token, wish)
         # One that has no parent does not end by the browser session's end.
         also = [wish.own.id] if wish.own.parent is None else []
-        left = await sign_out(request, Person(row).actor, now, row.id, *also)
-        return _over(request, wish, left)
+        return await _end(request, wish, Person(row).actor, now, row.id, *also)
     if wish.mistake is not None:
         return _refused(request, wish.mistake)
     if wish.hint is not None:
-        return _over(request, wish, await _end_alone(request, wish.hint, now))
+        return await _end_alone(request, wish, wish.hint, now)
     # Nobody has said yes to being led on, and no token shows that the application had anybody.
     return _over(request, wish, Left(), ask=True)
 
@@ -106,8 +110,9 @@ async def confirm(request: Request) -> Response:
     pairs = [(name, fields[name]) for name in _NAMES if name in fields]
     wish = await _understand(engine, pairs, row)
     # Somebody whose session is over already is signed out all the same.
-    left = await sign_out(request, Person(row).actor, now, row.id) if row is not None else Left()
-    return _over(request, wish, left)
+    if row is None:
+        return _over(request, wish, Left())
+    return await _end(request, wish, Person(row).actor, now, row.id)
 
 
 def _live(verdict: Verdict | None) -> LiveRow | None:
@@ -190,7 +195,16 @@ def _with_state(uri: str, state: str | None) -> str:
     return f"{uri}{'&' if '?' in uri else '?'}{urlencode({'state': state})}"
 
 
-async def _end_alone(request: Request, hint: Hint, now: Instant) -> Left:
+async def _end(
+    request: Request, wish: _Wish, actor: Actor, now: Instant, *session_ids: str
+) -> Response:
+    left = await sign_out(
+        request, actor, now, *session_ids, onward=wish.onward, onward_name=wish.client_name
+    )
+    return _over(request, wish, left)
+
+
+async def _end_alone(request: Request, wish: _Wish, hint: Hint, now: Instant) -> Response:
     """End the session that the hint names, from a browser that holds no session here.
 
     Its application says with a token of ours that its user signs out (a phone's browser may have
@@ -201,14 +215,14 @@ async def _end_alone(request: Request, hint: Hint, now: Instant) -> Left:
         lambda: database.read(lambda c: store.read_session(c, hint.session_id))
     )
     if session is None or session.ended_at is not None:
-        return Left()
+        return _over(request, wish, Left())
     actor = user_actor(session.organization, session.user)
-    return await sign_out(request, actor, now, session.id)
+    return await _end(request, wish, actor, now, session.id)
 
 
 def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False) -> Response:
     """The end of it. `ask`: lead on by a link that somebody follows, not by ourselves."""
-    name = wish.client.display_name if wish.client is not None else ""
+    name = wish.client_name
     if wish.onward is not None and not ask:
         return signed_out_onward(request, left, onward=wish.onward, onward_name=name)
     return signed_out_page(request, left, onward=wish.onward, onward_name=name)

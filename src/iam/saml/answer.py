@@ -131,8 +131,8 @@ def _first(
     if ahead.authenticate_since is not None:
         return SignIn(again=True)
     if locked_child(connection, browser.id, asked.provider.application, now) is not None:
-        # The sign-in page asks for the password of the session that would be entered again.
-        return SignIn(again=True)
+        # The sign-in page leads on to where it is unlocked, but not who has to sign in again.
+        return SignIn(again=False)
     if ahead.crowd is not None:
         return Choose() if ahead.crowd.may_choose else REQUEST_DENIED
     return None

@@ -31,13 +31,15 @@ from iam.saml.signatures import sign_enveloped
 from iam.saml.writing import Addressed, entity_id, logout_request, qualified, response
 from iam.web.engine import Engine, engine_of
 from iam.web.pages import render, see_other
+from iam.web.targets import uri_targets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """Who is still to be told, whom the answer goes to, and whether somebody was not reached.
 
-    `asker` is an entityID; '' after a sign-out of our own, which ends with a page.
+    `asker` is an entityID; '' after a sign-out of our own, which ends with a page, or `onward` at the
+    application whose address that is (`onward_name`); it was checked when the sign-out began.
     """
 
     asker: str = ""
@@ -47,6 +49,8 @@ class Chain:
     second: str | None = None
     waiting: tuple[SamlParticipant, ...] = ()
     partial: bool = False
+    onward: str | None = None
+    onward_name: str = ""
 
 
 def run_chain(request: Request, chain: Chain, now: Instant) -> Response:
@@ -115,13 +119,15 @@ def _answer(request: Request, chain: Chain, now: Instant) -> Response:
     provider = engine.database.read(lambda c: find_entity(c, chain.asker))
     there = provider.logout_by(REDIRECT, POST) if provider is not None else None
     if there is None:
+        if chain.onward is not None and not chain.partial:
+            return see_other(chain.onward)
         return render(
             request,
             "signed_out.html",
             applications=0,
             frames=(),
-            onward=None,
-            onward_name="",
+            onward=chain.onward,
+            onward_name=chain.onward_name,
             leading=False,
             saml_onward=None,
             saml_partial=chain.partial,
@@ -172,12 +178,13 @@ def _targets(engine: Engine, chain: Chain) -> Sequence[str]:
 
     found = [one for one in engine.database.read(work) if one is not None]
     services = [one.logout_by(REDIRECT, POST) for one in found]
-    return [
+    through = [
         form_target(url)
         for service in services
         if service is not None
         for url in (service.url, service.response_url)
     ]
+    return [*through, *(uri_targets(chain.onward) if chain.onward is not None else ())]
 
 
 def _chain(payload: Mapping[str, Any]) -> Chain:

@@ -77,7 +77,8 @@ def _after_sign_out(request: Request) -> Response:
         )
     payload: Any = code.payload
     waiting = tuple(SamlParticipant(**one) for one in payload["waiting"])
-    return run_chain(request, Chain(waiting=waiting), now)
+    chain = Chain(waiting=waiting, onward=payload["onward"], onward_name=payload["onward_name"])
+    return run_chain(request, chain, now)
 
 
 def _take(request: Request, received: Received) -> Response:

@@ -78,7 +78,7 @@ def _accept(request: Request, received: Received) -> Response:
 
 
 def sender_of(connection: Connection, entity_id: str) -> tuple[SamlProvider, Application]:
-    """The provider of this entityID, and the enabled application that it is.
+    """The provider of this entityID, and the application that it is, which must be open.
 
     Raises:
         SamlSenderUnknown: there is none.
@@ -87,7 +87,7 @@ def sender_of(connection: Connection, entity_id: str) -> tuple[SamlProvider, App
     if provider is None:
         raise SamlSenderUnknown("Nothing was sent there. Tell whoever runs the application.")
     application = find_application(connection, provider.organization, provider.application)
-    if not application.enabled:
+    if not application.is_open:
         raise SamlSenderUnknown("Nothing was sent there. Tell whoever runs the application.")
     return provider, application
 
@@ -191,7 +191,7 @@ def _unasked(connection: Connection, client_id: str) -> Asked:
     """IdP-initiated sign-on: a link of ours to an application that allows it. Off unless it does: an
     answer that nobody asked for could be somebody else's (login CSRF at the provider)."""
     application = find_client(connection, client_id)
-    if application is None or not application.enabled:
+    if application is None or not application.is_open:
         raise SamlSenderUnknown
     try:
         provider = find_provider(connection, application.organization, application.name)

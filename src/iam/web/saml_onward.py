@@ -22,9 +22,20 @@ _LIFETIME = 10 * 60  # seconds in which somebody may press the button
 
 
 def saml_onward(
-    connection: Connection, ended: Iterable[Ended], now: Instant, random: Random
+    connection: Connection,
+    ended: Iterable[Ended],
+    now: Instant,
+    random: Random,
+    *,
+    onward: str | None = None,
+    onward_name: str = "",
 ) -> str | None:
-    """Where to go on to after these ends; None if the outbox tells all who have to be told."""
+    """Where to go on to after these ends; None if the outbox tells all who have to be told.
+
+    Args:
+        onward: where the way leads when all are told, an address that was checked; `onward_name` is
+            whose it is.
+    """
     found = read_participants(connection, [one.session.id for one in ended])
     by_soap = told_by_soap(connection, found.values())
     waiting = [asdict(one) for one in found.values() if one.session not in by_soap]
@@ -34,7 +45,7 @@ def saml_onward(
         connection,
         CODE,
         browser_session="",
-        payload={"waiting": waiting},
+        payload={"waiting": waiting, "onward": onward, "onward_name": onward_name},
         now=now,
         random=random,
         lifetime=_LIFETIME,

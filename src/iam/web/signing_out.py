@@ -29,11 +29,23 @@ class Left:
     ended: tuple[Ended, ...] = ()
     frames: tuple[str, ...] = ()
     saml: str | None = None
-    """Where the browser goes on to, to tell SAML applications."""
+    """Where the browser goes on to, to tell SAML applications; it leads on to where `sign_out` was told."""
 
 
-async def sign_out(request: Request, actor: Actor, now: Instant, *session_ids: str) -> Left:
-    """End these sessions of one person with their children."""
+async def sign_out(
+    request: Request,
+    actor: Actor,
+    now: Instant,
+    *session_ids: str,
+    onward: str | None = None,
+    onward_name: str = "",
+) -> Left:
+    """End these sessions of one person with their children.
+
+    Args:
+        onward: where the browser is to be led in the end, an address that was checked; `onward_name` is
+            whose it is.
+    """
     engine = engine_of(request)
 
     def work(connection: Connection) -> Left:
@@ -50,7 +62,10 @@ async def sign_out(request: Request, actor: Actor, now: Instant, *session_ids: s
         if not ids:
             return Left()
         frames = frames_of(connection, ids, engine.settings.issuer)
-        return Left(ended, frames, saml_onward(connection, ended, now, engine.random))
+        further = saml_onward(
+            connection, ended, now, engine.random, onward=onward, onward_name=onward_name
+        )
+        return Left(ended, frames, further)
 
     left = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(left.ended)
@@ -84,7 +99,7 @@ def signed_out_page(
         saml_onward=left.saml,
         saml_partial=False,
     )
-    if left.saml is not None and not leading:
+    if left.saml is not None:
         # Not a redirect: browsers hold those that follow a form against its page's form-action. The
         # frames get their time first.
         response.headers["refresh"] = f"{3 if left.frames else 1}; url={left.saml}"
@@ -95,7 +110,10 @@ def signed_out_page(
 def signed_out_onward(
     request: Request, left: Left, *, onward: str, onward_name: str = ""
 ) -> Response:
-    """Lead somebody who has just signed out on to an address that was checked."""
+    """Lead somebody who has just signed out on to an address that was checked: the one that `sign_out` was
+    told."""
+    if left.saml is not None:
+        return signed_out_page(request, left)
     if left.frames:
         return signed_out_page(request, left, onward=onward, onward_name=onward_name, leading=True)
     response = see_other(onward)
