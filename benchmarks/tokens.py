@@ -34,7 +34,7 @@ from iam.server.build import prepare_database
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import NewSession
 from iam.sessions.model import BUILT_IN_APPLICATION, Identity
-from iam.sessions.policy import effective_policy
+from iam.sessions.layers import effective_policy
 from iam.settings import load_settings
 from iam.signin.codes import issue_code
 from iam.signin.enter import enter_application
