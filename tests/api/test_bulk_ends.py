@@ -1,16 +1,21 @@
 """Ending many sessions: seen before it is done, confirmed, in steps, or all at once by an instant."""
 
+import json
+import time
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from iam.api import progress_api
 from iam.kernel.clock import after, to_iso
 from iam.kernel.events import NOWHERE, SYSTEM
 from iam.sessions import bulk
 from iam.signin.enter import start_for_user
 from tests.support.basic import basic
 from tests.support.people import enter, populate
+from tests.support.race import race
 from tests.support.world import World
 
 
@@ -130,6 +135,60 @@ def test_a_long_end_goes_on_with_its_cursor_and_ends_nothing_twice(
     assert (len(ids), len(set(ids)), _live(world, client)) == (45, 45, 0)
     told = world.get(f"/v1/sessions/end/{dry['confirm']}", headers=client).json()
     assert (told["more"], told["finished_at"]) == (False, to_iso(world.clock()))
+
+
+def _progress(world: World, client: dict[str, str], bulk_id: str) -> list[dict[str, Any]]:
+    """What the stream of a bulk end shows until it ends."""
+    answer = world.get(f"/v1/sessions/end/{bulk_id}/progress", headers=client)
+    assert answer.headers["content-type"].startswith("text/event-stream"), answer.text
+    lines = [one.removeprefix("data: ") for one in answer.text.split("\n\n")]
+    return [json.loads(one) for one in lines if one]
+
+
+def test_whoever_follows_a_bulk_end_sees_how_far_it_is_until_it_is_finished(
+    both_worlds: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = both_worlds
+    client = _shop(world, 45)
+    monkeypatch.setattr(bulk.take_step, "__kwdefaults__", {"origin": NOWHERE, "limit": 2})
+    monkeypatch.setattr(progress_api, "_PACE", 0.02)
+    dry = _end(world, client, filter={"user": "ann"}, dry_run=True)
+    first = _end(world, client, filter={"user": "ann"}, confirm=dry["confirm"])
+    cursor = first["cursor"]
+
+    def go_on() -> None:
+        while world.engine.metrics.streams == 0:
+            time.sleep(0.01)
+        while _end(world, client, cursor=cursor)["more"]:
+            pass
+
+    shown, _ = race(partial(_progress, world, client, cursor), go_on)
+
+    assert [one["processed"] for one in (shown[0], shown[-1])] == [20, 45]
+    assert [one["more"] for one in (shown[0], shown[-1])] == [True, False]
+    assert world.engine.metrics.streams == 0
+    assert [one["processed"] for one in _progress(world, client, cursor)] == [45]
+
+
+def test_who_is_no_longer_let_in_follows_no_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _shop(world, 45)
+    monkeypatch.setattr(bulk.take_step, "__kwdefaults__", {"origin": NOWHERE, "limit": 2})
+    monkeypatch.setattr(progress_api, "_PACE", 0.02)
+    admin = world.admin
+    wanted = {"organization": "acme", "user": "ann"}
+    dry = _end(world, admin, filter=wanted, dry_run=True)
+    cursor = _end(world, admin, filter=wanted, confirm=dry["confirm"])["cursor"]
+
+    def sign_out() -> None:
+        while world.engine.metrics.streams == 0:
+            time.sleep(0.01)
+        world.delete("/v1/session", headers=admin)
+
+    shown, _ = race(partial(_progress, world, admin, cursor), sign_out)
+
+    assert [one["processed"] for one in shown] == [20]
 
 
 def test_what_nobody_goes_on_with_the_server_finishes(both_worlds: World) -> None:

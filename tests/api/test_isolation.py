@@ -69,6 +69,7 @@ OF_ANOTHER_CLIENT = {
     "extendSession": 404,
     "lockSession": 404,
     "getBulkEnd": 404,
+    "followBulkEnd": 404,
     "getSessionTimeline": 404,
     "listSessionRecords": 404,
     "getSessionRecord": 404,

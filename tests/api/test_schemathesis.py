@@ -31,8 +31,8 @@ from tests.support.world import ISSUER, World, make_world
 _document = schemathesis.openapi.from_dict(openapi_document())
 # That free JSON may hold no NUL is said in words: no schema can say it of what is nested.
 _document.config.generation.update(allow_x00=False)
-# It does not end; tests/delivery/test_stream.py reads it.
-schema = _document.exclude(operation_id="streamEvents")
+# They do not end by themselves; tests/delivery/test_stream.py and tests/api/test_bulk_ends.py read them.
+schema = _document.exclude(operation_id=["streamEvents", "followBulkEnd"])
 
 CHECKS: list[Any] = [
     not_a_server_error,

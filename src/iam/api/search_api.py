@@ -135,7 +135,7 @@ def end_many(call: Manager, body: EndBody) -> Response:
     database = call.engine.database
     if "cursor" in body.model_fields_set:
         if body.dry_run:
-            found = database.read(lambda c: _bulk_end(c, call, body.cursor))
+            found = database.read(lambda c: own_bulk_end(c, call, body.cursor))
             return answer(_far(call, _Done(bulk=found)))
         return answer(_far(call, _go_on(call, body.cursor)))
     if "ids" in body.model_fields_set:
@@ -179,7 +179,7 @@ def end_many(call: Manager, body: EndBody) -> Response:
 )
 def get_bulk_end(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
     """By its `cursor` or `confirm`, for who began it; kept for a week after it was finished."""
-    return answer(bulk_end_view(call.engine.database.read(lambda c: _bulk_end(c, call, id))))
+    return answer(bulk_end_view(call.engine.database.read(lambda c: own_bulk_end(c, call, id))))
 
 
 @router.post(
@@ -268,7 +268,7 @@ class _Done:
 def _go_on(call: Call, bulk_id: str) -> _Done:
     """Take some steps of a bulk end that the caller has confirmed."""
     database, clock = call.engine.database, call.engine.clock
-    found = database.read(lambda c: _bulk_end(c, call, bulk_id))
+    found = database.read(lambda c: own_bulk_end(c, call, bulk_id))
     ended: list[Ended] = []
     for _ in range(_STEPS):
         step = database.write(
@@ -284,7 +284,12 @@ def _go_on(call: Call, bulk_id: str) -> _Done:
     return _Done(ended=tuple(ended), bulk=found)
 
 
-def _bulk_end(connection: Connection, call: Call, bulk_id: str) -> BulkEnd:
+def own_bulk_end(connection: Connection, call: Call, bulk_id: str) -> BulkEnd:
+    """A bulk end that this caller has confirmed.
+
+    Raises:
+        BulkEndMissing: there is none, or it is another's.
+    """
     found = bulk.read_bulk_end(connection, bulk_id)
     if found.actor != call.caller.actor:
         raise BulkEndMissing
