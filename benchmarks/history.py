@@ -18,6 +18,7 @@ from iam.kernel.secrets import system_random
 from iam.server.build import prepare_database
 from iam.settings import Settings
 from tests.support.processes import Server
+from tests.support.run import run_directory
 
 ENDED_PER_LIVE = 5
 _TIMES = 9
@@ -62,7 +63,7 @@ FROM (
 def fill(url: str, live: int) -> None:
     """Migrate the database at `url` and write the sessions, then the indexes, which is a lot faster."""
     prepare_database(
-        Settings(database_url=url, admin_password="open sesame 1"),
+        Settings(database_url=url, data_dir=run_directory(), admin_password="open sesame 1"),
         system_clock,
         system_random,
     )

@@ -18,6 +18,7 @@ from iam.kernel.ids import SESSION, USER, make_id
 from iam.kernel.secrets import system_random
 from iam.server.build import prepare_database
 from iam.settings import Settings
+from tests.support.run import run_directory
 
 HOST = "app.bench"
 ORGANIZATION = "bench"
@@ -81,7 +82,7 @@ class Seed:
 
     def fill(self, url: str) -> None:
         """Migrate the database at `url` and put everything into it."""
-        settings = Settings(database_url=url, admin_password=PASSWORD)
+        settings = Settings(database_url=url, data_dir=run_directory(), admin_password=PASSWORD)
         prepare_database(settings, system_clock, system_random)
         database = open_database(url)
         now = system_clock()

@@ -32,9 +32,9 @@ from iam.oidc import access_tokens, refresh_tokens
 from iam.oidc.tokens import Grant
 from iam.server.build import prepare_database
 from iam.sessions import lifecycle
+from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import NewSession
 from iam.sessions.model import BUILT_IN_APPLICATION, Identity
-from iam.sessions.layers import effective_policy
 from iam.settings import load_settings
 from iam.signin.codes import issue_code
 from iam.signin.enter import enter_application
