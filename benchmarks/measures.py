@@ -28,6 +28,7 @@ from iam.db.engine import prepare_sqlite, sqlite_module
 from iam.kernel.clock import system_clock
 from iam.settings import Settings
 from tests.support.ports import free_port
+from tests.support.run import run_directory
 from tests.support.processes import Process, Server
 
 WARM_UP = 75
@@ -315,6 +316,8 @@ def start_up(results: Results, url: str) -> None:
         begin = time.perf_counter()
         process = _serve(url, port)
         while not _answers(port):
+            if process.poll() is not None:
+                raise RuntimeError("the server does not start on the measured database")
             time.sleep(0.005)
         times.append(time.perf_counter() - begin)
         process.terminate()
@@ -328,6 +331,7 @@ def _serve(url: str, port: int) -> "subprocess.Popen[bytes]":
         "IAM_DATABASE_URL": url,
         "IAM_PORT": str(port),
         "IAM_ISSUER": f"http://127.0.0.1:{port}",
+        "IAM_DATA_DIR": str(run_directory()),
     }
     command = [sys.executable, "-m", "iam.cli", "serve"]
     return subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
