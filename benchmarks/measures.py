@@ -28,8 +28,8 @@ from iam.db.engine import prepare_sqlite, sqlite_module
 from iam.kernel.clock import system_clock
 from iam.settings import Settings
 from tests.support.ports import free_port
-from tests.support.run import run_directory
 from tests.support.processes import Process, Server
+from tests.support.run import run_directory
 
 WARM_UP = 75
 """Seconds: more than the minute within which activity is not written again."""
