@@ -11,14 +11,16 @@ from iam.console.applications_page import EDITED, GRANTS, KIND, KINDS, NAME, PAT
 from iam.console.asking import (
     Asked,
     Deeds,
+    NewThing,
     Question,
     ask_first,
     asked_by,
     data_of,
+    new_page,
     one_organization,
     path_of,
 )
-from iam.console.forms import Field, Sent, filled
+from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import applications
 from iam.directory.applications import Application, ApplicationChange, find_application
@@ -32,7 +34,7 @@ from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
-from iam.web.visitor import Visitor, visitor_of
+from iam.web.visitor import visitor_of
 
 _NEW = (
     NAME,
@@ -50,7 +52,7 @@ async def show_new(request: Request) -> Response:
     organization, _ = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
-    return _new_page(request, visitor, organization, list(_NEW), {})
+    return new_page(request, visitor, _new(organization), list(_NEW), {})
 
 
 @page_errors
@@ -67,7 +69,7 @@ async def create(request: Request) -> Response:
     given = _edited(sent, engine)
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
-        return _new_page(request, asked.visitor, owner, fields, sent.wrong, status=422)
+        return new_page(request, asked.visitor, _new(owner), fields, sent.wrong, status=422)
 
     def work(connection: Connection) -> tuple[Application, str | None]:
         rules.hold_rules(connection, owner)
@@ -88,7 +90,7 @@ async def create(request: Request) -> Response:
         made, secret = await in_thread(lambda: engine.database.write(work))
     except IamError as error:
         fields = filled(_NEW, asked.fields)
-        return _new_page(request, asked.visitor, owner, fields, {}, error=error)
+        return new_page(request, asked.visitor, _new(owner), fields, {}, error=error)
     here = path_of("applications", owner, name)
     if secret is None:
         return see_other(f"{here}?notice=created")
@@ -247,33 +249,16 @@ def _secret_page(
     )
 
 
-def _new_page(
-    request: Request,
-    visitor: Visitor,
-    organization: str,
-    fields: list[Field],
-    wrong: dict[str, str],
-    *,
-    status: int = 200,
-    error: IamError | None = None,
-) -> Response:
-    return render(
-        request,
-        "console_form.html",
-        status=status_of(error) if error else status,
-        person=visitor.person,
-        csrf=visitor.csrf,
+def _new(organization: str) -> NewThing:
+    return NewThing(
         area="applications",
         title="New application",
         lead=f"In the organization {organization}, whose users may enter it.",
+        path=PATH,
         back=f"{PATH}?organization={organization}",
         back_words="Applications",
-        action=f"{PATH}/new",
-        hidden=[("organization", organization)],
-        fields=fields,
-        wrong=wrong,
-        error=(error.detail or error.title) if error else None,
         button="Add application",
+        hidden=(("organization", organization),),
     )
 
 

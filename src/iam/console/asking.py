@@ -11,11 +11,14 @@ from starlette.responses import Response
 
 from iam.console.changes import Cause, cause_of
 from iam.console.filters import options
+from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, organizations_of, require_console
+from iam.kernel.errors import IamError
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of
 from iam.web.forms import read_form
 from iam.web.pages import render
+from iam.web.problems import status_of
 from iam.web.visitor import Visitor, posting_visitor
 
 
@@ -99,3 +102,48 @@ Deeds = Mapping[str, Callable[[Request, Asked], Awaitable[Response]]]
 def data_of(changed: Sequence[str], **more: Any) -> dict[str, Any]:
     """What the event of a change keeps: the names of what was changed, and more."""
     return {"changed": sorted(changed), **more}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewThing:
+    """The words of a page on which something is added, and where it belongs."""
+
+    area: str
+    title: str
+    lead: str
+    path: str
+    back: str
+    back_words: str
+    button: str
+    hidden: tuple[tuple[str, str], ...] = ()
+
+
+def new_page(
+    request: Request,
+    visitor: Visitor,
+    thing: NewThing,
+    fields: Sequence[Field],
+    wrong: Mapping[str, str],
+    *,
+    status: int = 200,
+    error: IamError | None = None,
+) -> Response:
+    """The form on which something is added, as it was filled in and with what is wrong about that."""
+    return render(
+        request,
+        "console_form.html",
+        status=status_of(error) if error else status,
+        person=visitor.person,
+        csrf=visitor.csrf,
+        area=thing.area,
+        title=thing.title,
+        lead=thing.lead,
+        back=thing.back,
+        back_words=thing.back_words,
+        action=f"{thing.path}/new",
+        hidden=list(thing.hidden),
+        fields=fields,
+        wrong=wrong,
+        error=(error.detail or error.title) if error else None,
+        button=thing.button,
+    )

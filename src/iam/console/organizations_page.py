@@ -10,10 +10,12 @@ from iam import audit
 from iam.console.asking import (
     Asked,
     Deeds,
+    NewThing,
     Question,
     ask_first,
     asked_by,
     data_of,
+    new_page,
     notice_of,
     path_of,
 )
@@ -31,8 +33,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid
 from iam.web.pages import moment, page_errors, render, see_other
-from iam.web.problems import status_of
-from iam.web.visitor import Visitor, visitor_of
+from iam.web.visitor import visitor_of
 
 PATH = "/console/organizations"
 _NAME = Field(
@@ -42,6 +43,15 @@ _NAME = Field(
     hint="a-z, 0-9 and . _ -, up to 63. It stands in addresses and stays.",
 )
 _EDITED = (Field(name="display_name", label="Name as people read it", required=True),)
+_THING = NewThing(
+    area="organizations",
+    title="New organization",
+    lead="A tenant with users and applications of its own, which exist for nobody else.",
+    path=PATH,
+    back=PATH,
+    back_words="Organizations",
+    button="Add organization",
+)
 _NEW = (_NAME, Field(name="display_name", label="Name as people read it"))
 _NOTICES = {
     "created": "The organization has been added.",
@@ -98,7 +108,7 @@ async def show_new(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
     _require_installation(require_console(visitor))
-    return _new_page(request, visitor, list(_NEW), {})
+    return new_page(request, visitor, _THING, list(_NEW), {})
 
 
 @page_errors
@@ -111,7 +121,7 @@ async def create(request: Request) -> Response:
     display_name = sent.text("display_name")
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
-        return _new_page(request, asked.visitor, fields, sent.wrong, status=422)
+        return new_page(request, asked.visitor, _THING, fields, sent.wrong, status=422)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, name)
@@ -122,7 +132,7 @@ async def create(request: Request) -> Response:
         await in_thread(lambda: asked.engine.database.write(work))
     except IamError as error:
         fields = filled(_NEW, asked.fields)
-        return _new_page(request, asked.visitor, fields, {}, error=error)
+        return new_page(request, asked.visitor, _THING, fields, {}, error=error)
     return see_other(f"{path_of('organizations', name)}?notice=created")
 
 
@@ -238,34 +248,6 @@ def _row(organization: Organization, now: Instant) -> dict[str, Any]:
         "created": moment(organization.created_at, now),
         "href": path_of("organizations", organization.name),
     }
-
-
-def _new_page(
-    request: Request,
-    visitor: Visitor,
-    fields: list[Field],
-    wrong: dict[str, str],
-    *,
-    status: int = 200,
-    error: IamError | None = None,
-) -> Response:
-    return render(
-        request,
-        "console_form.html",
-        status=status_of(error) if error else status,
-        person=visitor.person,
-        csrf=visitor.csrf,
-        area="organizations",
-        title="New organization",
-        lead="A tenant with users and applications of its own, which exist for nobody else.",
-        back=PATH,
-        back_words="Organizations",
-        action=f"{PATH}/new",
-        fields=fields,
-        wrong=wrong,
-        error=(error.detail or error.title) if error else None,
-        button="Add organization",
-    )
 
 
 def _named(request: Request) -> str:

@@ -12,14 +12,16 @@ from iam import audit
 from iam.console.asking import (
     Asked,
     Deeds,
+    NewThing,
     Question,
     ask_first,
     asked_by,
     data_of,
+    new_page,
     one_organization,
     path_of,
 )
-from iam.console.forms import Field, Sent, filled
+from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
 from iam.console.users_page import EDITED, NAME, PASSWORD, PATH, read_user
 from iam.directory import users
@@ -35,7 +37,7 @@ from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
-from iam.web.visitor import Visitor, visitor_of
+from iam.web.visitor import visitor_of
 
 _NEW = (NAME, *EDITED, PASSWORD)
 _MADE = 20
@@ -51,7 +53,7 @@ async def show_new(request: Request) -> Response:
     organization, _ = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
-    return _new_page(request, visitor, organization, list(_NEW), {})
+    return new_page(request, visitor, _new(organization), list(_NEW), {})
 
 
 @page_errors
@@ -68,7 +70,7 @@ async def create(request: Request) -> Response:
     password = _password(sent)
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
-        return _new_page(request, asked.visitor, organization, fields, sent.wrong, status=422)
+        return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
     password_hash = await _hashed(engine, password) if password else None
 
     def work(connection: Connection) -> None:
@@ -92,7 +94,7 @@ async def create(request: Request) -> Response:
         await in_thread(lambda: engine.database.write(work))
     except IamError as error:
         fields = filled(_NEW, asked.fields)
-        return _new_page(request, asked.visitor, organization, fields, {}, error=error)
+        return new_page(request, asked.visitor, _new(organization), fields, {}, error=error)
     return see_other(f"{path_of('users', organization, name)}?notice=created")
 
 
@@ -234,33 +236,16 @@ async def _again(
     )
 
 
-def _new_page(
-    request: Request,
-    visitor: Visitor,
-    organization: str,
-    fields: list[Field],
-    wrong: dict[str, str],
-    *,
-    status: int = 200,
-    error: IamError | None = None,
-) -> Response:
-    return render(
-        request,
-        "console_form.html",
-        status=status_of(error) if error else status,
-        person=visitor.person,
-        csrf=visitor.csrf,
+def _new(organization: str) -> NewThing:
+    return NewThing(
         area="users",
         title="New user",
         lead=f"In the organization {organization}.",
+        path=PATH,
         back=f"{PATH}?organization={organization}",
         back_words="Users",
-        action=f"{PATH}/new",
-        hidden=[("organization", organization)],
-        fields=fields,
-        wrong=wrong,
-        error=(error.detail or error.title) if error else None,
         button="Add user",
+        hidden=(("organization", organization),),
     )
 
 

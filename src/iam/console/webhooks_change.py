@@ -7,7 +7,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam import audit
-from iam.console.asking import Asked, Deeds, Question, ask_first, asked_by, data_of, path_of
+from iam.console.asking import (
+    Asked,
+    Deeds,
+    NewThing,
+    Question,
+    ask_first,
+    asked_by,
+    data_of,
+    new_page,
+    path_of,
+)
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import require_console, scope_of
 from iam.console.webhooks_page import FIELDS, PATH, TYPES, choices, read_page, webhook_in_scope
@@ -197,23 +207,16 @@ async def _new_page(
         options=[(str(one["value"]), str(one["words"])) for one in listed],
         value=next((str(one["value"]) for one in listed if one["selected"]), ""),
     )
-    return render(
-        request,
-        "console_form.html",
-        status=status,
-        person=visitor.person,
-        csrf=visitor.csrf,
+    thing = NewThing(
         area="webhooks",
         title="New webhook",
         lead="A receiver of yours that is told of events as they happen, signed, at least once.",
+        path=PATH,
         back=PATH,
         back_words="Webhooks",
-        action=f"{PATH}/new",
-        fields=[whose, *fields],
-        wrong=wrong,
-        error=None,
         button="Add webhook",
     )
+    return new_page(request, visitor, thing, [whose, *fields], wrong, status=status)
 
 
 def _read(sent: Sent, engine: Engine) -> tuple[str, list[str]]:

@@ -100,29 +100,23 @@ class Said:
         self, application: str, *, user: str = "", roles: Sequence[str] = ()
     ) -> dict[str, Settled]:
         """Every knob's value for a session, and the layer that set it."""
-        home = home_of(application, self.organization)
-        layers = (
-            INSTALLATION,
-            Layer("organization", self.organization),
-            Layer("application", home, application),
-            *(Layer("role", self.organization, role) for role in sorted(roles)),
-            Layer("user", self.organization, user),
-        )
-        return settle([(one, self.policies[one]) for one in layers if one in self.policies])
+        return settle(self._of(application, user, roles))
 
     def holds(
         self, application: str, *, user: str = "", roles: Sequence[str] = ()
     ) -> EffectivePolicy:
         """What `effective_policy` answers, without another look at the database."""
-        home = home_of(application, self.organization)
+        return strictest([policy for _, policy in self._of(application, user, roles)])
+
+    def _of(self, application: str, user: str, roles: Sequence[str]) -> list[tuple[Layer, Policy]]:
         layers = (
             INSTALLATION,
             Layer("organization", self.organization),
-            Layer("application", home, application),
-            *(Layer("role", self.organization, role) for role in roles),
+            Layer("application", home_of(application, self.organization), application),
+            *(Layer("role", self.organization, role) for role in sorted(roles)),
             Layer("user", self.organization, user),
         )
-        return strictest([self.policies[one] for one in layers if one in self.policies])
+        return [(one, self.policies[one]) for one in layers if one in self.policies]
 
     def names(self, kind: LayerName) -> frozenset[str]:
         """The applications, roles or users that have a layer of their own here."""
