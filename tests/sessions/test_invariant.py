@@ -20,6 +20,7 @@ from iam.kernel.events import NOWHERE
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.policy import Layer
+from iam.signin.arrival import Arrival
 from iam.signin.enter import NotAdmitted, enter_application
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
@@ -243,9 +244,9 @@ def _passwords(heart: Heart) -> Passwords:
 def _sign_in(heart: Heart) -> Started:
     attempt = PasswordAttempt(
         organization="acme",
-        application=BUILT_IN_APPLICATION,
         username="ana",
         password=PASSWORD,
+        arrival=Arrival(application=BUILT_IN_APPLICATION),
     )
     return sign_in_with_password(
         heart.database, _passwords(heart), attempt, heart.now, heart.random

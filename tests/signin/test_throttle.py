@@ -17,6 +17,7 @@ from iam.kernel.events import Origin
 from iam.sessions.lifecycle import Started
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.signin import throttle
+from iam.signin.arrival import Arrival
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
     PasswordAttempt,
@@ -38,14 +39,13 @@ class Town:
     passwords: Passwords
 
     def sign_in(self, password: str = PASSWORD, user: str = "ana", **members: Any) -> Started:
+        where = {"application": BUILT_IN_APPLICATION, **members}
+        organization = where.pop("organization", "acme")
         attempt = PasswordAttempt(
-            **{
-                "organization": "acme",
-                "application": BUILT_IN_APPLICATION,
-                "username": user,
-                "password": password,
-                **members,
-            }
+            organization=organization,
+            username=user,
+            password=password,
+            arrival=Arrival(**where),
         )
         return sign_in_with_password(
             self.heart.database, self.passwords, attempt, self.heart.now, self.heart.random

@@ -21,10 +21,11 @@ from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended, Started
 from iam.sessions.limits import Crowd, SessionLimit
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
+from iam.signin.arrival import Arrival, NoRoom, Proven
 from iam.signin.codes import issue_code, redeem_code
 from iam.signin.enter import approach
 from iam.signin.known_devices import REMEMBERED
-from iam.signin.password_sign_in import NoRoom, PasswordAttempt, sign_in_with_proof
+from iam.signin.password_sign_in import go_on
 from iam.web.address import origin_of
 from iam.web.cookies import (
     DEVICE,
@@ -72,7 +73,7 @@ def signed_in(
 async def choose_for_sign_in(
     request: Request,
     destination: Destination,
-    attempt: PasswordAttempt,
+    arrival: Arrival,
     full: NoRoom,
     return_to: str,
     error: str | None = None,
@@ -88,11 +89,9 @@ async def choose_for_sign_in(
             browser_session="",
             payload={
                 "flow": sha256(flow.encode()).hexdigest(),
-                "proof": full.proof.hex(),
-                "organization": attempt.organization,
-                "username": attempt.username,
-                "replaces": attempt.replaces,
-                "remember": attempt.remember,
+                "proven": full.proven.to_payload(),
+                "replaces": arrival.replaces,
+                "remember": arrival.remember,
             },
             now=now,
             random=engine.random,
@@ -179,11 +178,8 @@ async def _go_on_signing_in(
         raise ChoiceExpired
     payload: Any = code.payload
     device = device_secret(request, engine.settings, engine.random)
-    attempt = PasswordAttempt(
-        organization=payload["organization"],
+    arrival = Arrival(
         application=BUILT_IN_APPLICATION,
-        username=payload["username"],
-        password="",
         origin=origin_of(request, engine.settings),
         replaces=payload["replaces"],
         remember=payload["remember"],
@@ -191,14 +187,8 @@ async def _go_on_signing_in(
         device=device,
         mails=engine.settings.sends_mail,
     )
-    work = partial(
-        sign_in_with_proof,
-        engine.database,
-        attempt,
-        bytes.fromhex(payload["proof"]),
-        now,
-        engine.random,
-    )
+    proven = Proven.from_payload(payload["proven"])
+    work = partial(go_on, engine.database, proven, arrival, now, engine.random)
     try:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except NoRoom as full:
@@ -210,7 +200,7 @@ async def _go_on_signing_in(
             )
         )
         return await choose_for_sign_in(
-            request, destination, attempt, full, return_to, _more(full.crowd)
+            request, destination, arrival, full, return_to, _more(full.crowd)
         )
     return signed_in(engine, started, return_to, now, device)
 

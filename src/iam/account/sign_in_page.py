@@ -15,9 +15,9 @@ from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
+from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
-    NoRoom,
     PasswordAttempt,
     sign_in_with_password,
 )
@@ -118,14 +118,16 @@ async def check_sign_in(request: Request) -> Response:
     device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
-        application=BUILT_IN_APPLICATION,
         username=username,
         password=password,
-        origin=origin_of(request, engine.settings),
-        replaces=holds.id if holds is not None else None,
-        remember=fields.get("remember") == "1",
-        device=device,
-        mails=engine.settings.sends_mail,
+        arrival=Arrival(
+            application=BUILT_IN_APPLICATION,
+            origin=origin_of(request, engine.settings),
+            replaces=holds.id if holds is not None else None,
+            remember=fields.get("remember") == "1",
+            device=device,
+            mails=engine.settings.sends_mail,
+        ),
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
@@ -147,7 +149,7 @@ async def check_sign_in(request: Request) -> Response:
             engine.metrics.sign_ins["failed"] += 1
             words = "Sign out somewhere else first, or ask your administrator."
             return again(status=409, error=_error(full.title, words, None))
-        return await choose_for_sign_in(request, destination, attempt, full, return_to)
+        return await choose_for_sign_in(request, destination, attempt.arrival, full, return_to)
     return signed_in(engine, started, return_to, now, device)
 
 

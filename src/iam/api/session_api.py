@@ -28,9 +28,9 @@ from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Selection, Session
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.sessions.validate import SessionUnknown
+from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
-    NoRoom,
     PasswordAttempt,
     sign_in_with_password,
 )
@@ -58,13 +58,15 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     now = engine.clock()
     attempt = PasswordAttempt(
         organization=body.organization,
-        application=body.application,
         username=body.username,
         password=body.password,
-        origin=origin_of(request, engine.settings),
-        remember=body.remember,
-        give_up=tuple(body.end_sessions),
-        mails=engine.settings.sends_mail,
+        arrival=Arrival(
+            application=body.application,
+            origin=origin_of(request, engine.settings),
+            remember=body.remember,
+            give_up=tuple(body.end_sessions),
+            mails=engine.settings.sends_mail,
+        ),
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from iam.db.provider_tables import provider
 from iam.db.tables import application, organization, policy, user_account
 from iam.directory.names import NameTaken, OrganizationMissing, Reserved, check_name
 from iam.kernel.clock import Instant
@@ -143,7 +144,7 @@ def delete_organization(
         now=now,
         random=random,
     )
-    for table in (application, user_account, policy):
+    for table in (provider, application, user_account, policy):
         connection.execute(delete(table).where(table.c.organization == name))
     connection.execute(delete(organization).where(organization.c.name == name))
     return ended

@@ -24,6 +24,7 @@ ACCESS = "oat_"
 REGISTRATION = "rgt_"
 SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
+PROVIDER = "idp_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

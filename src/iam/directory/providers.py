@@ -1,0 +1,250 @@
+"""Providers: who else says who somebody is, and whom of ours each of them means by a subject.
+
+What a kind's `options` are is said where that kind is spoken (`signin`, `saml`). A provider's secret is
+stored as the caller has encrypted it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from iam.db.provider_tables import provider as table
+from iam.db.provider_tables import provider_link as link_table
+from iam.directory.names import NameTaken, check_name
+from iam.directory.organizations import find_organization
+from iam.kernel.clock import Instant
+from iam.kernel.errors import Missing
+from iam.kernel.ids import PROVIDER, make_id
+from iam.kernel.secrets import Random
+
+Kind = Literal["oidc", "oauth2", "saml"]
+Attribute = Literal["name", "display_name", "email", "roles"]
+
+
+class ProviderMissing(Missing):
+    """There is no such provider, or not for this caller."""
+
+    code = "provider_not_found"
+    title = "There is no such provider."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewProvider:
+    """What a provider is made with, and what replacing one sets."""
+
+    kind: Kind
+    display_name: str
+    enabled: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    creates_users: bool = False
+    trusted_domains: tuple[str, ...] = ()
+    """Mail domains of which it is believed: only there are its people linked to ours by address."""
+    attributes: Mapping[Attribute, str] = field(default_factory=dict)
+    """Which claim or attribute of its fills what of ours; what is not named has its kind's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider(NewProvider):
+    """One provider of one organization. `sealed_secret`: what we are known by there, encrypted."""
+
+    id: str
+    organization: str
+    name: str
+    sealed_secret: str | None
+    created_at: Instant
+    updated_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """That a provider means this user by this subject."""
+
+    provider: str
+    subject: str
+    user_id: str
+    created_at: Instant
+    last_used_at: Instant | None
+
+
+def create_provider(
+    connection: Connection,
+    organization: str,
+    name: str,
+    new: NewProvider,
+    *,
+    provider_id: str | None = None,
+    sealed_secret: str | None = None,
+    now: Instant,
+    random: Random,
+) -> Provider:
+    """Add a provider to an organization.
+
+    Args:
+        provider_id: made before, where a secret was encrypted for it.
+
+    Raises:
+        NameInvalid: no provider may be called that.
+        NameTaken: one of this organization is.
+        OrganizationMissing: there is no such organization.
+    """
+    check_name(name)
+    find_organization(connection, organization)
+    row = {
+        "id": provider_id or make_id(PROVIDER, now, random),
+        "organization": organization,
+        "name": name,
+        **_values(new),
+        "secret": sealed_secret,
+        "created_at": now,
+        "updated_at": now,
+    }
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table), row)
+    except IntegrityError as error:
+        raise NameTaken from error
+    return find_provider(connection, organization, name)
+
+
+def update_provider(
+    connection: Connection,
+    organization: str,
+    name: str,
+    new: NewProvider,
+    *,
+    sealed_secret: str | None,
+    now: Instant,
+) -> Provider:
+    """Replace what a provider is; `sealed_secret` None leaves the one that it has.
+
+    Raises:
+        ProviderMissing: there is none.
+    """
+    values = _values(new) | {"updated_at": now}
+    if sealed_secret is not None:
+        values["secret"] = sealed_secret
+    if not connection.execute(
+        update(table).where(*_here(organization, name)).values(values)
+    ).rowcount:
+        raise ProviderMissing
+    return find_provider(connection, organization, name)
+
+
+def find_provider(connection: Connection, organization: str, name: str) -> Provider:
+    """One provider.
+
+    Raises:
+        ProviderMissing: there is none.
+    """
+    row = connection.execute(select(table).where(*_here(organization, name))).one_or_none()
+    if row is None:
+        raise ProviderMissing
+    return _provider(row)
+
+
+def list_providers(connection: Connection, organization: str) -> tuple[Provider, ...]:
+    """Every provider of an organization, by name; there are few."""
+    here = select(table).where(table.c.organization == organization).order_by(table.c.name)
+    return tuple(_provider(row) for row in connection.execute(here))
+
+
+def delete_provider(connection: Connection, organization: str, name: str) -> None:
+    """Delete a provider with its links. Whom it let in stays in until their sessions end.
+
+    Raises:
+        ProviderMissing: there is none.
+    """
+    if not connection.execute(delete(table).where(*_here(organization, name))).rowcount:
+        raise ProviderMissing
+
+
+def find_link(connection: Connection, provider: str, subject: str) -> Link | None:
+    """Whom this provider (by its ID) means by this subject; None if nobody yet."""
+    here = (link_table.c.provider == provider, link_table.c.subject == subject)
+    row = connection.execute(select(link_table).where(*here)).one_or_none()
+    return _link(row) if row is not None else None
+
+
+def list_links(connection: Connection, user_id: str) -> tuple[Link, ...]:
+    """By whom a user is known."""
+    mine = select(link_table).where(link_table.c.user_id == user_id)
+    return tuple(_link(row) for row in connection.execute(mine.order_by(link_table.c.created_at)))
+
+
+def add_link(
+    connection: Connection, provider: str, subject: str, user_id: str, now: Instant
+) -> Link:
+    """From now on this provider (by its ID) means this user by this subject.
+
+    Raises:
+        NameTaken: it means somebody by it already.
+    """
+    row = {"provider": provider, "subject": subject, "user_id": user_id, "created_at": now}
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(link_table), row)
+    except IntegrityError as error:
+        raise NameTaken("This subject is linked already.") from error
+    return Link(
+        provider=provider, subject=subject, user_id=user_id, created_at=now, last_used_at=None
+    )
+
+
+def note_use(connection: Connection, provider: str, subject: str, now: Instant) -> None:
+    """Somebody has just signed in by this link."""
+    here = (link_table.c.provider == provider, link_table.c.subject == subject)
+    connection.execute(update(link_table).where(*here).values(last_used_at=now))
+
+
+def remove_link(connection: Connection, provider: str, subject: str) -> bool:
+    """The provider means nobody by this subject any more; whether it did."""
+    here = (link_table.c.provider == provider, link_table.c.subject == subject)
+    return bool(connection.execute(delete(link_table).where(*here)).rowcount)
+
+
+def _here(organization: str, name: str) -> tuple[Any, Any]:
+    return table.c.organization == organization, table.c.name == name
+
+
+def _values(new: NewProvider) -> dict[str, Any]:
+    return {
+        "kind": new.kind,
+        "display_name": new.display_name,
+        "enabled": new.enabled,
+        "options": dict(new.options),
+        "creates_users": new.creates_users,
+        "trusted_domains": list(new.trusted_domains),
+        "attributes": dict(new.attributes),
+    }
+
+
+def _provider(row: Row[Any]) -> Provider:
+    return Provider(
+        id=row.id,
+        organization=row.organization,
+        name=row.name,
+        kind=row.kind,
+        display_name=row.display_name,
+        enabled=bool(row.enabled),
+        options=row.options,
+        sealed_secret=row.secret,
+        creates_users=bool(row.creates_users),
+        trusted_domains=tuple(row.trusted_domains),
+        attributes=row.attributes,
+        created_at=Instant(row.created_at),
+        updated_at=Instant(row.updated_at),
+    )
+
+
+def _link(row: Row[Any]) -> Link:
+    used = row.last_used_at
+    return Link(
+        provider=row.provider,
+        subject=row.subject,
+        user_id=row.user_id,
+        created_at=Instant(row.created_at),
+        last_used_at=Instant(used) if used is not None else None,
+    )

@@ -1,0 +1,252 @@
+"""From knowing who somebody is to their session: the last step of every way of signing in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hmac import compare_digest
+from typing import Any, Self
+
+from sqlalchemy import Connection
+
+from iam import audit
+from iam.directory.applications import find_application
+from iam.directory.names import ApplicationMissing, UserMissing
+from iam.directory.users import User, find_user, read_password_hash, set_password_hash
+from iam.kernel.clock import Instant
+from iam.kernel.events import NOWHERE, Event, Origin, user_actor
+from iam.kernel.ids import EVENT, make_id
+from iam.kernel.secrets import Random, hash_secret
+from iam.sessions import lifecycle, limits, rules, store
+from iam.sessions.lifecycle import Ended, NewSession, Started
+from iam.sessions.limits import Crowd, SessionLimit
+from iam.sessions.model import EndReason
+from iam.sessions.policy import EffectivePolicy, home_of
+from iam.sessions.raising import raise_session
+from iam.signin import known_devices, throttle
+from iam.signin.devices import device_label
+from iam.signin.enter import policy_of
+from iam.signin.known_devices import SignIn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Where and with what somebody signs in. `replaces` is the browser's former session, which the caller
+    has proven to hold: the new one takes its place, or, if it is the same user's, it is raised."""
+
+    application: str
+    origin: Origin = NOWHERE
+    replaces: str | None = None
+    remember: bool = False
+    """The person asks to be kept signed in."""
+    give_up: tuple[str, ...] = ()
+    """Sessions of theirs that may end to make room, where the policy lets them choose."""
+    device: str | None = None
+    """What a browser is told again by; None of a program."""
+    mails: bool = False
+    """Whether the user can be told of a new device by mail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """Who somebody has shown to be, and how. `seal` stands for what they showed: it is good for as long
+    as that has not changed, however many pages lie between the proof and the session."""
+
+    organization: str
+    username: str
+    amr: tuple[str, ...]
+    seal: bytes
+
+    def to_payload(self) -> dict[str, Any]:
+        """As it lies in a ticket (`signin.codes`) while its person is asked something else."""
+        return {
+            "organization": self.organization,
+            "username": self.username,
+            "amr": list(self.amr),
+            "seal": self.seal.hex(),
+        }
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """What `to_payload` has written."""
+        return cls(
+            organization=payload["organization"],
+            username=payload["username"],
+            amr=tuple(payload["amr"]),
+            seal=bytes.fromhex(payload["seal"]),
+        )
+
+
+class NoRoom(SessionLimit):
+    """They are who they say, and there is no room; `proven` is what to go on with where they may choose
+    what to end."""
+
+    def __init__(self, crowd: Crowd, proven: Proven) -> None:
+        super().__init__(crowd)
+        self.proven = proven
+
+
+def password_seal(stored: str) -> bytes:
+    """The seal of having shown the password whose hash this is."""
+    return hash_secret(stored)
+
+
+def arrive(
+    connection: Connection,
+    proven: Proven,
+    arrival: Arrival,
+    now: Instant,
+    random: Random,
+    *,
+    renewed: str | None = None,
+) -> Started | None:
+    """Start a session for somebody who has shown who they are, or raise the one that is there; None if
+    what they showed is good no more, or they or the application are not to be entered.
+
+    Args:
+        renewed: a hash of the same password under the settings of today, to be kept.
+
+    Raises:
+        NoRoom: the user has as many sessions as the policy allows.
+    """
+    rules.share_rules(connection, proven.organization)
+    # Under the lock, the user once more: a password changed or a user disabled meanwhile must not
+    # let in who had the old one.
+    stored = read_password_hash(connection, proven.organization, proven.username)
+    if stored is None or not compare_digest(password_seal(stored), proven.seal):
+        return None
+    user = _admitted(connection, proven, arrival)
+    if user is None:
+        return None
+    policy = policy_of(connection, user, arrival.application)
+    limits.hold(connection, policy, user.organization, user.name)
+    if renewed is not None:
+        set_password_hash(connection, user.organization, user.name, renewed)
+    throttle.forgive(connection, throttle.account_key(user.organization, user.name))
+    started = _raise(connection, proven, arrival, user, policy, now, random)
+    if started is None:
+        try:
+            started = _start(connection, proven, arrival, user, policy, now, random)
+        except SessionLimit as full:
+            raise NoRoom(full.crowd, proven) from full
+    _tell(connection, proven, arrival, user, started, now, random)
+    return started
+
+
+def _tell(
+    connection: Connection,
+    proven: Proven,
+    arrival: Arrival,
+    user: User,
+    started: Started,
+    now: Instant,
+    random: Random,
+) -> None:
+    actor = user_actor(user.organization, user.name)
+    event = Event(
+        id=make_id(EVENT, now, random),
+        at=now,
+        type="sign_in.succeeded",
+        actor=actor,
+        organization=user.organization,
+        user=user.name,
+        application=arrival.application,
+        session=started.session.id,
+        origin=arrival.origin,
+        data={"amr": list(proven.amr)},
+    )
+    audit.append(connection, [event])
+    sign_in = SignIn(
+        user=user,
+        session=started.session,
+        cookie=arrival.device,
+        mails=arrival.mails,
+        actor=actor,
+        origin=arrival.origin,
+    )
+    known_devices.notice(connection, sign_in, now, random)
+
+
+def _raise(
+    connection: Connection,
+    proven: Proven,
+    arrival: Arrival,
+    user: User,
+    policy: EffectivePolicy,
+    now: Instant,
+    random: Random,
+) -> Started | None:
+    """Raise the session that is to be replaced, if it is this very user's; else None.
+
+    A locked one is not (unlocking is a thing of its own), nor one that would have to be remembered.
+    """
+    if arrival.replaces is None:
+        return None
+    former = store.read_session(connection, arrival.replaces)
+    if former is None or former.record_key != (user.organization, user.name, arrival.application):
+        return None
+    wants_more = arrival.remember and policy.may_remember and not former.remembered
+    if wants_more or former.locked_at is not None:
+        return None
+    return raise_session(
+        connection,
+        former.id,
+        amr=proven.amr,
+        actor=user_actor(user.organization, user.name),
+        now=now,
+        random=random,
+        origin=arrival.origin,
+    )
+
+
+def _start(
+    connection: Connection,
+    proven: Proven,
+    arrival: Arrival,
+    user: User,
+    policy: EffectivePolicy,
+    now: Instant,
+    random: Random,
+) -> Started:
+    actor = user_actor(user.organization, user.name)
+    replaced: tuple[Ended, ...] = ()
+    if arrival.replaces is not None:
+        replaced = lifecycle.end(
+            connection,
+            [arrival.replaces],
+            reason=EndReason.SIGNED_OUT,
+            actor=actor,
+            now=now,
+            random=random,
+            origin=arrival.origin,
+            note="replaced by a new sign-in in the same browser",
+        )
+    started = limits.start_within(
+        connection,
+        NewSession(
+            organization=user.organization,
+            user=user.name,
+            application=arrival.application,
+            identity=user.identity,
+            authenticated_at=now,
+            amr=proven.amr,
+            origin=arrival.origin,
+            device=device_label(arrival.origin.user_agent),
+            remembered=arrival.remember,
+        ),
+        policy,
+        actor=actor,
+        now=now,
+        random=random,
+        chosen=arrival.give_up,
+    )
+    return replace(started, ended=(*replaced, *started.ended))
+
+
+def _admitted(connection: Connection, proven: Proven, arrival: Arrival) -> User | None:
+    """The user, if both they and the application are there and enabled."""
+    home = home_of(arrival.application, proven.organization)
+    try:
+        application = find_application(connection, home, arrival.application)
+        user = find_user(connection, proven.organization, proven.username)
+    except (ApplicationMissing, UserMissing):
+        return None
+    return user if application.enabled and user.admitted else None
