@@ -19,7 +19,6 @@ from iam.hanzo.envelope import Reply, json_answer, refused, respond
 from iam.hanzo.messages import language_of
 from iam.kernel.errors import IamError
 from iam.web.address import origin_of
-from iam.web.csrf import check_origin
 from iam.web.engine import engine_of, in_thread
 from iam.web.problems import status_of
 
@@ -83,9 +82,7 @@ async def _call_of(request: Request, *, writes: bool) -> Call:
     now = engine.clock()
     body = await read_body(request) if request.method == "POST" else {}
     shown = await in_thread(lambda: who_calls(engine, request, now))
-    if writes and shown.by_cookie:
-        check_origin(request, engine.settings)
-    return Call(
+    call = Call(
         request=request,
         engine=engine,
         now=now,
@@ -93,6 +90,9 @@ async def _call_of(request: Request, *, writes: bool) -> Call:
         shown=shown,
         body=body,
     )
+    if writes:
+        call.check_origin()
+    return call
 
 
 async def _answered(verb: Verb, call: Call) -> Response:
