@@ -11,7 +11,7 @@ from iam.directory.names import ApplicationMissing, OrganizationMissing, UserMis
 from iam.directory.organizations import find_organization
 from iam.directory.users import User, find_user
 from iam.hanzo.call import Call, split_id
-from iam.hanzo.envelope import Reply, failed, json_answer, refused, respond
+from iam.hanzo.envelope import Reply, failed, json_answer, respond
 from iam.hanzo.errors import Refused
 from iam.hanzo.objects import (
     layer_of,
@@ -20,7 +20,7 @@ from iam.hanzo.objects import (
     read_user_members,
 )
 from iam.hanzo.reach import administers
-from iam.hanzo.verbs import Verb, get
+from iam.hanzo.verbs import PREFIXES, Verb, get
 from iam.kernel.clock import to_iso
 from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.oidc.access_tokens import read_access_token
@@ -98,16 +98,7 @@ def userinfo(call: Call) -> Response:
         claims = claims_of(user.id, scope, call.person.session)
         return {**claims, "iss": engine.settings.issuer, "aud": audience}
 
-    try:
-        return json_answer(engine.database.read(work))
-    except Unauthenticated as error:
-        if not call.request.url.path.startswith("/v1/iam/"):
-            raise
-        # Hanzo IAM answers as RFC 6750 says.
-        response = refused(error, call.language)
-        response.status_code = 401
-        response.headers["www-authenticate"] = 'Bearer error="invalid_token"'
-        return response
+    return json_answer(engine.database.read(work))
 
 
 def user(call: Call) -> Response:
@@ -170,5 +161,16 @@ VERBS: tuple[Verb, ...] = (
     get("get-account", get_account),
     get("get-app-login", get_app_login),
     get("user", user),
-    Verb(name="userinfo", methods=("GET", "POST"), handler=userinfo),
+    # Called by scripts of any origin. Hanzo IAM refuses with 401, as RFC 6750 says; Casdoor does not.
+    *(
+        Verb(
+            name="userinfo",
+            methods=("GET", "POST"),
+            handler=userinfo,
+            cross_origin=True,
+            own_status=prefix != "/api/",
+            prefixes=(prefix,),
+        )
+        for prefix in PREFIXES
+    ),
 )
