@@ -228,7 +228,7 @@ def test_the_authorize_alias_leads_to_our_own_with_the_scopes_that_are_meant(
     legacy: Legacy,
 ) -> None:
     client_id = legacy.applications["acme/shop"]["client_id"]
-    query = f"client_id={client_id}&response_type=code&scope=read&state=s&silentSignin=1"
+    query = f"client_id={client_id}&response_type=code&scope=read&state=s&popup=1"
 
     answer = legacy.world.get(f"/login/oauth/authorize?{query}")
 
@@ -240,7 +240,6 @@ def test_the_authorize_alias_leads_to_our_own_with_the_scopes_that_are_meant(
         "response_type": ["code"],
         "scope": ["openid profile email"],
         "state": ["s"],
-        "prompt": ["none"],
     }
 
 
