@@ -20,6 +20,7 @@ from iam.hanzo.browser import keep_session
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, message_of, respond
 from iam.hanzo.errors import Refused
+from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
 from iam.kernel.errors import IamError, Throttled, Unauthenticated
@@ -70,6 +71,8 @@ class _Wish:
     username: str
     password: str
     remember: bool
+    saml: Prepared | None = None
+    """The SAML request that is to be answered."""
 
 
 async def login(call: Call) -> Response:
@@ -80,6 +83,8 @@ async def login(call: Call) -> Response:
     give = _GIVE.get(wish.type)
     if give is None:
         raise Refused(f"unknown response type: {wish.type[:40]}")
+    if wish.type == "saml":
+        wish = replace(wish, saml=await in_thread(lambda: prepare(call)))
     if not wish.username:
         own = call.person
         if own is None or not call.shown.by_cookie:
@@ -328,11 +333,22 @@ def _tokens(
     return respond(reply), [started] if started is not None else []
 
 
+def _saml(
+    connection: Connection, call: Call, wish: _Wish, row: LiveRow
+) -> tuple[Response, list[Started]]:
+    """Type `saml`: a signed response, for the page to post."""
+    client_id = wish.application.client_id if wish.application is not None else ""
+    assert wish.saml is not None  # noqa: S101 - it was prepared for this type
+    answered = answer_request(connection, call, row, wish.saml, client_id)
+    return respond(answered.reply), [answered.started] if answered.started is not None else []
+
+
 _GIVE: dict[str, _Give] = {
     "login": _nothing_more,
     "code": _code,
     "token": _tokens,
     "id_token": _tokens,
+    "saml": _saml,
 }
 
 VERBS: tuple[Verb, ...] = (Verb(name="login", methods=("POST",), handler=login, writes=True),)
