@@ -97,8 +97,8 @@ async def own_pages(_request: Request) -> Response:
     return see_other(HOME)
 
 
-async def registration(_request: Request) -> Response:
-    """Nobody registers here by themselves: on to sign-in."""
+async def sign_in_page(_request: Request) -> Response:
+    """Their pages for signing in and for registering, which nobody does here by themselves."""
     return see_other("/sign-in")
 
 
@@ -305,7 +305,8 @@ def routes() -> list[BaseRoute]:
     found: list[BaseRoute] = [
         Route("/login/oauth/authorize", authorize),
         Route("/signup/oauth/authorize", authorize),
-        Route("/signup/{application}", registration),
+        Route("/login", sign_in_page),
+        Route("/signup/{application}", sign_in_page),
         Route("/users/{organization}/{name}", own_pages),
         cross_origin("/api/login/oauth/access_token", access_token, "POST"),
         cross_origin("/api/login/oauth/refresh_token", refresh_token, "POST"),
