@@ -66,6 +66,8 @@ def _count(legacy: Legacy) -> int:
         {"headers": {"authorization": "Bearer ses_00000000000000000000000000." + "A" * 43}},
         {"headers": {"authorization": "Bearer eyJhbGciOiJub25lIn0.e30."}},
         {"headers": {"authorization": "DPoP nonsense"}},
+        {"headers": {"authorization": "Negotiate YII="}},
+        {"headers": {"authorization": ""}},
         {"headers": {"authorization": "Basic ???"}},
         {"headers": {"authorization": "Basic " + base64.b64encode(b"app_x:y").decode()}},
         {"params": {"clientId": "x", "clientSecret": "y"}},

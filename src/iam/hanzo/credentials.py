@@ -69,6 +69,8 @@ def who_calls(engine: Engine, request: Request, now: Instant) -> Shown:
             raise CredentialsRefused("client_unknown") from error
         if credentials is not None:
             return _by_secret(engine, *credentials)
+    if "authorization" in request.headers:
+        raise CredentialsRefused("token_unknown")
     for name in ("accessToken", "access_token"):
         if query.get(name):
             return replace(_by_token(engine, request, query[name], now), in_query=True)
