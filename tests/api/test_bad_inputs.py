@@ -162,7 +162,12 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"gate_hosts": ["127.0.0.1:8000"]},  # the server's own
         {"public": "no"},
     ],
-    "updateApplication": [{"enabled": None}, {"enabled": 0}, {"redirect_uris": None}],
+    "updateApplication": [
+        {"manages_organization": 1},
+        {"enabled": None},
+        {"enabled": 0},
+        {"redirect_uris": None},
+    ],
     "createUser": [
         {"password": "short"},
         {"password": "x" * 257},
