@@ -154,7 +154,7 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"redirect_uris": ["https://a.example/" + "x" * 2048]},
         {"redirect_uris": ["https://a.example/"] * 51},
         {"post_logout_redirect_uris": ["nonsense"]},
-        {"grant_types": ["password"]},
+        {"grant_types": ["magic"]},
         {"gate_hosts": ["https://a.example"]},
         {"gate_hosts": ["Upper.example"]},
         {"gate_hosts": ["a.example/path"]},

@@ -306,7 +306,10 @@ def _tokens(
     """
     application = wish.application
     client = OpenidClient(application) if application is not None else None
-    if application is None or client is None or not client.check_grant_type(_IMPLICIT):
+    allowed = client is not None and client.check_grant_type(_IMPLICIT)
+    # One that promised to prove a key gets no token that anybody can use (RFC 9449 §5.2).
+    bound = application is not None and application.client.dpop_bound_access_tokens
+    if application is None or client is None or not allowed or bound:
         words = f"error: grant_type: {wish.type} is not supported in this application"
         return failed(words, data=""), []
     outcome = _judged(connection, call, row)
