@@ -104,6 +104,8 @@ def test_06_every_session_is_in_a_row_and_every_id_of_ours_in_a_row_lives(both: 
     assert row["sessionId"] == both.live("acme", "ann", "shop")
     assert len(row["sessionId"]) == 104, "none is dropped and lives on"
     assert {info["clientIp"] for info in row["sessionInfos"]} == {"127.0.0.1"}
+    described = [info["sessionId"] for info in row["sessionInfos"]]
+    assert described == row["sessionId"][-100:]
     both.world.clock.move(31 * 60)
     both.world.sweep()
     assert both.get("get-session", **PK, **both.client("acme/office"))["data"] is None
