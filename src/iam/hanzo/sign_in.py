@@ -23,7 +23,7 @@ from iam.hanzo.errors import Refused
 from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
-from iam.kernel.errors import IamError, Throttled, Unauthenticated
+from iam.kernel.errors import Forbidden, IamError, Throttled, Unauthenticated
 from iam.oidc.authorize import ChooseFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
@@ -176,6 +176,9 @@ async def _sign_in(call: Call, wish: _Wish, device: str) -> Started:
     except (CredentialsInvalid, NoRoom):
         counts["failed"] += 1
         raise
+    except Forbidden as more:
+        # The password alone is not enough: that is said, and what else is asked is our page's to ask.
+        raise Refused(f"{more.title} Use the sign-in page.") from more
     counts["succeeded"] += 1
     return engine.count_started(started)
 
