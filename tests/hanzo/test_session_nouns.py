@@ -39,6 +39,8 @@ def test_rows_are_created_updated_and_deleted(both: Legacy) -> None:
     assert both.end_reason(ours) == "ended_by_admin"
     emptied = _noun(both, "update", **ROW, sessionId=[])
     assert emptied.json()["sessionId"] == []
+    assert _noun(both, "get", **ROW).status_code == 404
+    _noun(both, "create", **ROW, sessionId=["own"])
     assert _noun(both, "delete", **ROW).json() == {"deleted": True}
     assert _noun(both, "delete", **ROW).json() == {"deleted": False}
     assert _noun(both, "update", **ROW, sessionId=["x"]).status_code == 404
