@@ -73,7 +73,7 @@ def sign_in_with_password(
         raise Throttled(seconds)
     matched = passwords.matches(attempt.password, stored)
     renewed = (
-        passwords.hash(attempt.password)
+        passwords.hash_known(attempt.password)
         if matched and stored is not None and passwords.outdated(stored)
         else None
     )
