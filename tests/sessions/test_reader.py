@@ -12,7 +12,8 @@ from iam.db.migrate import migrate
 from iam.db.tables import session
 from iam.kernel.clock import Instant
 from iam.sessions.model import LiveRow
-from iam.sessions.reader import PostgresReader, Reader, open_reader
+from iam.sessions.reader import Reader, open_reader
+from iam.sessions.reader_postgres import PostgresReader
 from tests.support.postgres import Cluster
 
 NOW = Instant(1_795_000_000_000)
