@@ -11,6 +11,7 @@ from iam.db.prepared import Prepared
 from iam.db.tables import application, gate_host
 from iam.db.tables import organization as organization_table
 from iam.directory.client_settings import ClientSettings, as_row, settings_of
+from iam.directory.legacy import forget_members
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
@@ -18,7 +19,7 @@ from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
-from iam.sessions import cut, rules
+from iam.sessions import added_ids, cut, rules
 from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
@@ -334,6 +335,8 @@ def delete_application(
         random=random,
     )
     forget_layer(connection, Layer("application", organization, name))
+    forget_members(connection, "application", organization, name)
+    added_ids.forget_application(connection, organization, name)
     connection.execute(
         delete(application).where(
             application.c.organization == organization, application.c.name == name

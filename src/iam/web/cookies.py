@@ -33,7 +33,11 @@ def cookie_name(settings: Settings, name: str) -> str:
 
 def read_cookie(request: HTTPConnection, settings: Settings, name: str) -> str | None:
     """The cookie's value; None if it is absent, or ambiguous because it came more than once."""
-    wanted = cookie_name(settings, name)
+    return cookie_value(request, cookie_name(settings, name))
+
+
+def cookie_value(request: HTTPConnection, wanted: str) -> str | None:
+    """The same, of a cookie by the name that browsers know it by."""
     found = [
         value.strip()
         for header in request.headers.getlist("cookie")
