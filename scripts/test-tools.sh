@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, Apache with
+# Makes sure of the programs that the tests run for real: PostgreSQL 15+, MariaDB, Chromium, nginx, Apache with
 # mod_auth_openidc and mod_auth_mellon, a font, and a library that Playwright takes for granted.
 #
 # As root, or where sudo asks no password, on Debian and its relatives: installs what is missing. Elsewhere
@@ -36,6 +36,8 @@ has_library() {
 # The Debian packages that are missing, one word each.
 missing() {
     has_postgres || echo postgresql
+    has_program mariadb-install-db || echo mariadb-server-core
+    has_program my_print_defaults || echo mariadb-client-core # what makes its first tables asks this one
     has_program chromium chromium-browser google-chrome || echo chromium
     has_program nginx || echo nginx
     has_program apache2 || echo apache2-bin

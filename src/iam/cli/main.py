@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from iam.cli import directory, keys, mails, operations, policies, saml, sessions, webhooks
+from iam.cli import (
+    directory,
+    import_casdoor,
+    keys,
+    mails,
+    operations,
+    policies,
+    saml,
+    sessions,
+    webhooks,
+)
 from iam.kernel.errors import IamError
 from iam.settings import SettingsInvalid
 
@@ -28,6 +38,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(webhooks.webhooks, name="webhooks")
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(mails.mails, name="mails")
+app.add_typer(import_casdoor.app, name="import")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (IAM_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (IAM_PORT).")]

@@ -1,11 +1,12 @@
 """What moved in from elsewhere: users many at a time, and what came from where."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from iam.db.hanzo_tables import legacy_members
 from iam.db.moving_tables import moved_in
 from iam.db.tables import user_account
 from iam.kernel.clock import Instant
@@ -37,6 +38,8 @@ class MovedUser:
     roles: tuple[str, ...]
     enabled: bool
     created_at: Instant
+    members: Mapping[str, object] = field(default_factory=dict, repr=False)
+    """What means nothing to us (`directory.legacy`)."""
 
 
 def storable(source: str) -> str:
@@ -121,6 +124,18 @@ def add_users(connection: Connection, users: Sequence[MovedUser]) -> None:
     ]
     if rows:
         connection.execute(insert(user_account), rows)
+    kept = [
+        {
+            "kind": "user",
+            "organization": one.organization,
+            "name": one.name,
+            "members": dict(one.members),
+        }
+        for one in users
+        if one.members
+    ]
+    if kept:
+        connection.execute(insert(legacy_members), kept)
 
 
 def _parts(values: list[str]) -> Iterable[list[str]]:

@@ -10,6 +10,7 @@ from iam.directory.patterns import EMAIL_PATTERN
 from iam.directory.users import ADMINISTRATOR
 from iam.kernel.clock import Instant
 from iam.moving.findings import Finding, Reason
+from iam.moving.keeping import keep
 from iam.moving.names import user_name_for
 from iam.moving.records import Record, flag_of, instant_of, is_set, left_over, plain, text_of
 from iam.moving.roles import MOST_ROLES, Roles
@@ -85,13 +86,22 @@ _INTERNAL = frozenset(
         "updatedAt",
     }
 )
-SECRETS = frozenset(
+_SECRETS = frozenset(
     {"accessKey", "accessSecret", "accessSecretHash", "managedAccounts", "mfaAccounts", "idCard"}
 )
-"""Of what has no use here, what had better not be kept either."""
 LINKS = frozenset(
     {
-        *("github", "google", "gitlab", "azuread", "azureadb2c", "okta", "adfs", "casdoor", "auth0"),
+        *(
+            "github",
+            "google",
+            "gitlab",
+            "azuread",
+            "azureadb2c",
+            "okta",
+            "adfs",
+            "casdoor",
+            "auth0",
+        ),
         *("custom", *(f"custom{number}" for number in range(2, 11))),
     }
 )
@@ -170,7 +180,7 @@ def read_account(
     if not enabled:
         findings.append(Finding(None, Reason.DISABLED))
     password_hash, password = _password(record, tenant, as_typed, findings)
-    _rest(record, findings)
+    members = _rest(record, findings)
     display_name = _display_name(record, name, findings)
     email = _email(record, findings)
     mine = _roles(record, source, tenant, roles, findings)
@@ -189,7 +199,7 @@ def read_account(
         password=password,
         created_at=instant_of(record, "createdTime", now),
         links=links,
-        members=_members(record),
+        members=members,
         renamed=name != theirs,
         digest=hashlib.sha256(json.dumps(told).encode()).digest(),
         findings=tuple(findings),
@@ -252,19 +262,16 @@ def _password(
     return moved.to_text(), None
 
 
-def _rest(record: Record, findings: list[Finding]) -> None:
+def _rest(record: Record, findings: list[Finding]) -> Mapping[str, object]:
+    """What becomes of all other fields; answer what is kept aside."""
+    others = []
     for name in left_over(record, _TAKEN | LINKS):
         if name in _SECOND_FACTORS:
-            reason = Reason.SECOND_FACTOR
+            findings.append(Finding(name, Reason.SECOND_FACTOR))
         elif name in _INTERNAL:
-            reason = Reason.INTERNAL
-        elif name == "groups":
-            reason = Reason.GROUPS
+            findings.append(Finding(name, Reason.INTERNAL))
         else:
-            reason = Reason.NO_PLACE
-        findings.append(Finding(name, reason))
-
-
-def _members(record: Record) -> Mapping[str, object]:
-    kept = left_over(record, _TAKEN | LINKS | _SECOND_FACTORS | _INTERNAL | SECRETS)
-    return {name: record[name] for name in kept}
+            others.append(name)
+    members, told = keep(record, others, never=_SECRETS)
+    findings += told
+    return members

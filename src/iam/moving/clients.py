@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 from iam.delivery.addresses import WebhookUrlRefused
 from iam.delivery.logouts import check_logout_url
+from iam.directory.client_settings import SigningAlgorithm
 from iam.directory.patterns import REDIRECT_URI_PATTERN
+from iam.kernel.clock import Instant
 from iam.kernel.ids import is_client_id
 from iam.moving.findings import Finding, Reason
+from iam.moving.keeping import keep
 from iam.moving.names import name_for
 from iam.moving.records import (
     Record,
@@ -23,7 +26,6 @@ from iam.moving.records import (
     text_of,
     texts_of,
 )
-from iam.kernel.clock import Instant
 from iam.sessions.knobs import LONGEST, MOST, Value
 
 _REDIRECT_URI = re.compile(REDIRECT_URI_PATTERN, re.ASCII)
@@ -33,7 +35,7 @@ _HOUR = 60 * 60
 # Who does not ask to be kept signed in is, for a day at most.
 _UNREMEMBERED = 24 * _HOUR
 # A secret is stored as its SHA-256, which guards only what cannot be guessed.
-_WEAK_SECRET = 20
+WEAK_SECRET = 20
 _MASK = "***"
 _GRANTS = {
     "authorization_code": "authorization_code",
@@ -42,7 +44,7 @@ _GRANTS = {
     "urn:ietf:params:oauth:grant-type:device_code": "urn:ietf:params:oauth:grant-type:device_code",
     "urn:ietf:params:oauth:grant-type:token-exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
 }
-_ALGORITHMS = {"": "RS256", "RS256": "RS256", "ES256": "ES256"}
+_ALGORITHMS: dict[str, SigningAlgorithm] = {"": "RS256", "RS256": "RS256", "ES256": "ES256"}
 
 _TAKEN = frozenset(
     {
@@ -84,7 +86,7 @@ class Client:
     secret: str | None = field(repr=False)
     redirect_uris: tuple[str, ...]
     grant_types: tuple[str, ...]
-    signing_algorithm: str
+    signing_algorithm: SigningAlgorithm
     require_pkce: bool
     backchannel_logout_uri: str | None
     enabled: bool
@@ -116,11 +118,14 @@ class Client:
         return hashlib.sha256(json.dumps(told).encode()).digest()
 
 
-def read_client(record: Record, *, allow_private: bool, now: Instant) -> Client | None:
+def read_client(
+    record: Record, *, allow_private: bool, manages: bool, now: Instant
+) -> Client | None:
     """What an application becomes here; None if no name can be made of its own.
 
     Args:
         allow_private: whether notices of logouts may go to private addresses.
+        manages: whether its secret lets it administer, as every application's does there.
 
     Raises:
         Malformed: a field has a type that it never has there.
@@ -140,14 +145,18 @@ def read_client(record: Record, *, allow_private: bool, now: Instant) -> Client 
     secret = _secret(record, findings)
     if secret is not None:
         findings.append(Finding(None, Reason.NO_PKCE))
-    for unused in ("expireInHours", "refreshExpireInHours"):
-        if number_of(record, unused):
-            findings.append(Finding(unused, Reason.TOKEN_LIFETIME))
+        if not manages:
+            findings.append(Finding(None, Reason.NOT_MANAGING))
+    findings += [
+        Finding(unused, Reason.TOKEN_LIFETIME)
+        for unused in ("expireInHours", "refreshExpireInHours")
+        if number_of(record, unused)
+    ]
     algorithm = _ALGORITHMS.get(text_of(record, "tokenSigningMethod"))
     if algorithm is None:
         findings.append(Finding("tokenSigningMethod", Reason.NOT_SUPPORTED, "RS256 instead"))
-    others = left_over(record, _TAKEN)
-    findings += [Finding(one, Reason.NO_PLACE) for one in others]
+    members, told = keep(record, left_over(record, _TAKEN), never=_NOT_KEPT)
+    findings += told
     return Client(
         source=theirs,
         organization_source=text_of(record, "organization"),
@@ -165,7 +174,7 @@ def read_client(record: Record, *, allow_private: bool, now: Instant) -> Client 
         policy=_policy(record),
         cert=text_of(record, "cert"),
         providers=_providers(record),
-        members={one: record[one] for one in others if one not in _NOT_KEPT},
+        members=members,
         renamed=name != theirs,
         findings=tuple(findings),
     )
@@ -218,7 +227,7 @@ def _secret(record: Record, findings: list[Finding]) -> str | None:
         findings.append(Finding("clientSecret", Reason.MASKED))
     elif not theirs:
         findings.append(Finding("clientSecret", Reason.PUBLIC_NOW))
-    elif len(theirs) < _WEAK_SECRET:
+    elif len(theirs) < WEAK_SECRET:
         findings.append(Finding("clientSecret", Reason.WEAK_SECRET))
     return theirs or None
 
@@ -279,11 +288,8 @@ def _logout_uri(record: Record, allow_private: bool, findings: list[Finding]) ->
 
 
 def _providers(record: Record) -> tuple[str, ...]:
-    names = []
-    for item in list_of(record, "providers"):
-        if isinstance(item, str):
-            names.append(item)
-        elif isinstance(item, dict) and isinstance(item.get("name"), str):
-            if item.get("canSignIn") is not False:
-                names.append(item["name"])
-    return tuple(dict.fromkeys(names))
+    items = [
+        one if isinstance(one, dict) else {"name": one} for one in list_of(record, "providers")
+    ]
+    names = [one.get("name") for one in items if one.get("canSignIn") is not False]
+    return tuple(dict.fromkeys(one for one in names if isinstance(one, str)))

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from iam.db import sqlite_module
+from iam.db.engine import sqlite_module
 from iam.moving.records import Record
 from iam.moving.source import READ, Counted, Source, SourceUnreadable
 
@@ -111,22 +111,33 @@ class CasdoorTables:
         read = {self._prefix + name for name in _TABLES.values()}
         others = sorted(one for one in self._tables - read if one.startswith(self._prefix))
         unread = {one.removeprefix(self._prefix): self._number(one) for one in others}
-        users = self._number(f"{self._prefix}user")
-        return Counted(users, {name: number for name, number in unread.items() if number})
+        kept = f"{self._prefix}session"
+        sessions = self._number(kept) if kept in self._tables else 0
+        return Counted(
+            self._number(f"{self._prefix}user"),
+            sessions,
+            {name: number for name, number in unread.items() if number},
+        )
 
     def all_of(self, name: str) -> Sequence[Record]:
         singular = _TABLES[name]
         if self._prefix + singular not in self._tables:
             return ()
         columns = self._columns(singular)
-        order = [column(one) for one in ("owner", "name", "application") if one in columns]
-        query = select(*map(column, columns)).select_from(table(self._prefix + singular)).order_by(*order)
+        order: list[Any] = [
+            column(one) for one in ("owner", "name", "application") if one in columns
+        ]
+        query: Any = (
+            select(*map(column, columns))
+            .select_from(table(self._prefix + singular))
+            .order_by(*order)
+        )
         return [_record(row) for row in self._connection.execute(query).mappings()]
 
     def users(self, batch: int) -> Iterator[Sequence[Record]]:
         columns = self._columns("user")
         owner, name = column("owner", Text), column("name", Text)
-        query = (
+        query: Any = (
             select(*map(column, columns))
             .select_from(table(f"{self._prefix}user"))
             .order_by(owner, name)
@@ -146,7 +157,9 @@ class CasdoorTables:
         return [one["name"] for one in inspect(self._connection).get_columns(self._prefix + name)]
 
     def _number(self, name: str) -> int:
-        return int(self._connection.execute(select(func.count()).select_from(table(name))).scalar_one())
+        return int(
+            self._connection.execute(select(func.count()).select_from(table(name))).scalar_one()
+        )
 
 
 class HanzoDocuments:
@@ -156,7 +169,7 @@ class HanzoDocuments:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._query = (
+        self._query: Any = (
             select(column("id", Text), column("data"))
             .select_from(table(_DOCUMENTS))
             .where(func.coalesce(column("deleted"), 0) == 0)
@@ -173,9 +186,11 @@ class HanzoDocuments:
         )
         numbers = {str(row[0]): int(row[1]) for row in self._connection.execute(query)}
         if not numbers.keys() & set(READ):
-            raise SourceUnreadable("This is no database of Casdoor or Hanzo: it holds none of their objects.")
+            raise SourceUnreadable(
+                "This is no database of Casdoor or Hanzo: it holds none of their objects."
+            )
         unread = {name: number for name, number in sorted(numbers.items()) if name not in READ}
-        return Counted(numbers.get("users", 0), unread)
+        return Counted(numbers.get("users", 0), numbers.get("sessions", 0), unread)
 
     def all_of(self, name: str) -> Sequence[Record]:
         rows = self._connection.execute(self._query.where(column("kind", Text) == name))
@@ -199,7 +214,9 @@ def _field(name: str) -> str:
 
 def _value(value: Any) -> Any:
     # JSON in a blob, which is how some of the lists are kept.
-    return bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else value
+    return (
+        bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else value
+    )
 
 
 def _document(id_: str, data: Any) -> Record:
@@ -275,11 +292,8 @@ def _begin(connection: Connection) -> None:
 def _said(url: URL, error: SQLAlchemyError) -> str:
     """What the database said, in a line and without the password."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    words = said.args[-1] if isinstance(said, Exception) and said.args else said
+    words = said.args[-1] if said.args else said
     line = " ".join(str(words).split())[:300].rstrip(".")
     if url.password:
         line = line.replace(str(url.password), "***")
     return f"{line}."
-
-
-

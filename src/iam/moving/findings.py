@@ -31,7 +31,6 @@ class Reason(StrEnum):
     DISABLED = "disabled"
     DUPLICATE = "duplicate"
     FIXED_HERE = "fixed_here"
-    GROUPS = "groups"
     INTERNAL = "internal"
     INVALID = "invalid"
     KEPT_ASIDE = "kept_aside"
@@ -45,6 +44,7 @@ class Reason(StrEnum):
     NAME_UNUSABLE = "name_unusable"
     NO_PKCE = "no_pkce"
     NO_PLACE = "no_place"
+    NOT_MANAGING = "not_managing"
     NOT_SUPPORTED = "not_supported"
     NOT_WANTED = "not_wanted"
     ORGANIZATION_MISSING = "organization_missing"
@@ -55,6 +55,7 @@ class Reason(StrEnum):
     PUBLIC_NOW = "public_now"
     RENAMED = "renamed"
     RESERVED = "reserved"
+    ROLE_DISABLED = "role_disabled"
     SECOND_FACTOR = "second_factor"
     SHARED = "shared"
     SHORTENED = "shortened"
@@ -81,7 +82,6 @@ WORDS: dict[Reason, str] = {
     Reason.DISABLED: "is disabled there, and here",
     Reason.DUPLICATE: "is there twice; the first was taken",
     Reason.FIXED_HERE: "is the same for all here",
-    Reason.GROUPS: "there are no groups here; use roles",
     Reason.INTERNAL: "is the old server's own bookkeeping",
     Reason.INVALID: "cannot be stored here in that form",
     Reason.KEPT_ASIDE: "has no use here; it is kept, and returned at the Casdoor paths",
@@ -95,6 +95,7 @@ WORDS: dict[Reason, str] = {
     Reason.NAME_UNUSABLE: "no name could be made of it",
     Reason.NO_PKCE: "goes on without PKCE; require it when the application sends it",
     Reason.NO_PLACE: "there is nothing like it here",
+    Reason.NOT_MANAGING: "its secret administers nothing here (--applications-manage)",
     Reason.NOT_SUPPORTED: "is not supported here",
     Reason.NOT_WANTED: "is not asked for (--no-signing-key)",
     Reason.ORGANIZATION_MISSING: "its organization is not taken over",
@@ -105,6 +106,7 @@ WORDS: dict[Reason, str] = {
     Reason.PUBLIC_NOW: "has no secret there, so it is a public application here",
     Reason.RENAMED: "has another name here",
     Reason.RESERVED: "is a name of this server's own",
+    Reason.ROLE_DISABLED: "is disabled there, so nobody has it",
     Reason.SECOND_FACTOR: "second factors are not taken over: set them up again",
     Reason.SHARED: "is shared by all organizations there; here it is of its own organization alone",
     Reason.SHORTENED: "was too long, or held control characters",
@@ -141,6 +143,12 @@ class Report:
         self.fates.setdefault(kind, Counter())[fate] += 1
         self.note(kind, source, *findings)
 
+    def add_all(self, kind: str, number: int, fate: Fate, finding: Finding) -> None:
+        """Note what became of all objects of a kind, none of which was looked at."""
+        if number:
+            self.fates.setdefault(kind, Counter())[fate] += number
+            self.note(kind, "*", finding)
+
     def note(self, kind: str, source: str, *findings: Finding) -> None:
         """Say more of an object."""
         if findings:
@@ -157,7 +165,9 @@ class Report:
                 counts[key] += 1
                 detail = f" ({one.detail})" if one.detail else ""
                 first.setdefault(key, f"{source}{detail}")
-        for key in sorted(counts, key=lambda one: (KINDS.index(one[0]), one[1] != "", one[1], one[2])):
+        for key in sorted(
+            counts, key=lambda one: (KINDS.index(one[0]), one[1] != "", one[1], one[2])
+        ):
             yield *key, counts[key], first[key]
 
     def to_json(self) -> dict[str, Any]:
@@ -166,7 +176,7 @@ class Report:
         return {
             "format": "moving-report/1",
             "summary": {
-                kind: {fate: self.fates[kind][fate] for fate in ("taken", "there", "refused")}  # type: ignore[index]  # each is one
+                kind: {fate: self.fates[kind][fate] for fate in ("taken", "there", "refused")}
                 for kind in KINDS
                 if kind in self.fates
             },

@@ -23,7 +23,8 @@ class InitData:
 
     def count(self) -> Counted:
         unread = {name: len(rows) for name, rows in self._data.items() if name not in READ and rows}
-        return Counted(len(self._data.get("users", ())), unread)
+        users, sessions = (len(self._data.get(name, ())) for name in ("users", "sessions"))
+        return Counted(users, sessions, unread)
 
     def all_of(self, name: str) -> Sequence[Record]:
         return self._data.get(name, ())

@@ -22,7 +22,7 @@ from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher
 from iam.moving.accounts import Tenant
 from iam.moving.clients import Client
-from iam.moving.findings import Report
+from iam.moving.findings import Finding, Reason, Report
 from iam.moving.source import Counted, Source
 from iam.sessions.model import BUILT_IN_ORGANIZATION
 from iam.signin.passwords import Passwords
@@ -48,6 +48,8 @@ class Options:
     """Whether users and applications may go into an organization that is here already."""
     signing_key: bool = True
     """Whether tokens are signed with their key from now on."""
+    manage: bool = False
+    """Whether applications with a good secret administer their organization at the Casdoor paths."""
     dry_run: bool = False
     allow_private: bool = False
     """Whether notices of logouts may go to private addresses."""
@@ -73,6 +75,8 @@ class Move:
     report: Report = field(default_factory=Report)
     tenants: dict[str, Tenant] = field(default_factory=dict)
     """Organizations that are taken over or were, by what they are called there."""
+    earlier: set[str] = field(default_factory=set)
+    """Those of the tenants that an earlier run took over."""
     clients: list[Client] = field(default_factory=list)
     """Applications that are taken over or were."""
 
@@ -125,6 +129,10 @@ def move_in(move: Move, counted: Counted) -> Report:
     except OrganizationMissing as error:
         raise NotStarted from error
     move.report.unread = dict(counted.unread)
+    if counted.sessions:
+        move.report.add_all(
+            "session", counted.sessions, "refused", Finding(None, Reason.COOKIES_OF_THEIRS)
+        )
     found = read_clients(move)
     take_tenants(move, found)
     take_clients(move, found)

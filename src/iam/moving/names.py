@@ -29,12 +29,19 @@ def role_for(theirs: str) -> str | None:
 
 
 def _made(
-    theirs: str, pattern: re.Pattern[str], others: re.Pattern[str], longest: int, *, lower: bool = False
+    theirs: str,
+    pattern: re.Pattern[str],
+    others: re.Pattern[str],
+    longest: int,
+    *,
+    lower: bool = False,
 ) -> str | None:
     if pattern.fullmatch(theirs):
         return theirs
     # Without its accents a letter is still readable: café is cafe, and not caf-.
     made = unicodedata.normalize("NFKD", theirs[: longest * 4])
     made = "".join(one for one in made if not unicodedata.combining(one))
-    made = others.sub("-", made.lower() if lower else made).strip("-._@+:")[:longest].rstrip("-._@+:")
+    made = (
+        others.sub("-", made.lower() if lower else made).strip("-._@+:")[:longest].rstrip("-._@+:")
+    )
     return made if pattern.fullmatch(made) else None

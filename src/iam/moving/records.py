@@ -13,6 +13,7 @@ from iam.kernel.clock import Instant, from_iso
 Record = Mapping[str, Any]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_FLAG = re.compile(r"^(?:is|enable|disable|use|need|has)[A-Z]|Enabled$")
 _LARGEST = 1 << 53
 
 
@@ -61,7 +62,11 @@ def number_of(record: Record, field: str) -> float:
     value = record.get(field)
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not -_LARGEST < value < _LARGEST
+    ):
         raise Malformed(field)
     return value
 
@@ -110,7 +115,11 @@ def instant_of(record: Record, field: str, otherwise: Instant) -> Instant:
     """A time of theirs (RFC 3339), or `otherwise` where there is none that can be read."""
     value = record.get(field)
     try:
-        return max(Instant(0), min(otherwise, from_iso(value))) if isinstance(value, str) else otherwise
+        return (
+            max(Instant(0), min(otherwise, from_iso(value)))
+            if isinstance(value, str)
+            else otherwise
+        )
     except (ValueError, OverflowError):
         return otherwise
 
@@ -123,6 +132,18 @@ def plain(text: str, longest: int) -> str:
 def is_set(value: object) -> bool:
     """Whether a field holds anything: what it would hold unasked is nothing."""
     return value not in (None, "", 0, False, "[]", "{}", "null") and value != [] and value != {}
+
+
+def natural(field: str, value: object) -> object:
+    """A value as JSON has it. Databases keep lists and objects as texts, and flags as numbers."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    if isinstance(value, int) and value in (0, 1) and _FLAG.search(field):
+        return bool(value)
+    return value if isinstance(value, str | int | float | list | dict) else str(value)
 
 
 def left_over(record: Record, known: frozenset[str]) -> list[str]:

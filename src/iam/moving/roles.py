@@ -1,10 +1,10 @@
 """Roles of theirs as roles of ours: names that a user has."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iam.directory.users import ADMINISTRATOR
-from iam.moving.findings import Finding, Reason, Report
+from iam.moving.findings import Fate, Finding, Reason, Report
 from iam.moving.names import role_for
 from iam.moving.records import Malformed, Record, flag_of, left_over, text_of, texts_of
 
@@ -24,42 +24,59 @@ class Roles:
         return tuple(self.by_user.get(user, ()))
 
 
-def read_roles(records: Sequence[Record], report: Report, wanted: frozenset[str] | None) -> Roles:
-    """Read all roles; say in `report` what of them is not taken over.
+def read_roles(
+    records: Sequence[Record], report: Report, *, wanted: Collection[str], earlier: Collection[str]
+) -> Roles:
+    """Read the roles of these organizations (by what they are called there); say in `report` what of them
+    is not taken over.
 
-    A role may contain others; who has one of these has it as well. `wanted`: the organizations (by what
-    they are called there) that are taken over; None for all.
+    A role may contain others; who has one of these has it as well. `earlier`: those of the organizations
+    that an earlier run took over.
     """
     found: dict[str, _Role] = {}
     for record in records:
         try:
             role = _Role.read(record)
         except Malformed as error:
-            report.add("role", _source(record), "refused", (Finding(error.field, Reason.MALFORMED),))
+            report.add(
+                "role", _source(record), "refused", (Finding(error.field, Reason.MALFORMED),)
+            )
             continue
-        if wanted is not None and role.owner not in wanted:
+        if role.owner not in wanted:
             continue
         if role.source in found:
             report.add("role", role.source, "refused", (Finding(None, Reason.DUPLICATE),))
             continue
         found[role.source] = role
     roles = Roles()
-    for role in found.values():
-        findings = _take(role, found, roles)
-        refused = any(one.field is None and one.reason is not Reason.RENAMED for one in findings)
-        report.add("role", role.source, "refused" if refused else "taken", tuple(findings))
+    names: dict[tuple[str, str], str] = {}
+    for role in sorted(found.values(), key=lambda one: role_for(one.name) != one.name):
+        refusal = _refusal(role, names)
+        if refusal is not None:
+            report.add("role", role.source, "refused", (refusal,))
+        else:
+            findings = _take(role, found, roles)
+            fate: Fate = "there" if role.owner in earlier else "taken"
+            report.add("role", role.source, fate, () if fate == "there" else tuple(findings))
     return roles
 
 
-def _take(role: "_Role", all_: Mapping[str, "_Role"], roles: Roles) -> list[Finding]:
+def _refusal(role: "_Role", names: dict[tuple[str, str], str]) -> Finding | None:
     name = role_for(role.name)
     if not role.enabled:
-        return [Finding(None, Reason.DISABLED)]
+        return Finding(None, Reason.ROLE_DISABLED)
     if name is None:
-        return [Finding(None, Reason.NAME_UNUSABLE)]
+        return Finding(None, Reason.NAME_UNUSABLE)
     if name == ADMINISTRATOR:
         # What a role of this name may do there is nobody's to know; here it would be everything.
-        return [Finding(None, Reason.RESERVED)]
+        return Finding(None, Reason.RESERVED)
+    # Two roles that became one would give each the rights of the other.
+    other = names.setdefault((role.owner, name), role.source)
+    return Finding(None, Reason.NAME_CLASH, other) if other != role.source else None
+
+
+def _take(role: "_Role", all_: Mapping[str, "_Role"], roles: Roles) -> list[Finding]:
+    name = str(role_for(role.name))
     findings = [Finding(one, Reason.NO_PLACE) for one in role.others]
     if name != role.name:
         findings.append(Finding(None, Reason.RENAMED, name))

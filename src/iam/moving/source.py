@@ -23,6 +23,7 @@ class Counted:
     """How much there is."""
 
     users: int
+    sessions: int
     unread: Mapping[str, int]
     """What else is there and is not read, and how many of each."""
 

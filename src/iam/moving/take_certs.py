@@ -29,7 +29,9 @@ def take_certs(move: Move) -> None:
     used = Counter(one.cert or _DEFAULT for one in move.clients)
     records = move.source.all_of("certs")
     taken: set[str] = set()
-    for record in sorted(records, key=lambda one: (-used[str(one.get("name"))], str(one.get("name")))):
+    for record in sorted(
+        records, key=lambda one: (-used[str(one.get("name"))], str(one.get("name")))
+    ):
         source = f"{record.get('owner')!s:.100}/{record.get('name')!s:.100}"
         try:
             algorithm = text_of(record, "cryptoAlgorithm") or "RS256"
@@ -62,7 +64,7 @@ def _refusal(
 def _take(move: Move, source: str, record: Record, algorithm: str) -> None:
     now = move.clock()
     # Where tokens are checked already, everybody has to learn of the new key before it signs.
-    busy = move.database.read(lambda c: _applications(c)) > len(move.clients)
+    busy = move.database.read(_applications) > len(move.clients)
     active_at = after(now, PUBLISHED_AHEAD) if busy else now
     key = adopt(
         text_of(record, "privateKey"),

@@ -13,11 +13,12 @@ from iam.directory.applications import (
     update_application,
 )
 from iam.directory.client_settings import ClientSettings
+from iam.directory.legacy import keep_members
 from iam.directory.moved import Mark, add_marks, read_marks
 from iam.directory.names import ApplicationMissing
 from iam.directory.openid_settings import OpenidSettings
 from iam.kernel.events import OPERATOR
-from iam.moving.clients import Client, is_masked, read_client
+from iam.moving.clients import WEAK_SECRET, Client, is_masked, read_client
 from iam.moving.findings import Finding, Reason
 from iam.moving.move import Move
 from iam.moving.names import name_for
@@ -39,7 +40,10 @@ def read_clients(move: Move) -> list[Client]:
         source = theirs if isinstance(theirs, str) else f"{theirs!s:.100}"
         try:
             client = read_client(
-                record, allow_private=move.options.allow_private, now=move.clock()
+                record,
+                allow_private=move.options.allow_private,
+                manages=move.options.manage,
+                now=move.clock(),
             )
         except Malformed as error:
             _refuse(move, source, Finding(error.field, Reason.MALFORMED))
@@ -104,6 +108,10 @@ def _take(move: Move, client: Client, organization: str) -> None:
         move.report.add("application", client.source, "taken", client.findings)
 
 
+def _manages(move: Move, client: Client) -> bool:
+    return move.options.manage and client.secret is not None and len(client.secret) >= WEAK_SECRET
+
+
 def _look(
     connection: Connection, client: Client, organization: str
 ) -> tuple[Mark | None, Application | None, Application | None]:
@@ -134,14 +142,16 @@ def _write(connection: Connection, move: Move, client: Client, organization: str
         ),
         public=public,
         client=ClientSettings(
-            token_endpoint_auth_method="none" if public else None,  # noqa: S106 - a method's name
-            id_token_signed_response_alg="ES256" if client.signing_algorithm == "ES256" else "RS256",
+            token_endpoint_auth_method="none" if public else None,
+            id_token_signed_response_alg=client.signing_algorithm,
+            manages_organization=_manages(move, client),
         ),
         client_id=client.client_id,
         secret=None if is_masked(client) else client.secret,
         now=client.created_at,
         random=move.random,
     )
+    keep_members(connection, "application", organization, client.name, client.members)
     move.note(connection, "application.created", [{**about, "data": {"moved_in": True}}])
     if not client.enabled:
         update_application(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from iam.directory.legacy import keep_members
 from iam.directory.moved import Mark, add_marks, read_marks
 from iam.directory.names import OrganizationMissing
 from iam.directory.organizations import (
@@ -21,6 +22,7 @@ from iam.kernel.events import OPERATOR
 from iam.moving.accounts import Tenant
 from iam.moving.clients import Client, policy_of
 from iam.moving.findings import Finding, Reason
+from iam.moving.keeping import keep
 from iam.moving.move import Move
 from iam.moving.names import name_for
 from iam.moving.records import Malformed, Record, flag_of, instant_of, left_over, plain, text_of
@@ -45,7 +47,7 @@ _TAKEN = frozenset(
     }
 )
 _MASTERS = frozenset({"masterPassword", "masterVerificationCode"})
-_NOT_KEPT = _MASTERS | {
+_NOT_KEPT = {
     "defaultPassword",
     "passwordObfuscatorKey",
     "kerberosKeytab",
@@ -133,6 +135,7 @@ def _take(move: Move, found: _Organization) -> None:
         return
     mark, exists = move.database.read(lambda c: _look(c, found))
     if mark is not None:
+        move.earlier.add(found.source)
         move.tenants[found.source] = found.tenant
         changed = (Finding(None, Reason.CHANGED_SINCE),) if mark.digest != found.digest else ()
         move.report.add("organization", found.source, "there", changed)
@@ -161,6 +164,7 @@ def _write(connection: Connection, move: Move, found: _Organization, *, exists: 
     rules.hold_rules(connection, found.name)
     if not exists:
         create_organization(connection, found.name, found.display_name, found.created_at)
+        keep_members(connection, "organization", found.name, found.name, found.members)
         told = {"organization": found.name, "data": {"moved_in": True}}
         move.note(connection, "organization.created", [told])
         if not found.enabled:
@@ -181,9 +185,7 @@ def _write(connection: Connection, move: Move, found: _Organization, *, exists: 
                 now=now,
                 random=move.random,
             )
-    mark = Mark(
-        source=found.source, organization=found.name, name=found.name, digest=found.digest
-    )
+    mark = Mark(source=found.source, organization=found.name, name=found.name, digest=found.digest)
     add_marks(connection, "organization", [mark], now)
 
 
@@ -199,10 +201,9 @@ def _read(record: Record, clients: Sequence[Client], now: Instant) -> _Organizat
     if not enabled:
         findings.append(Finding(None, Reason.DISABLED))
     others = left_over(record, _TAKEN)
-    findings += [
-        Finding(one, Reason.MASTER_PASSWORD if one in _MASTERS else Reason.NO_PLACE)
-        for one in others
-    ]
+    findings += [Finding(one, Reason.MASTER_PASSWORD) for one in others if one in _MASTERS]
+    members, told = keep(record, [one for one in others if one not in _MASTERS], never=_NOT_KEPT)
+    findings += told
     mine = [one.policy for one in clients if one.organization_source == theirs]
     return _Organization(
         source=theirs,
@@ -213,7 +214,7 @@ def _read(record: Record, clients: Sequence[Client], now: Instant) -> _Organizat
         password_type=text_of(record, "passwordType"),
         password_salt=text_of(record, "passwordSalt"),
         policy={**policy_of(record), **_longest(mine)},
-        members={one: record[one] for one in others if one not in _NOT_KEPT},
+        members=members,
         findings=tuple(findings),
     )
 

@@ -40,8 +40,9 @@ class _Run:
 
 def take_users(move: Move) -> None:
     """Take over all users of the organizations that are taken over."""
-    wanted = frozenset(move.tenants)
-    roles = read_roles(move.source.all_of("roles"), move.report, wanted)
+    roles = read_roles(
+        move.source.all_of("roles"), move.report, wanted=move.tenants, earlier=move.earlier
+    )
     with ThreadPoolExecutor(move.options.workers) as pool:
 
         def hash_all(typed: Sequence[str]) -> list[str]:
@@ -195,9 +196,7 @@ def _decide(run: _Run, account: Account, there: _There) -> _Decided:
         subject = None
     if subject is not None:
         run.subjects.add(subject)
-    return _Decided(
-        account, subject or make_id(USER, run.move.clock(), run.move.random), findings
-    )
+    return _Decided(account, subject or make_id(USER, run.move.clock(), run.move.random), findings)
 
 
 def _write(connection: Connection, move: Move, decided: Sequence[_Decided]) -> None:
@@ -216,6 +215,7 @@ def _write(connection: Connection, move: Move, decided: Sequence[_Decided]) -> N
                 roles=one.account.roles,
                 enabled=one.account.enabled,
                 created_at=one.account.created_at,
+                members=one.account.members,
             )
             for one in decided
         ],
