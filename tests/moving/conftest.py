@@ -1,20 +1,24 @@
 """A Casdoor with a bit of everything, and `iam import casdoor` as an operator types it."""
 
+import contextlib
+import io
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from iam.cli import main
 from tests.support import casdoor
 from tests.support.casdoor import Rows
 from tests.support.mariadb import MariaDb
 from tests.support.postgres import Cluster
-from tests.support.world import World
+from tests.support.world import World, make_world
 
 PASSWORD = "hunter2 and more"  # of everybody there
 SALT = "0rg-$alt"  # of acme
@@ -22,8 +26,6 @@ CLIENT_ID = "014ae4bd048734ca2dea"
 CLIENT_SECRET = "f26a4115725867b7bb7b668c81e1f8f7fae1544d"
 CALLBACK = "https://shop.example.com/callback"
 ALICE = "5b6b9e3b-4b0c-4c57-9d6c-1d3a5a0f7a11"
-
-Import = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def user(name: str, password: str, type_: str = "", salt: str = "", **more: Any) -> dict[str, Any]:
@@ -138,59 +140,73 @@ def installation() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-@pytest.fixture
-def run_import(both_worlds: World) -> Import:
-    """Runs `iam import casdoor …` on the world's database."""
-    return importer(both_worlds)
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def importer(world: World) -> Import:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+def run_import(world: World, *arguments: str) -> Done:
+    """`iam import casdoor …` on the world's database, in this process: it is run often."""
     url = world.engine.database.url
     plain = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
-    env = kept | {
+    env = {
         "IAM_DATABASE_URL": plain,
         "IAM_ENCRYPTION_KEY": "00" * 32,
         "IAM_PASSWORD_MEMORY_KIB": "64",
         "IAM_PASSWORD_PASSES": "1",
-        "PYTHONWARNINGS": "ignore",
     }
-
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "iam.cli", "import", "casdoor", *arguments],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, env),
+        mock.patch.object(sys, "argv", ["iam", "import", "casdoor", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
-@pytest.fixture(scope="session")
-def mariadb() -> MariaDb:
-    """The MariaDB that all tests share."""
-    return MariaDb.shared()
+@dataclass(frozen=True)
+class Pair:
+    """A server of ours, and where their data is."""
+
+    world: World
+    place: Callable[[Rows], list[str]]
+    """Puts an installation there; answers the options that name the place."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "file"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Rows], list[str]]:
-    """Puts an installation where Casdoor would; answers the options that name the place."""
+@pytest.fixture(
+    params=[
+        ("sqlite", "mariadb"),
+        ("postgresql", "postgresql"),
+        ("postgresql", "sqlite"),
+        ("sqlite", "file"),
+    ],
+    ids=lambda kinds: f"{kinds[1]}-to-{kinds[0]}",
+)
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    """Each of our databases, and each place where theirs may be."""
+    ours, theirs = request.param
 
     def place(rows: Rows) -> list[str]:
-        if request.param == "sqlite":
+        if theirs == "file":
+            return in_file(tmp_path, rows)
+        if theirs == "sqlite":
             return ["--database-url", casdoor.in_sqlite(tmp_path / "casdoor.db", rows)]
-        if request.param == "postgresql":
-            cluster: Cluster = request.getfixturevalue("postgres_cluster")
-            return ["--database-url", casdoor.in_postgres(cluster, rows)]
-        if request.param == "mariadb":
-            server: MariaDb = request.getfixturevalue("mariadb")
-            return ["--database-url", casdoor.in_mariadb(server, rows)]
-        return in_file(tmp_path, rows)
+        if theirs == "postgresql":
+            return ["--database-url", casdoor.in_postgres(Cluster.shared(), rows)]
+        return ["--database-url", casdoor.in_mariadb(MariaDb.shared(), rows)]
 
-    return place
+    url = f"sqlite:///{tmp_path / 'iam.db'}"
+    if ours == "postgresql":
+        url = Cluster.shared().new_database()
+    with make_world(url) as made:
+        yield Pair(made, place)
 
 
 def in_file(folder: Path, rows: Rows) -> list[str]:

@@ -112,31 +112,35 @@ class MariaDb:
         )
         if made.returncode != 0:
             raise RuntimeError(f"mariadb-install-db failed:\n{made.stdout}\n{made.stderr}")
-        with log.open("w") as out:
-            process = subprocess.Popen(
-                [
-                    _program("mariadbd"),
-                    *_SETTINGS,
-                    f"--datadir={data}",
-                    f"--socket={directory}/socket",
-                    f"--pid-file={directory}/pid",
-                    f"--port={self.port}",
-                    f"--init-file={setup}",
-                ],
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                **as_user,  # type: ignore[call-overload]  # the same
-            )
-        guard_process(process.pid, "mariadb")
+        # By way of a shell, which it outlives: it is nobody's child here, and the guard ends it.
+        started = subprocess.run(
+            [
+                "/bin/sh",
+                "-c",
+                f'"$@" >{log} 2>&1 </dev/null & echo $!',
+                "sh",
+                _program("mariadbd"),
+                *_SETTINGS,
+                f"--datadir={data}",
+                f"--socket={directory}/socket",
+                f"--pid-file={directory}/pid",
+                f"--port={self.port}",
+                f"--init-file={setup}",
+            ],
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            start_new_session=True,
+            **as_user,  # type: ignore[call-overload]  # the same
+        )
+        guard_process(int(started.stdout), "mariadb")
         until = time.monotonic() + _PATIENCE
         while True:
             try:
                 self.connect().close()
             except pymysql.Error:
-                if process.poll() is not None or time.monotonic() > until:
+                if time.monotonic() > until:
                     raise RuntimeError(f"MariaDB did not start:\n{log.read_text()}") from None
                 time.sleep(0.1)
             else:
