@@ -1,4 +1,4 @@
-"""People sign in with the password that they had, whatever was kept of it, and it is kept well from then on."""
+"""People sign in with the password they had, whatever was kept of it, and it is kept well from then on."""
 
 import time
 from pathlib import Path
