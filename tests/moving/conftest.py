@@ -14,9 +14,9 @@ from unittest import mock
 import pytest
 
 from iam.cli import main
-from tests.support import casdoor
-from tests.support.casdoor import Rows
+from tests.support import old_casdoor as casdoor
 from tests.support.mariadb import MariaDb
+from tests.support.old_casdoor import Rows
 from tests.support.postgres import Cluster
 from tests.support.world import World, make_world
 

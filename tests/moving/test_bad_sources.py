@@ -19,7 +19,7 @@ from tests.moving.conftest import (
     user,
 )
 from tests.moving.test_taking_over import everything, finding
-from tests.support import casdoor
+from tests.support import old_casdoor as casdoor
 from tests.support.mariadb import MariaDb
 from tests.support.ports import free_port
 from tests.support.postgres import Cluster

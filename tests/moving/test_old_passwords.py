@@ -14,7 +14,7 @@ from iam.signin import moved_passwords
 from iam.signin.moved_passwords import recognise
 from iam.signin.passwords import Passwords
 from tests.moving.conftest import PASSWORD, SALT, Pair, in_file, installation, run_import, user
-from tests.support import casdoor
+from tests.support import old_casdoor as casdoor
 from tests.support.world import World
 
 OWN = "u5er salt, $"

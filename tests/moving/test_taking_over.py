@@ -18,7 +18,7 @@ from tests.moving.conftest import (
     run_import,
     user,
 )
-from tests.support import casdoor
+from tests.support import old_casdoor as casdoor
 from tests.support.world import World
 
 
