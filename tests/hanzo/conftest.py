@@ -37,7 +37,7 @@ class Legacy:
             "acme", "office", manages_organization=True
         )
 
-    def client(self, name: str) -> dict[str, str]:
+    def client(self, name: str) -> dict[str, Any]:
         """The credentials of an application, as the Python SDK sends them."""
         made = self.applications[name]
         return {"clientId": made["client_id"], "clientSecret": made["client_secret"]}

@@ -172,6 +172,9 @@ GrantType = Literal[
     "authorization_code",
     "refresh_token",
     "client_credentials",
+    # For clients of Casdoor alone, on its paths: no token endpoint of ours knows them.
+    "password",
+    "implicit",
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:ietf:params:oauth:grant-type:token-exchange",
 ]

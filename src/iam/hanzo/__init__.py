@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from iam.hanzo import session_nouns, session_verbs
+from iam.hanzo import account_verbs, oauth, session_nouns, session_verbs, sign_in, signing_out
 from iam.hanzo.envelope import Reply, envelope, json_answer, refused
 from iam.hanzo.messages import language_of
 from iam.hanzo.verbs import Verb, routes_of
@@ -23,10 +23,21 @@ from iam.kernel.errors import IamError
 from iam.web.engine import Engine
 from iam.web.problems import on_crash
 
-VERBS: tuple[Verb, ...] = (*session_verbs.VERBS, *session_nouns.VERBS)
+VERBS: tuple[Verb, ...] = (
+    *session_verbs.VERBS,
+    *session_nouns.VERBS,
+    *sign_in.VERBS,
+    *signing_out.VERBS,
+    *account_verbs.VERBS,
+)
 """Everything that stands under `/api/` and `/v1/iam/` and answers in the envelope."""
 
-_PATHS = re.compile(r"/api(?:/.*)?|/v1/iam(?:/.*)?", re.ASCII | re.DOTALL)
+_PATHS = re.compile(
+    r"/(?:api|v1/iam|login|signup|users)(?:/.*)?|/oauth/refresh"
+    # Two of these are the OAuth door's own.
+    r"|/\.well-known/(?!openid-configuration$|oauth-authorization-server$).*",
+    re.ASCII | re.DOTALL,
+)
 
 
 def answers(path: str) -> bool:
@@ -36,7 +47,7 @@ def answers(path: str) -> bool:
 
 def routes() -> list[BaseRoute]:
     """The door's routes."""
-    return [*routes_of(*VERBS)]
+    return [*routes_of(*VERBS), *oauth.routes()]
 
 
 def door(engine: Engine) -> ASGIApp:

@@ -16,6 +16,7 @@ from iam.kernel.errors import Unauthenticated
 from iam.kernel.events import Actor, Event, Origin
 from iam.kernel.ids import EVENT, make_id
 from iam.web.caller import Caller, Client, Person
+from iam.web.csrf import check_origin
 from iam.web.engine import Engine
 
 LONGEST = 2048
@@ -95,6 +96,15 @@ class Call:
             origin=self.origin,
             **members,
         )
+
+    def check_origin(self) -> None:
+        """See that a request which a browser's cookie speaks for comes from a page of this server.
+
+        Raises:
+            ForgerySuspected: it comes from another site.
+        """
+        if self.shown.by_cookie:
+            check_origin(self.request, self.engine.settings)
 
     def query(self, name: str) -> str:
         """A parameter of the query; empty if it is absent.

@@ -52,9 +52,11 @@ def given(call: Call, *, exclusive: str = "ExclusiveSignin") -> Given:
         Refused: it is none.
     """
     ids = call.texts("sessionId")
+    if ids is not None:
+        ids = [one for one in ids if one]  # an SDK's row without any has an empty one
     for one in ids or ():
-        if not 0 < len(one) <= added_ids.LONGEST:
-            raise Refused(f"A session ID has 1 to {added_ids.LONGEST} characters.")
+        if len(one) > added_ids.LONGEST:
+            raise Refused(f"A session ID has at most {added_ids.LONGEST} characters.")
     if len(ids or ()) > added_ids.MOST:
         raise Refused(f"sessionId holds at most {added_ids.MOST} IDs.")
     created = call.text("createdTime")

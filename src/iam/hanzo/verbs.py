@@ -18,8 +18,8 @@ from iam.hanzo.credentials import who_calls
 from iam.hanzo.envelope import Reply, json_answer, refused, respond
 from iam.hanzo.messages import language_of
 from iam.kernel.errors import IamError
+from iam.oidc.cross_origin import cross_origin
 from iam.web.address import origin_of
-from iam.web.csrf import check_origin
 from iam.web.engine import engine_of, in_thread
 from iam.web.problems import status_of
 
@@ -42,6 +42,8 @@ class Verb:
     whatever method it is called."""
     own_status: bool = False
     """Whether errors have their HTTP status (as the nouns of Hanzo IAM do) and not 200."""
+    cross_origin: bool = False
+    """Whether scripts of any origin may call it, without cookies."""
     prefixes: tuple[str, ...] = PREFIXES
 
 
@@ -57,11 +59,13 @@ def post(name: str, handler: Handler) -> Verb:
 
 def routes_of(*verbs: Verb) -> list[Route]:
     """The routes of these verbs."""
-    return [
-        Route(prefix + verb.name, _endpoint(verb), methods=list(verb.methods))
-        for verb in verbs
-        for prefix in verb.prefixes
-    ]
+    return [_route(verb, prefix + verb.name) for verb in verbs for prefix in verb.prefixes]
+
+
+def _route(verb: Verb, path: str) -> Route:
+    if verb.cross_origin:
+        return cross_origin(path, _endpoint(verb), *verb.methods)
+    return Route(path, _endpoint(verb), methods=list(verb.methods))
 
 
 def _endpoint(verb: Verb) -> Callable[[Request], Awaitable[Response]]:
@@ -83,9 +87,7 @@ async def _call_of(request: Request, *, writes: bool) -> Call:
     now = engine.clock()
     body = await read_body(request) if request.method == "POST" else {}
     shown = await in_thread(lambda: who_calls(engine, request, now))
-    if writes and shown.by_cookie:
-        check_origin(request, engine.settings)
-    return Call(
+    call = Call(
         request=request,
         engine=engine,
         now=now,
@@ -93,6 +95,9 @@ async def _call_of(request: Request, *, writes: bool) -> Call:
         shown=shown,
         body=body,
     )
+    if writes:
+        call.check_origin()
+    return call
 
 
 async def _answered(verb: Verb, call: Call) -> Response:
@@ -111,6 +116,8 @@ def _refusal(verb: Verb, request: Request, error: IamError) -> Response:
     response = refused(error, language_of(request))
     if verb.own_status:
         response.status_code = status_of(error)
+        if response.status_code == 401:
+            response.headers["www-authenticate"] = 'Bearer error="invalid_token"'
     return response
 
 

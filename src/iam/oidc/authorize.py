@@ -56,7 +56,7 @@ _LONGEST_HINT = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SignIn:
+class SignInFirst:
     """The person has to sign in first. `again`: even though they are signed in; `login_hint`: whom the
     client expects."""
 
@@ -67,14 +67,14 @@ class _SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choose:
+class ChooseFirst:
     """The person has to say first which of their sessions ends."""
 
     client_id: str
     return_to: str
 
 
-_Decision = Answer | _SignIn | _Choose | Question
+Decision = Answer | SignInFirst | ChooseFirst | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -105,11 +105,11 @@ def _authorize(request: Request) -> Response:
 
     def work(
         connection: Connection,
-    ) -> tuple[_Decision, Verdict | None, ProtocolRequest]:
+    ) -> tuple[Decision, Verdict | None, ProtocolRequest]:
         verdict = validate(connection, token, now) if token is not None else None
         provider = Provider(connection, engine, now, origin)
         asked = provider.take_up(sent, SINCE)
-        return _decide(provider, asked, _browser_session(verdict)), verdict, asked
+        return decide(provider, asked, _browser_session(verdict)), verdict, asked
 
     # Without a cookie no code can come of it, and no lock for writing is needed.
     run = engine.database.read if token is None else engine.database.write
@@ -119,14 +119,14 @@ def _authorize(request: Request) -> Response:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
     _count(engine, verdict, now)
-    if isinstance(decision, _SignIn):
+    if isinstance(decision, SignInFirst):
         extra = {"prompt": "login"} if decision.again else {}
         if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
             extra["login_hint"] = decision.login_hint
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
-    if isinstance(decision, _Choose):
+    if isinstance(decision, ChooseFirst):
         return see_other(choose_address(decision.return_to, decision.client_id))
     if isinstance(decision, Question):
         row = _browser_session(verdict)
@@ -150,7 +150,7 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> _Decision:
+def decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> Decision:
     """Answer the client, or have the person sign in or asked.
 
     Raises:
@@ -170,7 +170,7 @@ def _decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None)
 
 def _continue(
     provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow | None
-) -> _SignIn | None:
+) -> SignInFirst | None:
     """The way to sign-in, if the person has to go there; None if they can go on.
 
     Raises:
@@ -197,7 +197,7 @@ def _continue(
         since = now
     if since is not None:
         left[SINCE] = str(since)
-    return _SignIn(
+    return SignInFirst(
         client_id=client.get_client_id(),
         return_to=f"{PATH}?{urlencode(left)}",
         again=home and not locked,
@@ -244,7 +244,7 @@ def _enter(
     client: OpenidClient,
     browser: LiveRow | None,
     grant: object,
-) -> _Decision:
+) -> Decision:
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
@@ -271,7 +271,7 @@ def _enter(
             raise AccessDeniedError(SessionLimit.title)
         if shown_nothing:
             raise InteractionRequiredError("The person has to choose a session to end.")
-        return _Choose(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
+        return ChooseFirst(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
     question = consent_question(provider, asked, client, ahead.user)
     if question is not None:
         return question
@@ -279,8 +279,8 @@ def _enter(
     return answer
 
 
-def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> _SignIn:
-    return _SignIn(
+def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> SignInFirst:
+    return SignInFirst(
         client_id=client.get_client_id(),
         return_to=f"{PATH}?{urlencode(asked.again | {SINCE: str(since)})}",
         again=True,

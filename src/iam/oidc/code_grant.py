@@ -42,6 +42,8 @@ class _Redeemed:
     text: str
     browser_session: str
     payload: dict[str, Any]
+    compares_redirect: bool
+    """Whether the address that the code was sent to has to be named once more (RFC 6749 §4.1.3)."""
     code_challenge_method: str = "S256"
 
     @property
@@ -49,8 +51,8 @@ class _Redeemed:
         challenge = self.payload["code_challenge"]
         return None if challenge is None else str(challenge)
 
-    def get_redirect_uri(self) -> str:
-        return str(self.payload["redirect_uri"])
+    def get_redirect_uri(self) -> str | None:
+        return str(self.payload["redirect_uri"]) if self.compares_redirect else None
 
     def get_scope(self) -> str:
         return str(self.payload["scope"])
@@ -132,8 +134,12 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             if found.started_session is not None:
                 provider.end_used_twice(found.started_session, client)
             return None
+        named = "redirect_uri" in self.request.form
         return _Redeemed(
-            text=code, browser_session=found.browser_session, payload=dict(found.payload)
+            text=code,
+            browser_session=found.browser_session,
+            payload=dict(found.payload),
+            compares_redirect=named or not provider.redirect_uri_optional,
         )
 
     def authenticate_user(self, authorization_code: _Redeemed) -> Grant:

@@ -117,6 +117,9 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
     """The server for one request. `started` and `ended` are to be counted, and `touched` to be noted,
     after the commit."""
 
+    redirect_uri_optional = False
+    """Whether a client may redeem a code without saying where it was sent to, as OAuth 2.1 lets it."""
+
     def __init__(
         self, connection: Connection, engine: Engine, now: Instant, origin: Origin
     ) -> None:

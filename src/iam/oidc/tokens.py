@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -52,6 +52,8 @@ class Grant:
     """Who acts for the subject (RFC 8693 §4.1)."""
     until: Instant | None = None
     """When the access token is over at the latest."""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """What else an access token that is a JWT says of the user, for clients that read it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ def make_access_token(
     """An access token (RFC 9068 §2) and the seconds it is good for, never beyond the session's end."""
     issued, expires = now // 1000, access_token_until(grant, now) // 1000
     claims: dict[str, Any] = {
+        **grant.claims,
         "iss": issuer,
         "sub": grant.subject,
         "aud": one_or_many(grant.audience or (issuer,)),

@@ -96,6 +96,7 @@ class Root:
     ) -> None:
         self.pages, self.programs, self.legacy = pages, programs, legacy
         self.hot, self._engine = hot, engine
+        self.introspection = oidc.Introspection(engine, self._to_pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -111,13 +112,18 @@ class Root:
             return
         door = path[1:].split("/", 1)[0]
         with self._engine.metrics.durations.labels(door if door in _DOORS else "other").time():
-            if hanzo.answers(path):
+            if path == oidc.INTROSPECTION:
+                await self.introspection(scope, receive, send)
+            elif hanzo.answers(path):
                 await self.legacy(scope, _bounded(receive), send)
             elif door == "v1":
                 # Programs call often: their path is not compared with that of every page first.
                 await self.programs(scope, receive, send)
             else:
-                await self.pages(scope, _bounded(receive), send)
+                await self._to_pages(scope, receive, send)
+
+    async def _to_pages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.pages(scope, _bounded(receive), send)
 
 
 _DOORS = frozenset(

@@ -1,6 +1,6 @@
-"""The two validating readers: what a session's row says now, never what it said.
+"""The two validating readers: what a row says now, never what it said.
 
-Validations that wait at the same moment share one `SELECT … WHERE id IN (…)`. Nothing is kept
+Questions that wait at the same moment share one `SELECT … WHERE id IN (…)`. Nothing is kept
 between two of them, and the query that answers a validation always starts after the validation
 arrived: an end that was committed before a request came in is seen by it.
 
@@ -8,62 +8,74 @@ A failure is an answer too: everybody in the batch gets the error, and the door 
 """
 
 import asyncio
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Generic, TypeVar
 
 from iam.db import Database, DatabaseUnavailable
 from iam.db.engine import sqlite_module
 from iam.sessions.model import LiveRow
 from iam.sessions.store import LIVE_COLUMNS
 
-Done = Callable[[LiveRow | None, DatabaseUnavailable | None], None]
-"""Called once with the row (None: there is no such session) or with the error that hid it."""
+Found = TypeVar("Found", bound=tuple[Any, ...])
+Done = Callable[[Found | None, DatabaseUnavailable | None], None]
+"""Called once with the row (None: there is no such one) or with the error that hid it."""
 
 BATCH = 64
-"""Sessions in one statement, at most: more only makes the first of them wait for the last."""
-COLUMNS = ", ".join(column.name for column in LIVE_COLUMNS)
+"""Keys in one statement, at most: more only makes the first of them wait for the last."""
 
 
-class Reader(Protocol):
-    """Reads the row a validation needs. Belongs to one event loop."""
+@dataclass(frozen=True)
+class Question(Generic[Found]):
+    """What is read by a key: a `SELECT` whose first column is the key and whose last word is its name.
 
-    def submit(self, session_id: str, done: Done) -> None:
-        """Read one session's row as committed now and hand it to `done`, after this has returned."""
-        ...
+    `name` is the prepared statement's; `make` takes the columns as the driver gives them.
+    """
 
-    async def read(self, session_id: str) -> LiveRow | None:
+    name: str
+    select: str
+    make: Callable[[Sequence[Any]], Found]
+
+
+def from_json(value: Any) -> Any:
+    """A JSON array, object or null, which SQLite's driver gives as its text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+_COLUMNS = ", ".join(column.name for column in LIVE_COLUMNS)
+SESSIONS = Question[LiveRow](
+    "iam_read_sessions",
+    f"SELECT {_COLUMNS} FROM session WHERE id",  # noqa: S608 - names of columns
+    LiveRow._make,
+)
+"""What a validation needs of a session."""
+
+
+class Reader(ABC, Generic[Found]):
+    """Reads rows by their key. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[str, Done[Found]]] = []
+
+    def submit(self, key: str, done: Done[Found]) -> None:
+        """Read one row as committed now and hand it to `done`, after this has returned."""
+        if not self._pending:
+            # All requests that this turn of the event loop finds on its sockets get on board.
+            asyncio.get_running_loop().call_soon(self._depart)
+        self._pending.append((key, done))
+
+    def read(self, key: str) -> Awaitable[Found | None]:
         """The same for those that can wait; None if there is no such row.
 
         Raises:
             DatabaseUnavailable: it cannot be read. The caller refuses: it fails closed.
         """
-        ...
+        found: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
 
-    async def close(self) -> None:
-        """Give the connections back; who still waits gets an error."""
-        ...
-
-
-class Waiting(ABC):
-    """What both readers share: the validations that wait for the next query."""
-
-    def __init__(self) -> None:
-        self._pending: list[tuple[str, Done]] = []
-
-    def submit(self, session_id: str, done: Done) -> None:
-        """See `Reader.submit`."""
-        if not self._pending:
-            # All requests that this turn of the event loop finds on its sockets get on board.
-            asyncio.get_running_loop().call_soon(self._depart)
-        self._pending.append((session_id, done))
-
-    async def read(self, session_id: str) -> LiveRow | None:
-        """See `Reader.read`."""
-        found: asyncio.Future[LiveRow | None] = asyncio.get_running_loop().create_future()
-
-        def done(row: LiveRow | None, error: DatabaseUnavailable | None) -> None:
+        def done(row: Found | None, error: DatabaseUnavailable | None) -> None:
             if found.done():  # its caller was cancelled meanwhile
                 return
             if error is None:
@@ -71,24 +83,30 @@ class Waiting(ABC):
             else:
                 found.set_exception(error)
 
-        self.submit(session_id, done)
-        return await found
+        self.submit(key, done)
+        return found
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give the connections back; who still waits gets an error."""
 
     @abstractmethod
     def _depart(self) -> None:
         """Ask for what waits, as much of it as can be asked for now."""
 
 
-def deliver(batch: list[tuple[str, Done]], rows: dict[str, LiveRow]) -> None:
+def deliver(batch: list[tuple[str, Done[Found]]], rows: dict[str, Found]) -> None:
+    """Hand each of a batch its row."""
     find = rows.get
-    for session_id, done in batch:
+    for key, done in batch:
         try:
-            done(find(session_id), None)
+            done(find(key), None)
         except Exception as bug:  # noqa: BLE001 - one's bug must not leave the rest of the batch waiting
             _report(bug)
 
 
-def refuse(batch: list[tuple[str, Done]], error: DatabaseUnavailable) -> None:
+def refuse(batch: list[tuple[str, Done[Found]]], error: DatabaseUnavailable) -> None:
+    """Hand each of a batch the error."""
     for _, done in batch:
         try:
             done(None, error)
@@ -98,23 +116,21 @@ def refuse(batch: list[tuple[str, Done]], error: DatabaseUnavailable) -> None:
 
 def _report(bug: Exception) -> None:
     asyncio.get_running_loop().call_exception_handler(
-        {"message": "a validation could not be answered", "exception": bug}
+        {"message": "a question could not be answered", "exception": bug}
     )
 
 
-class SqliteReader(Waiting):
+class SqliteReader(Reader[Found]):
     """Reads on the event loop itself: a batch takes tens of microseconds, a thread would cost more.
 
     One connection in autocommit: each statement is a read transaction of its own, which starts with
     the newest commit of any connection.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, question: Question[Found]) -> None:
         super().__init__()
-        self._statements = [
-            f"SELECT {COLUMNS} FROM session WHERE id IN ({','.join('?' * n)})"  # noqa: S608 - constants
-            for n in range(BATCH + 1)
-        ]
+        self._make = question.make
+        self._statements = [f"{question.select} IN ({','.join('?' * n)})" for n in range(BATCH + 1)]
         self._module = sqlite_module()
         self._connection = self._module.connect(
             Path(str(database.url.database)).absolute().as_uri() + "?mode=ro",
@@ -142,9 +158,10 @@ class SqliteReader(Waiting):
             batch = waiting[first : first + BATCH]
             try:
                 cursor = self._connection.execute(
-                    self._statements[len(batch)], [session_id for session_id, _ in batch]
+                    self._statements[len(batch)], [key for key, _ in batch]
                 )
-                rows = {row[0]: LiveRow._make(row) for row in cursor.fetchall()}
+                make = self._make
+                rows = {row[0]: make(row) for row in cursor.fetchall()}
             except self._module.Error as error:
                 refusal = DatabaseUnavailable(str(error))
                 refusal.__cause__ = error
@@ -153,11 +170,16 @@ class SqliteReader(Waiting):
                 deliver(batch, rows)
 
 
-def open_reader(database: Database) -> Reader:
-    """The reader for this database. Call it on the event loop that will use it."""
+def open_reader(
+    database: Database, question: Question[Found], *, connections: int = 2
+) -> Reader[Found]:
+    """The reader of these rows for this database, over so many connections where it needs some.
+
+    Call it on the event loop that will use it.
+    """
     if database.is_sqlite:
-        return SqliteReader(database)
+        return SqliteReader(database, question)
     # Only there: whose sessions are in SQLite need not carry the other driver.
     from iam.sessions.reader_postgres import PostgresReader
 
-    return PostgresReader(database)
+    return PostgresReader(database, question, connections=connections)

@@ -3,24 +3,20 @@
 import asyncio
 import itertools
 import struct
-from typing import Any
+from typing import Any, Generic
 
 from psycopg import AsyncConnection, Error, OperationalError, pq
 from psycopg.adapt import Transformer
 
 from iam.db import Database, DatabaseUnavailable
-from iam.sessions.model import LiveRow
-from iam.sessions.reader import BATCH, COLUMNS, Done, Waiting, deliver, refuse
+from iam.sessions.reader import BATCH, Done, Found, Question, Reader, deliver, refuse
 
-_STATEMENT = "iam_read_sessions"
-_SELECT = f"SELECT {COLUMNS} FROM session WHERE id = ANY($1)"  # noqa: S608 - constants
-_PREPARE = f"PREPARE {_STATEMENT} (text[]) AS {_SELECT}"
 _TEXT = 25
 _WAITS = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds before each try to mend a connection; the last one again and again."""
 
 
-class PostgresReader(Waiting):
+class PostgresReader(Reader[Found]):
     """Reads over a few connections of its own, one batch in flight on each.
 
     While a batch travels, the next one gathers: the busier, the more validations share a round
@@ -28,13 +24,22 @@ class PostgresReader(Waiting):
     requests at once, and an `await` for each would cost more than the read.
     """
 
-    def __init__(self, database: Database, *, connections: int = 2, patience: float = 2.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        question: Question[Found],
+        *,
+        connections: int = 2,
+        patience: float = 2.0,
+    ) -> None:
         """`patience`: seconds after which a silent database counts as away."""
         super().__init__()
         url = database.url.set(drivername="postgresql")
         self._conninfo = url.render_as_string(hide_password=False)
         self.patience = patience
-        self._idle: list[_Line] = []
+        self.make, self.statement = question.make, question.name.encode()
+        self._prepare = f"PREPARE {question.name} (text[]) AS {question.select} = ANY($1)"
+        self._idle: list[_Line[Found]] = []
         self._lines = [_Line(self) for _ in range(connections)]
 
     async def close(self) -> None:
@@ -50,19 +55,19 @@ class PostgresReader(Waiting):
             connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
             try:
                 # Named by SQL, used by the protocol: the two share their names.
-                await connection.execute(_PREPARE)
+                await connection.execute(self._prepare)
             except BaseException:
                 connection.pgconn.finish()
                 raise
         return connection
 
-    def came_home(self, line: "_Line") -> None:
+    def came_home(self, line: "_Line[Found]") -> None:
         """A line has answered (or is new): it may carry what waits."""
         self._idle.append(line)
         if self._pending:
             self._depart()
 
-    def went_away(self, line: "_Line") -> None:
+    def went_away(self, line: "_Line[Found]") -> None:
         """A line has broken; if it was the last one, nobody waits for its return."""
         if line in self._idle:
             self._idle.remove(line)
@@ -77,15 +82,15 @@ class PostgresReader(Waiting):
             refuse(waiting, DatabaseUnavailable("no connection to the database"))
 
 
-class _Line:
+class _Line(Generic[Found]):
     """One connection with at most one batch in flight; it mends itself when it breaks."""
 
-    def __init__(self, reader: PostgresReader) -> None:
+    def __init__(self, reader: PostgresReader[Found]) -> None:
         self._reader = reader
         self._connection: AsyncConnection[Any] | None = None
         self._decode = Transformer()
         self._socket = -1
-        self._flight: list[tuple[str, Done]] = []
+        self._flight: list[tuple[str, Done[Found]]] = []
         self._deadline: asyncio.TimerHandle | None = None
         self._is_new = True
         self._is_shut = False
@@ -119,7 +124,7 @@ class _Line:
         await asyncio.gather(self._mending, return_exceptions=True)
         self._break(OperationalError("the reader is closed"))
 
-    def send(self, batch: list[tuple[str, Done]]) -> None:
+    def send(self, batch: list[tuple[str, Done[Found]]]) -> None:
         """Ask for these sessions in one query. A failure goes to the batch, not to the caller."""
         self._flight = batch
         loop = asyncio.get_running_loop()
@@ -127,8 +132,8 @@ class _Line:
         link = self._link
         try:
             link.send_query_prepared(
-                _STATEMENT.encode(),
-                [_text_array([session_id for session_id, _ in batch])],
+                self._reader.statement,
+                [_text_array([key for key, _ in batch])],
                 [pq.Format.BINARY],
                 pq.Format.BINARY,
             )
@@ -147,7 +152,7 @@ class _Line:
 
     def _on_readable(self) -> None:
         link = self._link
-        rows: dict[str, LiveRow] | None = None
+        rows: dict[str, Found] | None = None
         try:
             link.consume_input()
             if link.is_busy():
@@ -156,7 +161,7 @@ class _Line:
                 if result.status != pq.ExecStatus.TUPLES_OK:
                     raise OperationalError(result.get_error_message())
                 self._decode.set_pgresult(result)
-                found = self._decode.load_rows(0, result.ntuples, LiveRow._make)
+                found = self._decode.load_rows(0, result.ntuples, self._reader.make)
                 rows = {row[0]: row for row in found}
         except Error as error:
             self._break(error)
