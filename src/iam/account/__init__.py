@@ -11,7 +11,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.account.activity_page import show_activity
-from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
@@ -20,6 +19,7 @@ from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out
 from iam.account.state import show_state, stay
 from iam.account.unlock_page import check_unlock, show_unlock
+from iam.web.arriving import CHOOSE
 from iam.web.pages import see_other
 from iam.web.returning import HOME
 
