@@ -12,6 +12,7 @@ from iam.cli import (
     mails,
     operations,
     policies,
+    providers,
     saml,
     sessions,
     webhooks,
@@ -32,6 +33,7 @@ app.add_typer(directory.organizations, name="org")
 app.add_typer(directory.applications, name="app")
 directory.applications.add_typer(saml.providers, name="saml")
 app.add_typer(directory.users, name="user")
+app.add_typer(providers.providers, name="provider")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(policies.app, name="policy")
 app.add_typer(keys.app, name="keys")

@@ -27,6 +27,7 @@ REGISTRATION = "rgt_"
 SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
 PROVIDER = "idp_"
+LINK = "lnk_"
 
 
 # Nothing that begins as an identifier of ours does, which would make two receivers of notices look like one.
