@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert, select
 
 from iam.db.hanzo_tables import legacy_members
 from iam.db.moving_tables import moved_in
+from iam.db.provider_tables import provider_link
 from iam.db.tables import user_account
 from iam.kernel.clock import Instant
 
@@ -136,6 +137,30 @@ def add_users(connection: Connection, users: Sequence[MovedUser]) -> None:
     ]
     if kept:
         connection.execute(insert(legacy_members), kept)
+
+
+def links_here(
+    connection: Connection, wanted: Mapping[str, Collection[str]]
+) -> set[tuple[str, str]]:
+    """(provider, subject) of those of these links that there are; `wanted` has subjects by provider."""
+    found: set[tuple[str, str]] = set()
+    for provider, subjects in wanted.items():
+        for some in _parts(list(subjects)):
+            query = select(provider_link.c.subject).where(
+                provider_link.c.provider == provider, provider_link.c.subject.in_(some)
+            )
+            found |= {(provider, one) for one in connection.execute(query).scalars()}
+    return found
+
+
+def add_links(connection: Connection, links: Iterable[tuple[str, str, str]], now: Instant) -> None:
+    """Add links, each (provider, subject, user's ID). None of them exists (the caller has looked)."""
+    rows = [
+        {"provider": provider, "subject": subject, "user_id": user_id, "created_at": now}
+        for provider, subject, user_id in links
+    ]
+    if rows:
+        connection.execute(insert(provider_link), rows)
 
 
 def _parts(values: list[str]) -> Iterable[list[str]]:

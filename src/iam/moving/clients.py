@@ -94,8 +94,9 @@ class Client:
     policy: Mapping[str, Value]
     cert: str
     """What signs its tokens there."""
-    providers: tuple[str, ...]
-    """The providers, by their names there, that its users may sign in through."""
+    providers: Mapping[str, bool]
+    """The providers, by their names there, that its users may sign in through, and whether whoever comes
+    through one becomes a user."""
     members: Mapping[str, object] = field(repr=False)
     renamed: bool
     findings: tuple[Finding, ...]
@@ -287,9 +288,13 @@ def _logout_uri(record: Record, allow_private: bool, findings: list[Finding]) ->
         return None
 
 
-def _providers(record: Record) -> tuple[str, ...]:
+def _providers(record: Record) -> Mapping[str, bool]:
+    open_to_all = flag_of(record, "enableSignUp")
     items = [
         one if isinstance(one, dict) else {"name": one} for one in list_of(record, "providers")
     ]
-    names = [one.get("name") for one in items if one.get("canSignIn") is not False]
-    return tuple(dict.fromkeys(one for one in names if isinstance(one, str)))
+    return {
+        one["name"]: open_to_all and one.get("canSignUp") is True
+        for one in items
+        if isinstance(one.get("name"), str) and one.get("canSignIn") is not False
+    }

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     ALREADY_HERE = "already_here"
     APPLICATION_UNKNOWN = "application_unknown"
     BUILT_IN = "built_in"
+    CALLBACK = "callback"
     CERT_OTHER = "cert_other"
     CERT_UNUSABLE = "cert_unusable"
     CERT_UNUSED = "cert_unused"
@@ -36,6 +37,7 @@ class Reason(StrEnum):
     KEPT_ASIDE = "kept_aside"
     LDAP = "ldap"
     LINK_AMBIGUOUS = "link_ambiguous"
+    LINK_TAKEN = "link_taken"
     LINK_UNKNOWN = "link_unknown"
     MALFORMED = "malformed"
     MASKED = "masked"
@@ -59,10 +61,12 @@ class Reason(StrEnum):
     SECOND_FACTOR = "second_factor"
     SHARED = "shared"
     SHORTENED = "shortened"
+    SIGNS_UP = "signs_up"
     SUBJECT_NEW = "subject_new"
     SUBJECT_TAKEN = "subject_taken"
     TOKEN_LIFETIME = "token_lifetime"  # noqa: S105 - a reason
     TOO_MANY = "too_many"
+    UNUSED = "unused"
     WEAK_SECRET = "weak_secret"  # noqa: S105 - a reason
 
 
@@ -71,6 +75,7 @@ WORDS: dict[Reason, str] = {
     Reason.ALREADY_HERE: "there is one of this name here that did not come from there",
     Reason.APPLICATION_UNKNOWN: "no organization of that name is taken over",
     Reason.BUILT_IN: "is here from the start; what it settles there does not count here",
+    Reason.CALLBACK: "has to be told its new redirect URI (iam provider list; GET /v1/providers)",
     Reason.CERT_OTHER: "another certificate signs: one key signs for all applications",
     Reason.CERT_UNUSABLE: "no private key for RS256 (2048 bits or more) or ES256 that fits its certificate",
     Reason.CERT_UNUSED: "signs for no application that is taken over",
@@ -87,6 +92,7 @@ WORDS: dict[Reason, str] = {
     Reason.KEPT_ASIDE: "has no use here; it is kept, and returned at the Casdoor paths",
     Reason.LDAP: "signs in through LDAP there; here they need a password or a provider",
     Reason.LINK_AMBIGUOUS: "several providers of this type: which of them means the user is not said",
+    Reason.LINK_TAKEN: "the provider means somebody else by that already",
     Reason.LINK_UNKNOWN: "no provider of this type was taken over",
     Reason.MALFORMED: "has another type than Casdoor gives it",
     Reason.MASKED: "is masked (***): export the data from the database, not from the API",
@@ -110,10 +116,12 @@ WORDS: dict[Reason, str] = {
     Reason.SECOND_FACTOR: "second factors are not taken over: set them up again",
     Reason.SHARED: "is shared by all organizations there; here it is of its own organization alone",
     Reason.SHORTENED: "was too long, or held control characters",
+    Reason.SIGNS_UP: "lets in whom it knows and we do not, as it did there",
     Reason.SUBJECT_NEW: "their ID cannot be a subject here; applications see a new one",
     Reason.SUBJECT_TAKEN: "another user here has their ID; applications see a new one",
     Reason.TOKEN_LIFETIME: "access tokens live ten minutes here, refresh tokens as long as the session",
     Reason.TOO_MANY: "more than one can have here; the first were taken",
+    Reason.UNUSED: "no application that is taken over uses it",
     Reason.WEAK_SECRET: "is short enough to be guessed: rotate it",
 }
 

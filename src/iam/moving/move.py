@@ -5,7 +5,7 @@ A rehearsal takes the same steps and decides the same things; it only leaves out
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -26,6 +26,9 @@ from iam.moving.findings import Finding, Reason, Report
 from iam.moving.source import Counted, Source
 from iam.sessions.model import BUILT_IN_ORGANIZATION
 from iam.signin.passwords import Passwords
+
+if TYPE_CHECKING:
+    from iam.moving.take_providers import Known
 
 Result = TypeVar("Result")
 _ATTEMPTS = 3
@@ -77,6 +80,8 @@ class Move:
     """Organizations that are taken over or were, by what they are called there."""
     earlier: set[str] = field(default_factory=set)
     """Those of the tenants that an earlier run took over."""
+    known_providers: dict[str, dict[str, "Known | None"]] = field(default_factory=dict)
+    """By organization and type, whom users' fields are about (`take_links`)."""
     clients: list[Client] = field(default_factory=list)
     """Applications that are taken over or were."""
 
@@ -121,6 +126,7 @@ def move_in(move: Move, counted: Counted) -> Report:
     """
     from iam.moving.take_certs import take_certs
     from iam.moving.take_clients import read_clients, take_clients
+    from iam.moving.take_providers import take_providers
     from iam.moving.take_tenants import take_tenants
     from iam.moving.take_users import take_users
 
@@ -136,6 +142,7 @@ def move_in(move: Move, counted: Counted) -> Report:
     found = read_clients(move)
     take_tenants(move, found)
     take_clients(move, found)
+    take_providers(move)
     take_certs(move)
     take_users(move)
     return move.report

@@ -24,7 +24,7 @@ from iam.moving.move import Move
 from iam.moving.names import name_for
 from iam.moving.records import Malformed, Record
 from iam.sessions import rules
-from iam.sessions.model import BUILT_IN_APPLICATION
+from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.sessions.policy import Layer
 from iam.sessions.policy_change import change_policy
 
@@ -108,8 +108,10 @@ def _take(move: Move, client: Client, organization: str) -> None:
         move.report.add("application", client.source, "taken", client.findings)
 
 
-def _manages(move: Move, client: Client) -> bool:
-    return move.options.manage and client.secret is not None and len(client.secret) >= WEAK_SECRET
+def _manages(move: Move, client: Client, organization: str) -> bool:
+    """Not one of `built-in`, which would administer the whole installation."""
+    good = client.secret is not None and len(client.secret) >= WEAK_SECRET
+    return move.options.manage and good and organization != BUILT_IN_ORGANIZATION
 
 
 def _look(
@@ -144,7 +146,7 @@ def _write(connection: Connection, move: Move, client: Client, organization: str
         client=ClientSettings(
             token_endpoint_auth_method="none" if public else None,
             id_token_signed_response_alg=client.signing_algorithm,
-            manages_organization=_manages(move, client),
+            manages_organization=_manages(move, client, organization),
         ),
         client_id=client.client_id,
         secret=None if is_masked(client) else client.secret,

@@ -1,6 +1,6 @@
 """Users: many, so in bounded transactions, each of which is whole when the next begins."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -9,8 +9,10 @@ from sqlalchemy import Connection
 from iam.directory.moved import (
     Mark,
     MovedUser,
+    add_links,
     add_marks,
     add_users,
+    links_here,
     names_here,
     read_marks,
     subjects_here,
@@ -22,6 +24,7 @@ from iam.moving.findings import Finding, Reason
 from iam.moving.move import Move
 from iam.moving.records import Malformed, Record, text_of
 from iam.moving.roles import Roles, read_roles
+from iam.moving.take_links import Linked, links_of, wanted
 from iam.sessions import rules
 from iam.sessions.model import BUILT_IN_ORGANIZATION
 
@@ -36,6 +39,7 @@ class _Run:
     sources: set[str] = field(default_factory=set)
     names: set[tuple[str, str]] = field(default_factory=set)
     subjects: set[str] = field(default_factory=set)
+    links: set[tuple[str, str, str]] = field(default_factory=set)
 
 
 def take_users(move: Move) -> None:
@@ -100,7 +104,15 @@ def _take(run: _Run, accounts: Sequence[Account]) -> None:
     accounts = _distinct(run, accounts)
     if not accounts:
         return
-    there = run.move.database.read(lambda c: _look(c, accounts))
+    providers = run.move.known_providers
+    there = run.move.database.read(lambda c: _look(c, accounts, wanted(accounts, providers)))
+    called = {
+        known.id: (organization, known.name)
+        for organization, types in providers.items()
+        for known in types.values()
+        if known is not None
+    }
+    run.links |= {(*called[provider], subject) for provider, subject in there.links}
     new = [one for one in accounts if _is_new(run, one, there)]
     decided = [_decide(run, one, there) for one in new]
     typed = [one.account.password for one in decided if one.account.password is not None]
@@ -125,6 +137,7 @@ class _There:
     marks: dict[str, Mark]
     names: set[tuple[str, str]]
     subjects: set[str]
+    links: set[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +146,7 @@ class _Decided:
 
     account: Account
     id: str
+    links: tuple[Linked, ...]
     findings: tuple[Finding, ...]
 
 
@@ -147,15 +161,18 @@ def _distinct(run: _Run, accounts: Sequence[Account]) -> list[Account]:
     return kept
 
 
-def _look(connection: Connection, accounts: Sequence[Account]) -> _There:
+def _look(
+    connection: Connection, accounts: Sequence[Account], subjects: Mapping[str, set[str]]
+) -> _There:
     marks = read_marks(connection, "user", [one.source for one in accounts])
-    wanted: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
     for one in accounts:
         mark = marks.get(one.source)
-        wanted.setdefault(one.organization, set()).add(mark.name if mark else one.name)
+        names.setdefault(one.organization, set()).add(mark.name if mark else one.name)
     return _There(
         marks=marks,
-        names=names_here(connection, wanted),
+        names=names_here(connection, names),
+        links=links_here(connection, subjects),
         subjects=subjects_here(connection, [one.subject for one in accounts if one.subject]),
     )
 
@@ -196,7 +213,13 @@ def _decide(run: _Run, account: Account, there: _There) -> _Decided:
         subject = None
     if subject is not None:
         run.subjects.add(subject)
-    return _Decided(account, subject or make_id(USER, run.move.clock(), run.move.random), findings)
+    links, told = links_of(account, run.move.known_providers, run.links)
+    return _Decided(
+        account,
+        subject or make_id(USER, run.move.clock(), run.move.random),
+        tuple(links),
+        (*findings, *told),
+    )
 
 
 def _write(connection: Connection, move: Move, decided: Sequence[_Decided]) -> None:
@@ -220,6 +243,13 @@ def _write(connection: Connection, move: Move, decided: Sequence[_Decided]) -> N
             for one in decided
         ],
     )
+    links = [
+        (link.provider.id, link.subject, one.id)
+        for one in decided
+        for link in one.links
+        if link.provider.id is not None
+    ]
+    add_links(connection, links, move.clock())
     marks = [
         Mark(
             source=one.account.source,
