@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from iam.db import open_database
+from iam.moving.databases import opened_source
 from tests.moving.conftest import (
     PASSWORD,
     SALT,
@@ -185,6 +187,9 @@ def test_an_installation_that_was_never_started_takes_nobody_in(tmp_path: Path) 
         ("application", "providers", 7, "malformed"),
         ("organization", "disableSignin", 2, "malformed"),
         ("organization", "displayName", 7, "malformed"),
+        ("organization", "name", {"a": 1}, "malformed"),
+        ("organization", "name", None, "name_unusable"),
+        ("application", "name", [], "malformed"),
         ("role", "users", {"acme/alice": True}, "malformed"),
     ],
 )
@@ -231,6 +236,26 @@ def test_strange_texts_are_made_fit_or_left_out(world: World, tmp_path: Path) ->
     assert names["half"]["display_name"] == "?"
     assert finding(tmp_path / "report.json", "user", "acme/") == [(None, "name_unusable")]
     assert run_import(world, *place).returncode == 0
+
+
+def test_no_name_of_theirs_reaches_the_terminal_as_more_than_a_name(
+    world: World, tmp_path: Path
+) -> None:
+    rows = installation()
+    rows["user"] += [
+        user("\x1b[2J[/red]", "") | {"[/bold]": 1, "\ud800": 2},
+        {"owner": "\ud800", "name": ["[/i]"]},
+        {"owner": "acme", "name": {"[/i]": "\x1b"}},
+    ]
+    place = in_file(tmp_path, rows | {})
+    path = Path(place[1])
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"[/b]\x1b": [1]}))
+
+    done = run_import(world, *place)
+
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert "[/bold]" in done.stdout
 
 
 def test_who_is_there_twice_is_taken_once(world: World, tmp_path: Path) -> None:
@@ -300,6 +325,13 @@ def _with_batches_of_ten(options: Any) -> Any:
     return init
 
 
+def test_what_goes_wrong_with_our_database_is_not_blamed_on_theirs(tmp_path: Path) -> None:
+    url = casdoor.in_sqlite(tmp_path / "casdoor.db", installation())
+
+    with pytest.raises(OperationalError), opened_source(url):
+        raise OperationalError("COMMIT", None, Exception("our disk is full"))
+
+
 def test_their_database_is_only_read(world: World, tmp_path: Path) -> None:
     server, cluster = MariaDb.shared(), Cluster.shared()
     rows = installation()
@@ -311,8 +343,6 @@ def test_their_database_is_only_read(world: World, tmp_path: Path) -> None:
     )
     reader = f"mysql://reader_{name}:r@127.0.0.1:{server.port}/{name}"
     assert run_import(world, "--database-url", reader).returncode == 0
-
-    from iam.moving.databases import opened_source
 
     for address in (
         url,

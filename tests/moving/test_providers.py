@@ -7,7 +7,7 @@ import pytest
 
 from iam.directory.providers import Provider, find_link, find_provider
 from iam.signin.provider_secrets import open_secret
-from tests.moving.conftest import ALICE, Pair, in_file, installation, run_import, user
+from tests.moving.conftest import ALICE, CLIENT_ID, Pair, in_file, installation, run_import, user
 from tests.moving.test_taking_over import everything, finding
 from tests.support.world import World
 
@@ -77,7 +77,7 @@ def test_a_provider_comes_along_with_the_people_whom_it_knows(pair: Pair) -> Non
     assert all(one.enabled and not one.trusted_domains for one in (github, okta, own))
     assert (linked(github, "4711"), linked(own, "u-1")) == (ALICE, ALICE)
     assert GITHUB_SECRET not in repr(everything(pair.world))
-    page = pair.world.get("/sign-in?organization=acme")
+    page = pair.world.get(f"/sign-in?application={CLIENT_ID}")
     assert "Our GitHub" in page.text
 
 

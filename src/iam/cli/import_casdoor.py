@@ -1,6 +1,5 @@
 """Moving in from the command line."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -13,10 +12,13 @@ from iam.cli.output import print_rows
 from iam.kernel.clock import system_clock
 from iam.kernel.errors import Invalid
 from iam.kernel.secrets import system_random
+from iam.moving.records import plain
 
 if TYPE_CHECKING:
     from iam.moving.findings import Report
     from iam.moving.source import Source
+
+_LONGEST_SHOWN = 100
 
 app = typer.Typer(help="Moving in from another server: casdoor.", no_args_is_help=True)
 
@@ -100,7 +102,8 @@ def import_casdoor(
             )
             found = move_in(move, counted)
     if report is not None:
-        report.write_text(json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")
+        with report.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in found.lines())
     _print(found, dry_run=dry_run, report=report)
 
 
@@ -155,15 +158,23 @@ def _print(found: "Report", *, dry_run: bool, report: Path | None) -> None:
     taken = "to be taken over" if dry_run else "taken over"
     print_rows("What is there", ("kind", taken, "here already", "not taken over"), rows)
     said = [
-        (kind, field or "(all of it)", WORDS[reason], number, example)
+        (kind, _shown(field) or "(all of it)", WORDS[reason], number, _shown(example))
         for kind, field, reason, number, example in found.summed()
     ]
     print()
     print_rows("Not as it was", ("kind", "field", "why", "how many", "one of them"), said)
     if found.unread:
         print()
-        print_rows("Not read at all", ("what", "how many"), sorted(found.unread.items()))
+        unread = [(_shown(name), number) for name, number in sorted(found.unread.items())]
+        print_rows("Not read at all", ("what", "how many"), unread)
     if report is not None:
         print(f"\nObject by object: {report}")
     if dry_run:
         print("\nNothing was written. Without --dry-run this is what happens.")
+
+
+def _shown(theirs: str) -> str:
+    """A name of theirs as a terminal may have it: it could hold what moves the cursor, or means a colour."""
+    from rich.markup import escape
+
+    return escape(plain(theirs.encode("utf-8", "replace").decode(), _LONGEST_SHOWN))

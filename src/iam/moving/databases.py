@@ -7,7 +7,7 @@ them as JSON in one. What is read is one state, however long it takes: one trans
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,28 @@ def opened_source(url: str, table_prefix: str = "") -> Iterator[Source]:
         raise SourceUnreadable("A table prefix is up to 63 letters, digits and underscores.")
     engine = _engine(url)
     try:
-        with engine.connect() as connection:
-            _begin(connection)
-            yield _source(connection, table_prefix)
-    except SQLAlchemyError as error:
-        raise SourceUnreadable(_said(engine.url, error)) from error
+        with _asking(engine.url):
+            connection = engine.connect()
+        try:
+            with _asking(engine.url):
+                _begin(connection)
+                source = _source(connection, table_prefix)
+            # What goes wrong out there is not the source's doing, and passes through.
+            yield source
+        finally:
+            with suppress(SQLAlchemyError):  # it is gone already
+                connection.close()
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _asking(url: URL) -> Iterator[None]:
+    """Have what the database refuses said in a sentence."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise SourceUnreadable(_said(url, error)) from error
 
 
 def _source(connection: Connection, prefix: str) -> Source:
@@ -132,7 +147,7 @@ class CasdoorTables:
             .select_from(table(self._prefix + singular))
             .order_by(*order)
         )
-        return [_record(row) for row in self._connection.execute(query).mappings()]
+        return [_record(row) for row in _rows(self._connection, query)]
 
     def users(self, batch: int) -> Iterator[Sequence[Record]]:
         columns = self._columns("user")
@@ -144,7 +159,7 @@ class CasdoorTables:
             .limit(batch)
         )
         after = query
-        while rows := self._connection.execute(after).mappings().all():
+        while rows := _rows(self._connection, after):
             yield [_record(row) for row in rows]
             last = rows[-1]
             # The database compares, so its own idea of what is equal and what comes next holds.
@@ -154,12 +169,14 @@ class CasdoorTables:
             )
 
     def _columns(self, name: str) -> list[str]:
-        return [one["name"] for one in inspect(self._connection).get_columns(self._prefix + name)]
+        with _asking(self._connection.engine.url):
+            return [
+                one["name"] for one in inspect(self._connection).get_columns(self._prefix + name)
+            ]
 
     def _number(self, name: str) -> int:
-        return int(
-            self._connection.execute(select(func.count()).select_from(table(name))).scalar_one()
-        )
+        query = select(func.count().label("number")).select_from(table(name))
+        return int(_rows(self._connection, query)[0]["number"])
 
 
 class HanzoDocuments:
@@ -179,12 +196,12 @@ class HanzoDocuments:
     def count(self) -> Counted:
         kind = column("kind", Text)
         query = (
-            select(kind, func.count())
+            select(kind, func.count().label("number"))
             .select_from(table(_DOCUMENTS))
             .where(func.coalesce(column("deleted"), 0) == 0)
             .group_by(kind)
         )
-        numbers = {str(row[0]): int(row[1]) for row in self._connection.execute(query)}
+        numbers = {str(row["kind"]): int(row["number"]) for row in _rows(self._connection, query)}
         if not numbers.keys() & set(READ):
             raise SourceUnreadable(
                 "This is no database of Casdoor or Hanzo: it holds none of their objects."
@@ -193,15 +210,20 @@ class HanzoDocuments:
         return Counted(numbers.get("users", 0), numbers.get("sessions", 0), unread)
 
     def all_of(self, name: str) -> Sequence[Record]:
-        rows = self._connection.execute(self._query.where(column("kind", Text) == name))
-        return [_document(row.id, row.data) for row in rows]
+        rows = _rows(self._connection, self._query.where(column("kind", Text) == name))
+        return [_document(row["id"], row["data"]) for row in rows]
 
     def users(self, batch: int) -> Iterator[Sequence[Record]]:
         query = self._query.where(column("kind", Text) == "users").limit(batch)
         after = query
-        while rows := self._connection.execute(after).all():
-            yield [_document(row.id, row.data) for row in rows]
-            after = query.where(column("id", Text) > rows[-1].id)
+        while rows := _rows(self._connection, after):
+            yield [_document(row["id"], row["data"]) for row in rows]
+            after = query.where(column("id", Text) > rows[-1]["id"])
+
+
+def _rows(connection: Connection, query: Any) -> Sequence[Mapping[Any, Any]]:
+    with _asking(connection.engine.url):
+        return connection.execute(query).mappings().all()
 
 
 def _record(row: Mapping[Any, Any]) -> Record:

@@ -1,10 +1,11 @@
 """What was not taken over as it was, and why: by object and by field."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 KINDS = ("organization", "role", "application", "provider", "user", "cert", "session")
 """What is read, in the order in which it is taken over."""
@@ -135,6 +136,11 @@ class Finding:
     detail: str | None = None
     """Which of several, or what it is called now. Never a secret."""
 
+    def told(self) -> dict[str, str | None]:
+        """As programs read it."""
+        told = {"field": self.field, "reason": str(self.reason)}
+        return told | ({"detail": self.detail} if self.detail else {})
+
 
 @dataclass(slots=True)
 class Report:
@@ -178,31 +184,26 @@ class Report:
         ):
             yield *key, counts[key], first[key]
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it, for programs."""
+    def lines(self) -> Iterator[str]:
+        """All of it as one JSON object for programs, an object of theirs on each line: there may be many."""
         reasons = {one.reason for findings in self.objects.values() for one in findings}
-        return {
+        fates: tuple[Fate, ...] = ("taken", "there", "refused")
+        head = {
             "format": "moving-report/1",
             "summary": {
-                kind: {fate: self.fates[kind][fate] for fate in ("taken", "there", "refused")}
+                kind: {fate: self.fates[kind][fate] for fate in fates}
                 for kind in KINDS
                 if kind in self.fates
             },
             "not_read": dict(sorted(self.unread.items())),
             "reasons": {str(one): WORDS[one] for one in sorted(reasons)},
-            "objects": [
-                {
-                    "kind": kind,
-                    "object": source,
-                    "findings": [
-                        {
-                            "field": one.field,
-                            "reason": str(one.reason),
-                            **({"detail": one.detail} if one.detail else {}),
-                        }
-                        for one in findings
-                    ],
-                }
-                for (kind, source), findings in self.objects.items()
-            ],
         }
+        yield "{"
+        for name, value in head.items():
+            yield f"{json.dumps(name)}: {json.dumps(value)},"
+        yield '"objects": ['
+        last = len(self.objects) - 1
+        for number, ((kind, source), findings) in enumerate(self.objects.items()):
+            told = {"kind": kind, "object": source, "findings": [one.told() for one in findings]}
+            yield json.dumps(told) + ("," if number < last else "")
+        yield "]}"

@@ -25,10 +25,11 @@ def keep(
 
 
 def _size(kept: Mapping[str, object]) -> int:
+    """Bytes as JSON; too many for what no database could hold: a NUL, or half of a surrogate pair."""
     try:
-        text = json.dumps(kept, allow_nan=False)
+        encoded = json.dumps(kept, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         return LARGEST + 1
-    # PostgreSQL keeps no NUL, and no half of a surrogate pair.
-    unstorable = "\\u0000" in text or "\\ud8" in text.lower() or "\\udc" in text.lower()
-    return LARGEST + 1 if unstorable else len(text)
+    # Escaped backslashes go first, so that the six characters themselves are no NUL.
+    has_nul = rb"\u0000" in encoded.replace(rb"\\", b"")
+    return LARGEST + 1 if has_nul else len(json.dumps(kept))

@@ -15,7 +15,7 @@ from iam.db import Database
 from iam.directory.names import OrganizationMissing
 from iam.directory.organizations import find_organization
 from iam.kernel.clock import Clock
-from iam.kernel.errors import Unavailable
+from iam.kernel.errors import Conflict, Unavailable
 from iam.kernel.events import OPERATOR, Event
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from iam.moving.take_providers import Known
 
 Result = TypeVar("Result")
-_ATTEMPTS = 3
 
 
 class NotStarted(Unavailable):
@@ -91,17 +90,19 @@ class Move:
         return wanted is None or organization in wanted
 
     def write(self, work: Callable[[Connection], Result]) -> None:
-        """Do this in one transaction, unless it is a rehearsal. Somebody else may take a name in the
-        moment between the look and the writing: `work` looks again when it is done again."""
+        """Do this in one transaction, unless it is a rehearsal.
+
+        Raises:
+            Conflict: somebody has just taken a name here that was free.
+        """
         if self.options.dry_run:
             return
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self.database.write(work)
-                return
-            except IntegrityError:
-                if attempt == _ATTEMPTS:
-                    raise
+        try:
+            self.database.write(work)
+        except IntegrityError as error:
+            raise Conflict(
+                "Somebody has just added the same here. Run it again: it goes on."
+            ) from error
 
     def note(self, connection: Connection, type_: str, members: Iterable[dict[str, Any]]) -> None:
         """Write events of one type, in the transaction of what they tell of."""

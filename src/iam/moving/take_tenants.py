@@ -90,7 +90,7 @@ def take_tenants(move: Move, clients: Sequence[Client]) -> None:
         Invalid: one is asked for that is not there.
     """
     records = move.source.all_of("organizations")
-    names = {one.get("name") for one in records}
+    names = {str(one.get("name")) for one in records}
     if missing := sorted((move.options.organizations or frozenset()) - names):
         raise Invalid(f"There is no organization {missing[0]!r} there.")
     seen: dict[str, str] = {}
