@@ -209,7 +209,8 @@ def test_an_object_of_a_wrong_shape_is_left_out_and_the_others_are_not(
     world.sign_in("globex", "eve", password=PASSWORD)
 
 
-def test_strange_texts_are_made_fit_or_left_out(world: World, tmp_path: Path) -> None:
+def test_strange_texts_are_made_fit_or_left_out(both_worlds: World, tmp_path: Path) -> None:
+    world = both_worlds
     rows = installation()
     long = "x" * 200_000
     rows["user"] += [

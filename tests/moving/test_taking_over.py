@@ -293,6 +293,23 @@ def test_a_role_of_theirs_makes_no_administrator_here(world: World, tmp_path: Pa
     assert read(world, "/v1/users/acme/carol")["roles"] == ["loop"]
 
 
+def test_a_file_of_the_shape_that_casdoor_documents_is_taken(world: World, tmp_path: Path) -> None:
+    example = Path(__file__).with_name("init_data.json")
+    report = tmp_path / "report.json"
+
+    done = run_import(world, "--init-data", str(example), "--report", str(report))
+
+    assert done.returncode == 0, done.stderr
+    world.sign_in("organization_1", "user_1", password="a password as it is typed")
+    one = read(world, "/v1/users/organization_1/user_1")
+    assert one["roles"] == ["administrator", "role_1"]
+    app = read(world, "/v1/applications/organization_1/app_1")
+    assert app["client_id"] == "294b09fbc17f95daf2fe"
+    assert finding(report, "provider", "provider_1") == [(None, "not_supported")]
+    assert finding(report, "cert", "admin/cert_1") == [(None, "cert_unusable")]
+    assert json.loads(report.read_text())["not_read"] == {"groups": 1, "ldaps": 1}
+
+
 @pytest.mark.parametrize("prefix", ["", "iam_"])
 def test_a_table_prefix_is_no_obstacle(world: World, tmp_path: Path, prefix: str) -> None:
     url = casdoor.in_sqlite(tmp_path / "casdoor.db", installation(), prefix)

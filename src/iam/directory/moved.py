@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -14,6 +15,7 @@ from iam.kernel.clock import Instant
 
 # Bound on the values in one statement: databases limit their number.
 _AT_ONCE = 500
+_LONGEST_SOURCE = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,12 @@ class MovedUser:
 
 
 def storable(source: str) -> str:
-    """What something is called elsewhere as both databases can hold it: PostgreSQL has no NUL."""
-    return source.replace("\0", "\ufffd")
+    """What something is called elsewhere as both databases can hold it: PostgreSQL has no NUL, and keys of at
+    most 2,700 bytes."""
+    plain = source.replace("\0", "\ufffd")
+    if len(plain) <= _LONGEST_SOURCE:
+        return plain
+    return f"{plain[:_LONGEST_SOURCE]} {sha256(plain.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def read_marks(connection: Connection, kind: str, sources: Collection[str]) -> dict[str, Mark]:

@@ -37,13 +37,18 @@ _UNREMEMBERED = 24 * _HOUR
 # A secret is stored as its SHA-256, which guards only what cannot be guessed.
 WEAK_SECRET = 20
 _MASK = "***"
-_GRANTS = {
-    "authorization_code": "authorization_code",
-    "refresh_token": "refresh_token",
-    "client_credentials": "client_credentials",
-    "urn:ietf:params:oauth:grant-type:device_code": "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:token-exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
-}
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_GRANTS = frozenset(
+    {
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        _EXCHANGE,
+    }
+)
+# Who has no secret cannot show that they are the application.
+_OF_CONFIDENTIAL = frozenset({"client_credentials", _EXCHANGE})
 _ALGORITHMS: dict[str, SigningAlgorithm] = {"": "RS256", "RS256": "RS256", "ES256": "ES256"}
 
 _TAKEN = frozenset(
@@ -70,6 +75,7 @@ _TAKEN = frozenset(
         "providers",
     }
 )
+_NOT_KEPT = frozenset({"registrationAccessToken", "clientCert", "certObj", "organizationObj"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +187,6 @@ def read_client(
     )
 
 
-_NOT_KEPT = frozenset({"registrationAccessToken", "clientCert", "certObj", "organizationObj"})
-
-
 def policy_of(record: Record) -> Mapping[str, Value]:
     """What an organization settles about the sessions of its users itself.
 
@@ -263,16 +266,11 @@ def _grant_types(record: Record, *, public: bool, findings: list[Finding]) -> tu
     # By code one may always enter there, whatever the list says.
     taken = ["authorization_code"]
     for one in dict.fromkeys(texts_of(record, "grantTypes")):
-        ours = _GRANTS.get(one)
-        alone = public and one in ("client_credentials", _GRANTS_EXCHANGE)
-        if ours is None or alone:
+        if one not in _GRANTS or (public and one in _OF_CONFIDENTIAL):
             findings.append(Finding("grantTypes", Reason.NOT_SUPPORTED, plain(one, 64)))
-        elif ours not in taken:
-            taken.append(ours)
+        elif one not in taken:
+            taken.append(one)
     return tuple(taken)
-
-
-_GRANTS_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
 def _logout_uri(record: Record, allow_private: bool, findings: list[Finding]) -> str | None:
