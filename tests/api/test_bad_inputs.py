@@ -161,7 +161,7 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"redirect_uris": ["https://a.example/" + "x" * 2048]},
         {"redirect_uris": ["https://a.example/"] * 51},
         {"post_logout_redirect_uris": ["nonsense"]},
-        {"grant_types": ["password"]},
+        {"grant_types": ["magic"]},
         {"gate_hosts": ["https://a.example"]},
         {"gate_hosts": ["Upper.example"]},
         {"gate_hosts": ["a.example/path"]},
@@ -169,7 +169,12 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"gate_hosts": ["127.0.0.1:8000"]},  # the server's own
         {"public": "no"},
     ],
-    "updateApplication": [{"enabled": None}, {"enabled": 0}, {"redirect_uris": None}],
+    "updateApplication": [
+        {"manages_organization": 1},
+        {"enabled": None},
+        {"enabled": 0},
+        {"redirect_uris": None},
+    ],
     "createUser": [
         {"password": "short"},
         {"password": "x" * 257},

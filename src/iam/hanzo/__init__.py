@@ -15,7 +15,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from iam.hanzo import account_verbs, oauth, session_nouns, session_verbs, sign_in, signing_out
+from iam.hanzo import (
+    account_verbs,
+    oauth,
+    saml_sign_in,
+    session_nouns,
+    session_verbs,
+    sign_in,
+    signing_out,
+)
 from iam.hanzo.envelope import Reply, envelope, json_answer, refused
 from iam.hanzo.messages import language_of
 from iam.hanzo.verbs import Verb, routes_of
@@ -47,7 +55,7 @@ def answers(path: str) -> bool:
 
 def routes() -> list[BaseRoute]:
     """The door's routes."""
-    return [*routes_of(*VERBS), *oauth.routes()]
+    return [*routes_of(*VERBS), *oauth.routes(), *saml_sign_in.routes()]
 
 
 def door(engine: Engine) -> ASGIApp:

@@ -7,7 +7,7 @@ may also come as JSON or in the query, as theirs do.
 import asyncio
 import json
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     InvalidGrantError,
@@ -23,8 +23,9 @@ from iam.delivery.logouts import note_client_session
 from iam.directory.users import find_user
 from iam.hanzo.tokens import LegacyProvider, refreshed_scope, scope_of
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Throttled
+from iam.kernel.errors import Forbidden, Throttled, Unauthenticated
 from iam.oidc.authorize import PATH as AUTHORIZE
+from iam.oidc.authorize import authorize as ask_authorization
 from iam.oidc.client_auth import authenticate
 from iam.oidc.clients import OpenidClient
 from iam.oidc.cross_origin import cross_origin
@@ -39,15 +40,12 @@ from iam.oidc.tokens import Grant
 from iam.oidc.userinfo import userinfo
 from iam.sessions.lifecycle import Started
 from iam.signin.arrival import Arrival, NoRoom
-from iam.signin.password_sign_in import (
-    CredentialsInvalid,
-    PasswordAttempt,
-    sign_in_with_password,
-)
+from iam.signin.password_sign_in import PasswordAttempt, sign_in_with_password
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
-from iam.web.pages import see_other
+from iam.web.pages import render, see_other
 from iam.web.returning import HOME
+from iam.web.targets import host_target
 
 _MOST_FIELDS = 50
 _OWN = ("silentSignin", "popup", "popup_type", "provider_hint", "signup_method")
@@ -64,9 +62,30 @@ async def authorize(request: Request) -> Response:
     ]
     if "scope" not in request.query_params:
         asked.append(("scope", scope_of("")))
-    if request.query_params.get("silentSignin") == "1" and "prompt" not in request.query_params:
-        asked.append(("prompt", "none"))
+    if request.query_params.get("silentSignin") == "1":
+        return await _silent(request, [pair for pair in asked if pair[0] != "prompt"])
     return see_other(f"{AUTHORIZE}?{urlencode(asked)}")
+
+
+async def _silent(request: Request, asked: list[tuple[str, str]]) -> Response:
+    """Their silent sign-in, in a frame of the application's page: on to its own address with a code, or a
+    message to that page that nobody is signed in.
+
+    Across sites browsers send no SameSite=Lax cookie into a frame, so that there nobody ever is.
+    """
+    query = urlencode([*asked, ("prompt", "none")]).encode()
+    inner = Request({**request.scope, "path": AUTHORIZE, "query_string": query}, request.receive)
+    answer = await ask_authorization(inner)
+    there = urlsplit(answer.headers.get("location", ""))
+    if answer.status_code != 303 or "error" not in parse_qs(there.query):
+        return answer
+    # The OAuth door sends errors to registered addresses only.
+    [origin] = host_target(there.scheme, there.netloc) or [""]
+    if not origin:
+        return answer
+    return render(
+        request, "silent.html", framed_by=origin, target=origin, outcome="user-not-logged-in"
+    )
 
 
 async def own_pages(_request: Request) -> Response:
@@ -74,8 +93,8 @@ async def own_pages(_request: Request) -> Response:
     return see_other(HOME)
 
 
-async def registration(_request: Request) -> Response:
-    """Nobody registers here by themselves: on to sign-in."""
+async def sign_in_page(_request: Request) -> Response:
+    """Their pages for signing in and for registering, which nobody does here by themselves."""
     return see_other("/sign-in")
 
 
@@ -169,6 +188,8 @@ async def _by_password(request: Request, asked: ProtocolRequest) -> Response:
     client = await in_thread(
         lambda: engine.database.write(lambda c: _client(c, engine, asked, now))
     )
+    if client.application.client.dpop_bound_access_tokens and "dpop" not in request.headers:
+        raise InvalidRequestError("This application proves its key (RFC 9449): send a proof.")
     if not client.check_grant_type("password"):
         raise OAuth2Error(
             "grant_type: password is not supported in this application",
@@ -239,11 +260,11 @@ async def sign_in(engine: Engine, attempt: PasswordAttempt, now: Instant) -> Sta
     counts = engine.metrics.sign_ins
     try:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
-    except (CredentialsInvalid, NoRoom) as error:
-        counts["failed"] += 1
-        raise InvalidGrantError(error.title) from error
     except Throttled as error:
         counts["throttled"] += 1
+        raise InvalidGrantError(error.title) from error
+    except (Unauthenticated, Forbidden, NoRoom) as error:
+        counts["failed"] += 1
         raise InvalidGrantError(error.title) from error
     counts["succeeded"] += 1
     return engine.count_started(started)
@@ -282,7 +303,8 @@ def routes() -> list[BaseRoute]:
     found: list[BaseRoute] = [
         Route("/login/oauth/authorize", authorize),
         Route("/signup/oauth/authorize", authorize),
-        Route("/signup/{application}", registration),
+        Route("/login", sign_in_page),
+        Route("/signup/{application}", sign_in_page),
         Route("/users/{organization}/{name}", own_pages),
         cross_origin("/api/login/oauth/access_token", access_token, "POST"),
         cross_origin("/api/login/oauth/refresh_token", refresh_token, "POST"),

@@ -26,10 +26,9 @@ document.querySelector('#addresses').textContent = JSON.stringify([
   sdk.getSigninUrl(), sdk.getSignupUrl(), sdk.getSignupUrl(false),
   sdk.getUserProfileUrl('ann'), sdk.getMyProfileUrl(),
 ])
-if (sdk.isSilentSigninRequested()) {
-  parent.postMessage({ tag: 'Casdoor', type: 'SilentSignin', data: 'success' }, '*')
-} else if (new URLSearchParams(location.search).has('code')) {
-  if (sessionStorage.getItem('pkce_state') || sessionStorage.length) {
+if (new URLSearchParams(location.search).has('code')) {
+  if (window !== parent) parent.postMessage({ tag: 'Casdoor', type: 'SilentSignin', data: 'success' }, '*')
+  else {
     const tokens = await sdk.exchangeForAccessToken()
     history.replaceState({}, '', '/')
     if (tokens.error) show(`refused: ${tokens.error_description}`)
