@@ -71,13 +71,7 @@ class Traefik:
     name = "traefik"
 
     def asks(self, request: Request) -> Question:
-        sent = request.lower()
-        dropped = {one.strip().lower() for one in sent.get("connection", "").split(",")}
-        headers = {
-            name: value
-            for name, value in sent.items()
-            if name not in _HOP_BY_HOP and name not in dropped
-        }
+        headers = _without_hops(request.lower())
         headers |= {
             "host": "127.0.0.1:8000",
             "x-forwarded-for": "198.51.100.7",
@@ -104,7 +98,7 @@ class Caddy:
     def asks(self, request: Request) -> Question:
         sent = _without_ours(request)
         upgrade = sent.get("upgrade")
-        headers = {name: value for name, value in sent.items() if name not in _HOP_BY_HOP}
+        headers = _without_hops(sent)
         if upgrade is not None:
             headers |= {"connection": "Upgrade", "upgrade": upgrade}
         headers |= {
@@ -150,6 +144,12 @@ class Envoy:
     def passes_on(self, request: Request, answer: httpx2.Response) -> dict[str, str]:
         kept = {k: v for k, v in request.lower().items() if not _OURS.match(k)}
         return kept | {k: v for k, v in answer.headers.items() if k in IDENTITY}
+
+
+def _without_hops(sent: dict[str, str]) -> dict[str, str]:
+    """What goes beyond one hop: not what Connection names, by whoever sent it."""
+    named = {one.strip().lower() for one in sent.get("connection", "").split(",")}
+    return {k: v for k, v in sent.items() if k not in _HOP_BY_HOP and k not in named}
 
 
 def _without_ours(request: Request) -> dict[str, str]:
