@@ -64,7 +64,7 @@ setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENTS:=/node_modules/.ready) $(PYTHON_CLIENTS:=/.venv/.ready) ## Make sure of PostgreSQL, MariaDB, Chromium, nginx, Apache and Node for the tests
+tools: $(CLIENTS:=/node_modules/.ready) $(PYTHON_CLIENTS:=/.venv/.ready) ## Make sure of databases, Chromium, nginx, Caddy, Apache and Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean
