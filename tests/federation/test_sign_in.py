@@ -74,6 +74,10 @@ def test_whom_the_provider_knows_and_we_do_not_becomes_a_user(both_federations: 
     assert federation.sign_in(again, subject="sub-1").status_code == 303
     assert federation.session(again)["user"] == "ann"
     assert len(federation.events("provider.linked")) == 1
+    # From a browser that was not seen before, which they are told of as after a password.
+    [news] = federation.events("sign_in.new_device")
+    assert (news["user"], news["data"]["mailed"]) == ("ann", True)
+    assert federation.world.engine.metrics.sign_ins["succeeded"] >= 2
 
 
 def test_without_creating_users_only_who_is_linked_comes_in(federation: Federation) -> None:
