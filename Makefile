@@ -16,7 +16,7 @@ export PYTHON ?= python3
 WORKERS ?= 2
 
 INPUTS := pyproject.toml uv.lock scripts/setup.sh
-CLIENTS := tests/clients/openid tests/clients/saml tests/clients/casdoor
+CLIENTS := tests/clients/openid tests/clients/provider tests/clients/saml tests/clients/casdoor
 PYTHON_CLIENTS := tests/clients/casdoor-python
 PROVIDER := benchmarks/provider
 

@@ -1,13 +1,14 @@
 """Setting out: `/sign-in/with/{provider}` for whoever signs in, and the form of a signed-in person who
 links an account of theirs."""
 
+from urllib.parse import urlencode
+
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.providers import Provider, ProviderMissing, find_provider_by_id
 from iam.kernel.clock import Instant, after
-from iam.kernel.errors import Forbidden
 from iam.kernel.secrets import make_secret
 from iam.oidc.upstream.journey import WAYS, Journey, set_out, since_of
 from iam.oidc.upstream.words import journey_errors
@@ -23,13 +24,6 @@ from iam.web.visitor import Visitor, posting_visitor
 RECENT = 15 * 60
 """Seconds after which somebody has to sign in again before they add a way in: a session that was stolen
 must not make itself one."""
-
-
-class SignInAgain(Forbidden):
-    """This needs somebody who has just shown who they are."""
-
-    code = "sign_in_again"
-    title = "Sign in again first."
 
 
 @page_errors
@@ -61,14 +55,18 @@ async def begin_link(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
 
-    def work(connection: Connection) -> Provider:
-        _require_recent(connection, visitor, now)
+    def work(connection: Connection) -> Provider | None:
+        if not _is_recent(connection, visitor, now):
+            return None
         found = _spoken(connection, request.path_params["provider"])
         if found.organization != visitor.session.organization:
             raise ProviderMissing
         return found
 
     provider = await in_thread(lambda: engine.database.read(work))
+    if provider is None:
+        query = urlencode({"prompt": "login", "return_to": WAYS})
+        return see_other(f"/sign-in/{visitor.session.organization}?{query}")
     journey = Journey(return_to=WAYS, link=visitor.session.id)
     return await _go(request, provider, journey, now, visitor)
 
@@ -131,8 +129,7 @@ def _spoken(connection: Connection, provider_id: str) -> Provider:
     return found
 
 
-def _require_recent(connection: Connection, visitor: Visitor, now: Instant) -> None:
+def _is_recent(connection: Connection, visitor: Visitor, now: Instant) -> bool:
     session = store.read_session(connection, visitor.session.id)
     at = session.authenticated_at if session is not None else None
-    if at is None or at < after(now, -RECENT):
-        raise SignInAgain("To add a way in, show once more that it is you.")
+    return at is not None and at >= after(now, -RECENT)
