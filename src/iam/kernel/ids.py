@@ -25,6 +25,7 @@ REGISTRATION = "rgt_"
 SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
 PROVIDER = "idp_"
+FACTOR = "fac_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

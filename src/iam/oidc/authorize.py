@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.names import UserMissing
-from iam.directory.users import find_user
+from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
+from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
     ClientUnknown,
@@ -44,11 +45,12 @@ from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, approach
+from iam.signin.second_step import can_reach
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import error_page, see_other
-from iam.web.returning import choose_address, sign_in_address
+from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/oauth/authorize"
 _LONGEST = 8192
@@ -67,6 +69,14 @@ class _SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class _ShowCode:
+    """The person has to show their second factor besides."""
+
+    client_id: str
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Choose:
     """The person has to say first which of their sessions ends."""
 
@@ -74,7 +84,7 @@ class _Choose:
     return_to: str
 
 
-_Decision = Answer | _SignIn | _Choose | Question
+_Decision = Answer | _SignIn | _ShowCode | _Choose | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -126,6 +136,8 @@ def _authorize(request: Request) -> Response:
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
+    if isinstance(decision, _ShowCode):
+        return see_other(code_address(decision.return_to, decision.client_id))
     if isinstance(decision, _Choose):
         return see_other(choose_address(decision.return_to, decision.client_id))
     if isinstance(decision, Question):
@@ -266,6 +278,11 @@ def _enter(
         if shown_nothing:
             raise LoginRequiredError("The person has to sign in again.")
         return _again(asked, client, ahead.authenticate_since)
+    stronger = _strongly_enough(provider, asked, client, browser, ahead.user)
+    if stronger is not None:
+        if shown_nothing:
+            raise LoginRequiredError("The person has to sign in more strongly.")
+        return stronger
     if ahead.crowd is not None:
         if not ahead.crowd.may_choose:
             raise AccessDeniedError(SessionLimit.title)
@@ -277,6 +294,29 @@ def _enter(
         return question
     answer: Answer = provider.create_authorization_response(asked, browser, grant)
     return answer
+
+
+def _strongly_enough(
+    provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow, user: User
+) -> _SignIn | _ShowCode | None:
+    """What the person has to do to be signed in as strongly as is asked; None if they are.
+
+    Raises:
+        UnmetRequirements: there is nothing that they could do.
+    """
+    wanted = wanted_classes(asked)
+    session = store.read_session(provider.connection, browser.id)
+    if wanted is None or session is None:
+        return None
+    met = wanted.met_by(session.acr)
+    if met is not None:
+        asked.acr = met if wanted.essential else None
+        return None
+    if session.acr is None:
+        return _again(asked, client, provider.now)
+    if not any(can_reach(provider.connection, session, user.id, one) for one in wanted.classes):
+        raise UnmetRequirements("This user has no second factor.")
+    return _ShowCode(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
 
 
 def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> _SignIn:

@@ -17,6 +17,7 @@ from authlib.oauth2.rfc7636 import (  # type: ignore[import-untyped] # Authlib s
 )
 
 from iam.delivery.logouts import note_client_session
+from iam.kernel.authn import reaches
 from iam.kernel.events import Origin
 from iam.oidc import pushed
 from iam.oidc.clients import OpenidClient
@@ -104,6 +105,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
                 "scope": self.request.scope,
                 "audience": audience,
                 "jkt": asked.data.get("dpop_jkt"),
+                "acr": self.request.acr,
                 "ip": provider.origin.ip,
                 "user_agent": provider.origin.user_agent,
             },
@@ -165,6 +167,9 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             raise InvalidGrantError("The user may not enter this application.") from error
         except SessionLimit as error:
             raise InvalidGrantError(error.title) from error
+        acr = payload.get("acr")
+        if acr is not None and not reaches(session.acr, acr):
+            raise InvalidGrantError("The person has given up the second factor since.")
         if started is not None:
             provider.started.append(started)
         note_started(provider.connection, authorization_code.text, session.id)
@@ -177,6 +182,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             session=session,
             scope=tuple(payload["scope"].split()),
             nonce=payload["nonce"],
+            acr=acr,
             audience=audience,
         )
 

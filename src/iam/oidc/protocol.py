@@ -71,6 +71,8 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
         self.payload: _Payload = _Payload(pairs)
         self.again: dict[str, str] = self.payload.data if again is None else again
         """The parameters with which a browser comes back here, when it has to go elsewhere first."""
+        self.acr: str | None = None
+        """The class of authentication that the ID token has to name (`acr`)."""
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ from iam.directory.saml_providers import (
     find_provider,
 )
 from iam.kernel.clock import Instant
-from iam.saml.answer import Answer, Asked, Choose, SignIn, decide
+from iam.saml.answer import Answer, Asked, Choose, ShowCode, SignIn, decide
 from iam.saml.bindings import Received, authenticate, from_form, from_query, to_field
 from iam.saml.errors import (
     SamlConsumerUnknown,
@@ -43,7 +43,7 @@ from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, see_other
-from iam.web.returning import choose_address, sign_in_address
+from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/saml/sso"
 
@@ -131,7 +131,7 @@ def _go_on(request: Request) -> Response:
 
     def work(
         connection: Connection,
-    ) -> tuple[Asked, Answer | SignIn | Choose, Verdict | None]:
+    ) -> tuple[Asked, Answer | SignIn | ShowCode | Choose, Verdict | None]:
         pending = None
         if handle:
             pending = _pending(connection, handle, now)
@@ -152,6 +152,8 @@ def _go_on(request: Request) -> Response:
     if isinstance(decision, SignIn):
         extra = {"prompt": "login"} if decision.again else {}
         return see_other(sign_in_address(back, application=asked.application.client_id, **extra))
+    if isinstance(decision, ShowCode):
+        return see_other(code_address(back, asked.application.client_id))
     if isinstance(decision, Choose):
         return see_other(choose_address(back, asked.application.client_id))
     if decision.started is not None:

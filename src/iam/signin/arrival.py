@@ -11,6 +11,7 @@ from iam import audit
 from iam.directory.applications import find_application
 from iam.directory.names import ApplicationMissing, UserMissing
 from iam.directory.users import User, find_user, read_password_hash, set_password_hash
+from iam.kernel.authn import PASSWORD
 from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
@@ -24,6 +25,7 @@ from iam.sessions.raising import raise_session
 from iam.signin import known_devices, throttle
 from iam.signin.devices import device_label
 from iam.signin.enter import policy_of
+from iam.signin.factors import FactorRequired, find_factor
 from iam.signin.known_devices import SignIn
 
 
@@ -54,6 +56,8 @@ class Proven:
     username: str
     amr: tuple[str, ...]
     seal: bytes
+    factor: str | None = None
+    """The ID of the second factor that they have shown as well."""
 
     def to_payload(self) -> dict[str, Any]:
         """As it lies in a ticket (`signin.codes`) while its person is asked something else."""
@@ -62,6 +66,7 @@ class Proven:
             "username": self.username,
             "amr": list(self.amr),
             "seal": self.seal.hex(),
+            "factor": self.factor,
         }
 
     @classmethod
@@ -72,6 +77,7 @@ class Proven:
             username=payload["username"],
             amr=tuple(payload["amr"]),
             seal=bytes.fromhex(payload["seal"]),
+            factor=payload.get("factor"),
         )
 
 
@@ -81,6 +87,14 @@ class NoRoom(SessionLimit):
 
     def __init__(self, crowd: Crowd, proven: Proven) -> None:
         super().__init__(crowd)
+        self.proven = proven
+
+
+class FactorNeeded(FactorRequired):
+    """The password is right and not enough; `proven` is what to go on with once a code was shown."""
+
+    def __init__(self, proven: Proven) -> None:
+        super().__init__()
         self.proven = proven
 
 
@@ -105,6 +119,7 @@ def arrive(
         renewed: a hash of the same password under the settings of today, to be kept.
 
     Raises:
+        FactorNeeded: they have a second factor, and have shown a password alone.
         NoRoom: the user has as many sessions as the policy allows.
     """
     rules.share_rules(connection, proven.organization)
@@ -114,7 +129,7 @@ def arrive(
     if stored is None or not compare_digest(password_seal(stored), proven.seal):
         return None
     user = _admitted(connection, proven, arrival)
-    if user is None:
+    if user is None or not _factor_shown(connection, proven, user):
         return None
     policy = policy_of(connection, user, arrival.application)
     limits.hold(connection, policy, user.organization, user.name)
@@ -129,6 +144,22 @@ def arrive(
             raise NoRoom(full.crowd, proven) from full
     _tell(connection, proven, arrival, user, started, now, random)
     return started
+
+
+def _factor_shown(connection: Connection, proven: Proven, user: User) -> bool:
+    """Whether the second factor is as it was when a code of it was shown. It goes with the password:
+    whoever comes through a provider was asked there for what that one thinks enough.
+
+    Raises:
+        FactorNeeded: none was shown, and there is one.
+    """
+    factor = find_factor(connection, user.id)
+    if proven.factor is not None:
+        return factor is not None and factor.id == proven.factor
+    if factor is not None and PASSWORD in proven.amr:
+        # Nothing is forgiven yet: who knows the password alone must not reset the throttle with it.
+        raise FactorNeeded(proven)
+    return True
 
 
 def _tell(
