@@ -99,7 +99,10 @@ def test_a_session_is_unlocked_and_a_password_changed_with_both(app: Authenticat
     token = _sign_in(world, code=app.code()).json()["token"]
     own = world.bearer(token)
     change = {"current_password": PASSWORD, "new_password": "another one 1"}
-    assert _code(world.post("/v1/me/password", json=change, headers=own)) == (403, "factor_required")
+    assert _code(world.post("/v1/me/password", json=change, headers=own)) == (
+        403,
+        "factor_required",
+    )
     wrong = {**change, "code": "000000"}
     assert _code(world.post("/v1/me/password", json=wrong, headers=own)) == (403, "code_wrong")
     right = {**change, "code": app.next()}

@@ -105,7 +105,9 @@ def test_a_pushed_request_asks_for_it_as_well(own_party: Party, ada: Surfer) -> 
     assert "code=" in ada.get(done.headers["location"]).headers["location"]
 
 
-@pytest.mark.parametrize("wish", [{"acr_values": MULTI_FACTOR}, {"claims": _essential(MULTI_FACTOR)}])
+@pytest.mark.parametrize(
+    "wish", [{"acr_values": MULTI_FACTOR}, {"claims": _essential(MULTI_FACTOR)}]
+)
 def test_who_has_no_second_factor_cannot_be_asked(
     own_party: Party, ada: Surfer, wish: dict[str, str]
 ) -> None:
@@ -135,7 +137,9 @@ def test_who_signs_in_for_it_is_asked_for_both_and_once(own_party: Party, ada: S
     asked = ada.submit("/sign-in", **query_of(there), username="ada", password=PASSWORD)
     assert asked.status_code == 200
     carried = {name: hidden(ada.page, name) for name in ("ticket", "return_to", "application")}
-    done = ada.submit(CODE, **{**carried, "return_to": query_of(there)["return_to"]}, code=app.code())
+    done = ada.submit(
+        CODE, **{**carried, "return_to": query_of(there)["return_to"]}, code=app.code()
+    )
 
     assert "code=" in ada.get(done.headers["location"]).headers["location"]
 
@@ -222,7 +226,9 @@ def test_the_metadata_names_both_classes(party: Party) -> None:
     assert told["acr_values_supported"] == [SINGLE_FACTOR, MULTI_FACTOR]
 
 
-def test_a_code_is_asked_for_in_the_browser_that_is_signed_in(own_party: Party, ada: Surfer) -> None:
+def test_a_code_is_asked_for_in_the_browser_that_is_signed_in(
+    own_party: Party, ada: Surfer
+) -> None:
     app: Authenticator = give_authenticator(own_party.world, "acme", "ada")
     there = _asked(own_party, ada, acr_values=MULTI_FACTOR)
     ada.get(there)

@@ -1,6 +1,7 @@
 """A second factor through the pages: added, asked for, removed."""
 
 import re
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
@@ -27,7 +28,7 @@ def app(world: World, applications: dict[str, Application]) -> Authenticator:
     return give_authenticator(world, "acme", "bob")
 
 
-def _events(world: World, user: str = "bob", **query: str) -> list[dict[str, object]]:
+def _events(world: World, user: str = "bob", **query: str) -> list[dict[str, Any]]:
     asked = urlencode({"organization": "acme", "user": user, **query})
     found = world.get(f"/v1/events?{asked}", headers=world.admin).json()["items"]
     return [one for one in found if one["type"].startswith(("factor.", "sign_in."))]
