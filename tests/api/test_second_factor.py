@@ -3,6 +3,11 @@
 import httpx2
 import pytest
 
+from iam.directory.users import find_user
+from iam.kernel.secrets import system_random
+from iam.keys.cipher import open_cipher
+from iam.server.build import prepare_database
+from iam.signin.factors import Shown, find_factor, use_code
 from tests.support.authenticator import Authenticator, give_authenticator
 from tests.support.people import enter, populate
 from tests.support.race import race
@@ -178,3 +183,27 @@ def test_who_gets_a_name_after_somebody_gets_no_factor_with_it(app: Authenticato
         for table in ("second_factor", "recovery_code"):
             count = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
             assert count == 0
+
+
+def test_the_secrets_are_encrypted_anew_under_a_new_key(app: Authenticator) -> None:
+    world, new = app.world, "11" * 32
+    settings = world.engine.settings
+
+    def stored() -> str:
+        with world.engine.database.engine.connect() as connection:
+            query = "SELECT secret FROM second_factor"
+            return str(connection.exec_driver_sql(query).scalar_one())
+
+    before = stored()
+    both = settings.model_copy(update={"encryption_key": f"{new},{settings.encryption_key}"})
+    prepare_database(both, world.clock, system_random)
+    assert stored() != before
+
+    alone = open_cipher(settings.model_copy(update={"encryption_key": new}))
+    user = world.engine.database.read(lambda c: find_user(c, "acme", "bob"))
+    factor = world.engine.database.read(lambda c: find_factor(c, user.id))
+    assert factor is not None
+    shown = world.engine.database.write(
+        lambda c: use_code(c, alone, factor, app.code(), world.clock())
+    )
+    assert shown is Shown.APP

@@ -25,6 +25,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RECOVERY_BYTES = 10
 _RECOVERY = re.compile(f"[{_ALPHABET}]{{16}}", re.ASCII)
 _GROUP = 4
+_BATCH = 500
 # What people write for characters that are in none.
 _READ_AS = str.maketrans("oil", "011", "- \t")
 
@@ -193,6 +194,32 @@ def use_code(
         return None
     connection.execute(update(second_factor).where(own).values(last_used_at=now))
     return Shown.RECOVERY
+
+
+def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> None:
+    """Encrypt under the newest key what is not, so that the former one can be forgotten.
+
+    Raises:
+        EncryptionKeyWrong: one was encrypted under a key that is not at hand.
+    """
+    last = ""
+    query = select(second_factor.c.user_id, second_factor.c.secret)
+    while True:
+        page = query.where(second_factor.c.user_id > last)
+        rows = connection.execute(page.order_by(second_factor.c.user_id).limit(_BATCH)).all()
+        if not rows:
+            return
+        last = rows[-1].user_id
+        for row in rows:
+            if cipher.is_newest(row.secret):
+                continue
+            about = _about(row.user_id)
+            secret = cipher.encrypt(cipher.decrypt(row.secret, about), about, random)
+            connection.execute(
+                update(second_factor)
+                .where(second_factor.c.user_id == row.user_id)
+                .values(secret=secret)
+            )
 
 
 def _about(user_id: str) -> str:
