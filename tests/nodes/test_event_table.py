@@ -84,6 +84,13 @@ def _not_allowed() -> Means:
 
 
 Row = tuple[Callable[[Case], None], Means, Means]
+
+
+def _both(event: Callable[[Case], None], means: Means) -> Row:
+    """What means the same for both browsers."""
+    return event, means, means
+
+
 TABLE: tuple[Row, ...] = (
     (cause.nothing, STAYS, STAYS),
     (cause.sign_out, _over("signed_out"), STAYS),
@@ -96,9 +103,9 @@ TABLE: tuple[Row, ...] = (
     (cause.end_others, _over("ended_by_user", "out", apart="out"), Means(IN, ((APART, "out"),))),
     (cause.end_one_of_ones_own, _over("ended_by_user"), STAYS),
     (cause.sign_out_behind_the_gate, Means(IN, _at(GATE, "signed_out")), STAYS),
-    (cause.idle, *[_over("idle", "idle", apart="out", notice=QUIET)] * 2),
-    (cause.expire, *[_over("expired", "expired", apart="out", notice=QUIET)] * 2),
-    (cause.tighten, *[_over("policy", "policy", apart="out")] * 2),
+    _both(cause.idle, _over("idle", "idle", apart="out", notice=QUIET)),
+    _both(cause.expire, _over("expired", "expired", apart="out", notice=QUIET)),
+    _both(cause.tighten, _over("policy", "policy", apart="out")),
     (cause.make_room, _over("limit"), STAYS),
     (cause.allow_one_session_only, _over("exclusive", "out", apart="out"), STAYS),
     (cause.sign_in_again, ROTATED, STAYS),
@@ -111,18 +118,18 @@ TABLE: tuple[Row, ...] = (
     (cause.admin_ends_session, _over(ADMIN), STAYS),
     (cause.admin_ends_child, Means(IN, _at(GATE, ADMIN)), STAYS),
     (cause.admin_ends_user, ALL_OVER, ALL_OVER),
-    (cause.admin_ends_record, *[_application_over(ADMIN)] * 2),
+    _both(cause.admin_ends_record, _application_over(ADMIN)),
     (cause.everything_before_now, ALL_OVER, ALL_OVER),
     (cause.disable_user, ALL_DISABLED, ALL_DISABLED),
     (cause.delete_user, ALL_DISABLED, ALL_DISABLED),
-    (cause.disable_application, *[_application_over("out", entered="out")] * 2),
+    _both(cause.disable_application, _application_over("out", entered="out")),
     # Who is gone is told nothing.
-    (cause.delete_application, *[_application_over("out", entered="out", notice=QUIET)] * 2),
+    _both(cause.delete_application, _application_over("out", entered="out", notice=QUIET)),
     (cause.disable_organization, ALL_DISABLED, ALL_DISABLED),
-    (cause.delete_organization, *[_over(DISABLED, "out", apart="out", notice=QUIET)] * 2),
+    _both(cause.delete_organization, _over(DISABLED, "out", apart="out", notice=QUIET)),
     (cause.use_a_code_twice, Means(IN, _at(CLIENT, "out"), TOLD), STAYS),
     (cause.use_a_refresh_token_twice, Means(IN, _at(CLIENT, "out"), TOLD), STAYS),
-    (cause.withdraw_consent, *[_not_allowed()] * 2),
+    _both(cause.withdraw_consent, _not_allowed()),
     (cause.lock, _over("session_locked", "session_locked", notice=QUIET), STAYS),
     (
         cause.lock_child,
