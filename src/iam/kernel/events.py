@@ -58,6 +58,8 @@ EVENT_TYPES = (
     "session.ended",
     "session.extended",
     "session.locked",
+    "session.moved",
+    "session.refreshed",
     "session.rotated",
     "session.started",
     "session.unlocked",

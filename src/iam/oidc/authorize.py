@@ -19,6 +19,7 @@ from starlette.responses import Response
 from iam.directory.names import UserMissing
 from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
+from iam.kernel.events import Origin
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
@@ -128,7 +129,7 @@ def _authorize(request: Request) -> Response:
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
-    _count(engine, verdict, now)
+    _count(engine, verdict, origin, now)
     if isinstance(decision, _SignIn):
         extra = {"prompt": "login"} if decision.again else {}
         if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
@@ -148,12 +149,12 @@ def _authorize(request: Request) -> Response:
     return answer_client(request, asked, decision)
 
 
-def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
+def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
     if verdict is not None:
         engine.metrics.validations[str(verdict.outcome)] += 1
         row = _browser_session(verdict)
         if row is not None:
-            engine.touches.note(row, now)
+            engine.touches.note(row, now, origin)
 
 
 def _browser_session(verdict: Verdict | None) -> LiveRow | None:

@@ -23,6 +23,7 @@ from iam.directory.saml_providers import (
     find_provider,
 )
 from iam.kernel.clock import Instant
+from iam.kernel.events import Origin
 from iam.saml.answer import Answer, Asked, Choose, ShowCode, SignIn, decide
 from iam.saml.bindings import Received, authenticate, from_form, from_query, to_field
 from iam.saml.errors import (
@@ -146,7 +147,7 @@ def _go_on(request: Request) -> Response:
         return asked, decision, verdict
 
     asked, decision, verdict = engine.database.write(work)
-    _count(engine, verdict, now)
+    _count(engine, verdict, origin, now)
     there = {"request": handle} if handle else {"application": client_id}
     back = f"{PATH}?{urlencode(there)}"
     if isinstance(decision, SignIn):
@@ -218,9 +219,9 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
+def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
     if verdict is not None:
         engine.metrics.validations[str(verdict.outcome)] += 1
         row = _browser_session(verdict)
         if row is not None:
-            engine.touches.note(row, now)
+            engine.touches.note(row, now, origin)

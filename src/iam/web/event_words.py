@@ -16,6 +16,10 @@ _WORDS = {
     "consent.granted": "Consent given",
     "consent.withdrawn": "Consent withdrawn",
     "delivery.redelivered": "Notice sent again",
+    "factor.added": "Second factor added",
+    "factor.recovery_renewed": "New recovery codes",
+    "factor.recovery_used": "Recovery code used",
+    "factor.removed": "Second factor removed",
     "installation.created": "Installation set up",
     "keys.rotated": "Signing keys rotated",
     "mail.resent": "Mail sent again",
@@ -27,6 +31,8 @@ _WORDS = {
     "registration_token.created": "Registration token made",
     "session.extended": "Session extended",
     "session.locked": "Session locked",
+    "session.moved": "Used from elsewhere",
+    "session.refreshed": "Refreshed by its application",
     "session.rotated": "New secret",
     "session.started": "Session started",
     "session.unlocked": "Session unlocked",
@@ -60,9 +66,10 @@ REASONS = {
     "refresh_reuse": "a used refresh token came back",
     "credentials": "user name or password not right",
     "blocked": "too many attempts",
+    "code": "password right, code not",
 }
 """Why something ended or failed."""
-_SHOWN = ("note", "changed", "url", "sessions", "roles", "layer")
+_SHOWN = ("note", "changed", "url", "sessions", "roles", "layer", "from_ip", "from_user_agent")
 """Members of an event's data that say more to people than to programs."""
 
 
@@ -118,6 +125,8 @@ def _data_words(name: str, value: Any) -> str:
         value = ", ".join(str(one) for one in value)
     if name == "sessions":
         return f"{value:,} sessions" if isinstance(value, int) else str(value)
+    if name.startswith("from_"):
+        return f"before: {value}"
     return str(value) if name in ("note", "url") else f"{name}: {value}"
 
 
