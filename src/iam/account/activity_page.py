@@ -117,4 +117,6 @@ def _failed(event: Event, now: Instant) -> _Line:
     device = device_label(event.origin.user_agent)
     where = f"{device}, {event.origin.ip}" if event.origin.ip else device
     words = _FAILED.get(event.reason or "", "Somebody tried to sign in with a wrong password")
+    if event.reason != "blocked" and "provider" in event.data:
+        words = f"Sign-in by {event.data['provider']} refused"
     return _Line(event.at, moment(event.at, now), words, where, "bad")

@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.choose_page import ChoiceExpired, choose_for_sign_in, signed_in
-from iam.account.destination import Destination, find_destination, form_targets
+from iam.account.choose_page import ChoiceExpired
 from iam.account.unlock_page import wait_words
 from iam.directory.users import find_user
 from iam.kernel.authn import MULTI_FACTOR
@@ -29,8 +28,10 @@ from iam.signin.factors import CodeWrong, FactorMissing, find_factor
 from iam.signin.password_sign_in import CredentialsInvalid, go_on
 from iam.signin.second_step import Claim, show_code, step_up
 from iam.web.address import origin_of
+from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.cookies import FLOW, device_secret, read_cookie, set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
+from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render, see_other

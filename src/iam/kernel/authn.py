@@ -4,6 +4,8 @@ PASSWORD = "pwd"  # noqa: S105 - the registered name of a method, RFC 8176 §2, 
 ONE_TIME_CODE = "otp"
 SEVERAL = "mfa"
 """More than one kind of proof was shown, RFC 8176 §2."""
+FEDERATED = "fed"
+"""Another provider vouched for them. What they showed there is not ours to repeat as if we had seen it."""
 
 SINGLE_FACTOR = "urn:hanzo:iam:acr:1"
 """One factor was shown. A URI, as OIDC Core §2 asks of acr values that are not registered."""

@@ -26,6 +26,7 @@ SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
 PROVIDER = "idp_"
 FACTOR = "fac_"
+LINK = "lnk_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

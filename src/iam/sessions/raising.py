@@ -22,20 +22,26 @@ def raise_session(
     session_id: str,
     *,
     amr: tuple[str, ...],
-    authenticated_at: Instant | None = None,
     actor: Actor,
     now: Instant,
     random: Random,
     origin: Origin = NOWHERE,
+    authenticated_at: Instant | None = None,
 ) -> Started | None:
-    """Give a live session a new secret, and note that its holder has authenticated (now, or at another
-    instant) by these methods; None if it is over. It lives no longer by it than it would have."""
+    """Give a live session a new secret, and note that its holder has authenticated by these methods;
+    None if it is over. It lives no longer by it than it would have.
+
+    Args:
+        authenticated_at: when, if not now. One that is known to be later stays.
+    """
     rotated = lifecycle.rotate(
         connection, session_id, actor=actor, now=now, random=random, origin=origin
     )
     if rotated is None:
         return None
-    at = now if authenticated_at is None else authenticated_at
+    at = now
+    if authenticated_at is not None:
+        at = max(authenticated_at, rotated.session.authenticated_at or authenticated_at)
     raised = replace(rotated.session, authenticated_at=at, amr=amr, acr=acr_of(amr))
     store.set_authentication(connection, raised)
     touch.write_touches(connection, {session_id: now}, now)

@@ -27,6 +27,11 @@ _WORDS = {
     "organization.deleted": "Organization deleted",
     "organization.updated": "Organization changed",
     "policy.updated": "Policy changed",
+    "provider.created": "Provider added",
+    "provider.deleted": "Provider deleted",
+    "provider.linked": "Linked to a provider",
+    "provider.unlinked": "Link to a provider removed",
+    "provider.updated": "Provider changed",
     "session.ended": "Session ended",
     "registration_token.created": "Registration token made",
     "session.extended": "Session extended",
@@ -67,9 +72,21 @@ REASONS = {
     "credentials": "user name or password not right",
     "blocked": "too many attempts",
     "code": "password right, code not",
+    "federation_refused": "nobody here is meant, or they may not sign in this way",
+    "not_admitted": "the user or the application is switched off",
 }
 """Why something ended or failed."""
-_SHOWN = ("note", "changed", "url", "sessions", "roles", "layer", "from_ip", "from_user_agent")
+_SHOWN = (
+    "note",
+    "changed",
+    "url",
+    "sessions",
+    "roles",
+    "layer",
+    "provider",
+    "from_ip",
+    "from_user_agent",
+)
 """Members of an event's data that say more to people than to programs."""
 
 
