@@ -59,6 +59,9 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"password": ["x"]},
         {"password": SURROGATE},
         {"password": "x" * 2000},
+        {"code": 123456},
+        {"code": "x" * 65},
+        {"code": SURROGATE},
     ],
     "changeMyPassword": [
         {"current_password": None},
@@ -68,8 +71,14 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"new_password": "x" * 257},
         {"new_password": ["open sesame 2"]},
         {"end_others": "no"},
+        {"code": 123456},
     ],
-    "unlockOwnSession": [{"password": None}, {"password": SURROGATE}, {"password": "x" * 2000}],
+    "unlockOwnSession": [
+        {"password": None},
+        {"password": SURROGATE},
+        {"password": "x" * 2000},
+        {"code": ["000000"]},
+    ],
     "startSession": [
         {"user": ""},
         {"user": "a/b"},

@@ -7,6 +7,7 @@ import typer
 
 from iam.cli import (
     directory,
+    factors,
     import_casdoor,
     keys,
     mails,
@@ -32,7 +33,7 @@ app = typer.Typer(
 app.add_typer(directory.organizations, name="org")
 app.add_typer(directory.applications, name="app")
 directory.applications.add_typer(saml.providers, name="saml")
-app.add_typer(directory.users, name="user")
+app.add_typer(factors.users, name="user")
 app.add_typer(providers.providers, name="provider")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(policies.app, name="policy")

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from anyio import CapacityLimiter
@@ -29,6 +30,7 @@ from iam.saml.notice import soap_logout
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
+from iam.sessions.moves import note_moves
 from iam.signin import codes, federation_requests, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -114,7 +116,7 @@ async def write_touches(engine: Engine) -> None:
     due_at, now = engine.touches.due_at, engine.clock()
     if due_at is None or now < due_at:
         return
-    touches = engine.touches.take()
+    touches, seen = engine.touches.take(), engine.touches.take_seen()
     try:
         for some in _batches(touches):
             work = partial(touch.write_touches, touches=some, now=now)
@@ -123,13 +125,19 @@ async def write_touches(engine: Engine) -> None:
         # Also when the server stops half-way: it writes what waits. To write one twice does no harm.
         engine.touches.put_back(touches, now)
         raise
+    for few in _batches(seen):
+        moving = partial(note_moves, seen=few, now=now, random=engine.random)
+        await in_thread(partial(engine.database.write, moving), engine.threads)
 
 
-def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
+_Value = TypeVar("_Value")
+
+
+def _batches(found: dict[str, _Value]) -> Iterator[dict[str, _Value]]:
     """Neighbours together: they share pages. Small enough that nobody who writes waits for long."""
-    ids = sorted(touches)
+    ids = sorted(found)
     for first in range(0, len(ids), _TOUCHES):
-        yield {one: touches[one] for one in ids[first : first + _TOUCHES]}
+        yield {one: found[one] for one in ids[first : first + _TOUCHES]}
 
 
 async def look_at_keys(engine: Engine) -> None:
