@@ -66,6 +66,8 @@ class Proven:
     """The provider that vouched for them; None: they have shown their password."""
     authenticated_at: Instant | None = None
     """When they showed it, if that was not just now: a provider may have known them for hours."""
+    until: Instant | None = None
+    """When their session there ends: the one here must not outlive it."""
 
     def to_payload(self) -> dict[str, Any]:
         """As it lies in a ticket (`signin.codes`) while its person is asked something else."""
@@ -76,12 +78,14 @@ class Proven:
             "seal": self.seal.hex(),
             "federated": self.federated.to_payload() if self.federated is not None else None,
             "authenticated_at": self.authenticated_at,
+            "until": self.until,
         }
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """What `to_payload` has written."""
         federated, at = payload["federated"], payload["authenticated_at"]
+        until = payload["until"]
         return cls(
             organization=payload["organization"],
             username=payload["username"],
@@ -89,6 +93,7 @@ class Proven:
             seal=bytes.fromhex(payload["seal"]),
             federated=Federated.from_payload(federated) if federated is not None else None,
             authenticated_at=Instant(at) if at is not None else None,
+            until=Instant(until) if until is not None else None,
         )
 
 
@@ -229,7 +234,8 @@ def _raise(
     if former is None or former.record_key != (user.organization, user.name, arrival.application):
         return None
     wants_more = arrival.remember and policy.may_remember and not former.remembered
-    if wants_more or former.locked_at is not None:
+    ends_sooner = proven.until is not None and proven.until < former.expires_at
+    if wants_more or ends_sooner or former.locked_at is not None:
         return None
     return raise_session(
         connection,
@@ -277,6 +283,9 @@ def _start(
             origin=arrival.origin,
             device=device_label(arrival.origin.user_agent),
             remembered=arrival.remember,
+            maximum_lifetime=(
+                max(1, (proven.until - now) // 1000) if proven.until is not None else None
+            ),
         ),
         policy,
         actor=actor,
