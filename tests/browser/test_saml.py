@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,12 +65,14 @@ class Home:
         return str(root.findtext(".//md:KeyDescriptor//ds:X509Certificate", namespaces=NS))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+@contextmanager
+def run_home(folder: Path, **env: str) -> Iterator[Home]:
+    """A server of its own until the `with` block ends; `env` are further settings."""
     with ExitStack() as stack:
-        env = {"IAM_DELIVERY_ALLOW_PRIVATE": "true"}
-        url = f"sqlite:///{tmp_path / 'iam.db'}"
-        server = stack.enter_context(Server(database_url=url, env=env))
+        given = {"IAM_DELIVERY_ALLOW_PRIVATE": "true", "IAM_DATA_DIR": str(folder), **env}
+        port = int(given.pop("PORT", 0)) or free_port()
+        url = f"sqlite:///{folder / 'iam.db'}"
+        server = stack.enter_context(Server(database_url=url, port=port, env=given))
         token = server.command("token").stdout.splitlines()[-1]
         admin = stack.enter_context(
             httpx2.Client(
@@ -82,6 +84,12 @@ def home(tmp_path: Path) -> Iterator[Home]:
         user["email"] = "alice@acme.test"
         assert admin.post("/v1/users", json=user).status_code == 201
         yield Home(server, admin)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with run_home(tmp_path) as running:
+        yield running
 
 
 def write_keys(folder: Path) -> tuple[Path, Path]:
