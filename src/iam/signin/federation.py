@@ -35,7 +35,7 @@ from iam.kernel.errors import Forbidden
 from iam.kernel.events import Actor, Event, Origin, provider_actor, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
-from iam.sessions import rules
+from iam.sessions import rules, store
 from iam.sessions.lifecycle import Ended, Started
 from iam.signin.arrival import Arrival, NoRoom, Proven, arrive, link_seal
 from iam.signin.federated_sessions import Federated
@@ -91,27 +91,44 @@ class Vouched:
 
 
 def sign_in_through(
-    database: Database, vouched: Vouched, arrival: Arrival, now: Instant, random: Random
+    database: Database,
+    vouched: Vouched,
+    arrival: Arrival,
+    now: Instant,
+    random: Random,
+    *,
+    again: bool = False,
 ) -> Started:
     """Start a session for whom a provider vouches for, or raise the one that is there.
+
+    Args:
+        again: they were to show once more who they are. A provider that does not say when they did so
+            raises no session: it may not have asked them at all.
 
     Raises:
         FederationRefused: nobody here is meant, or they may not sign in. Noted as a failed sign-in.
         NoRoom: the user has as many sessions as the policy allows.
     """
-    result = database.write(lambda c: _sign_in(c, vouched, arrival, now, random))
+    result = database.write(lambda c: _sign_in(c, vouched, arrival, now, random, again))
     if isinstance(result, Started):
         return result
     raise result
 
 
 def _sign_in(
-    connection: Connection, vouched: Vouched, arrival: Arrival, now: Instant, random: Random
+    connection: Connection,
+    vouched: Vouched,
+    arrival: Arrival,
+    now: Instant,
+    random: Random,
+    again: bool,
 ) -> Started | FederationRefused | NoRoom:
     # Refusals are answers here, not exceptions: the event that tells of them is committed.
     try:
         with connection.begin_nested():
             proven, ended = recognize(connection, vouched, arrival.origin, now, random)
+            if again and vouched.authenticated_at is None:
+                _require_another(connection, proven, arrival, vouched.provider)
     except FederationRefused as refused:
         audit.append(
             connection, [failed(vouched.provider, None, refused.code, arrival, now, random)]
@@ -138,6 +155,21 @@ def _sign_in(
         ended=(*ended, *started.ended),
         raised=started.raised,
     )
+
+
+def _require_another(
+    connection: Connection, proven: Proven, arrival: Arrival, provider: Provider
+) -> None:
+    """Refuse somebody who is signed in here already, and of whom nobody says that they came back."""
+    held = store.read_session(connection, arrival.replaces) if arrival.replaces else None
+    if held is not None and (held.organization, held.user) == (
+        proven.organization,
+        proven.username,
+    ):
+        raise FederationRefused(
+            f"{provider.display_name} does not say whether you have just signed in there. "
+            "Show who you are in another way."
+        )
 
 
 def recognize(
