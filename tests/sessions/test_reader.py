@@ -12,7 +12,8 @@ from iam.db.migrate import migrate
 from iam.db.tables import session
 from iam.kernel.clock import Instant
 from iam.sessions.model import LiveRow
-from iam.sessions.reader import PostgresReader, Reader, open_reader
+from iam.sessions.reader import SESSIONS, Reader, open_reader
+from iam.sessions.reader_postgres import PostgresReader
 from tests.support.postgres import Cluster
 
 NOW = Instant(1_795_000_000_000)
@@ -55,11 +56,11 @@ def end(database: Database, number: int) -> None:
     )
 
 
-def run(database: Database, work: Callable[[Reader], Awaitable[None]]) -> None:
+def run(database: Database, work: Callable[[Reader[LiveRow]], Awaitable[None]]) -> None:
     """Run `work` with a reader on a loop of its own, and leave nothing behind."""
 
     async def main() -> None:
-        reader = open_reader(database)
+        reader = open_reader(database, SESSIONS)
         try:
             await work(reader)
         finally:
@@ -72,7 +73,7 @@ def run(database: Database, work: Callable[[Reader], Awaitable[None]]) -> None:
 def test_all_who_wait_get_their_own_row(database: Database) -> None:
     fill(database, 300)
 
-    async def work(reader: Reader) -> None:
+    async def work(reader: Reader[LiveRow]) -> None:
         wanted = [*range(300), 999, 5, 5]
         rows = await asyncio.gather(*(reader.read(session_id(one)) for one in wanted))
         users = [row.user if row is not None else None for row in rows]
@@ -87,7 +88,7 @@ def test_all_who_wait_get_their_own_row(database: Database) -> None:
 def test_an_end_is_seen_by_the_very_next_read(database: Database) -> None:
     fill(database, 100)
 
-    async def work(reader: Reader) -> None:
+    async def work(reader: Reader[LiveRow]) -> None:
         for number in range(100):
             before = await reader.read(session_id(number))
             assert before is not None
@@ -103,7 +104,7 @@ def test_an_end_is_seen_by_the_very_next_read(database: Database) -> None:
 def test_a_callers_bug_leaves_nobody_else_waiting(database: Database) -> None:
     fill(database, 2)
 
-    async def work(reader: Reader) -> None:
+    async def work(reader: Reader[LiveRow]) -> None:
         reported: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, what: reported.append(what))
 
@@ -119,7 +120,7 @@ def test_a_callers_bug_leaves_nobody_else_waiting(database: Database) -> None:
 
 
 def test_a_closed_reader_refuses(database: Database) -> None:
-    async def work(reader: Reader) -> None:
+    async def work(reader: Reader[LiveRow]) -> None:
         await reader.close()
         with pytest.raises(DatabaseUnavailable):
             await reader.read(session_id(1))
@@ -144,7 +145,7 @@ _READERS = (
 )
 
 
-async def read_until_it_works(reader: Reader, number: int) -> LiveRow | None:
+async def read_until_it_works(reader: Reader[LiveRow], number: int) -> LiveRow | None:
     while True:
         try:
             return await reader.read(session_id(number))
@@ -156,7 +157,7 @@ def test_a_broken_connection_is_an_error_and_mends_itself(postgres_database: Dat
     fill(postgres_database, 200)
     url = postgres_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
-    async def work(reader: Reader) -> None:
+    async def work(reader: Reader[LiveRow]) -> None:
         for _ in range(3):
             assert await read_until_it_works(reader, 7) is not None
             with psycopg.connect(url, autocommit=True) as connection:
@@ -178,7 +179,7 @@ def test_a_database_that_is_silent_counts_as_away(postgres_database: Database) -
     url = postgres_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     async def main() -> None:
-        reader = PostgresReader(postgres_database, patience=0.3)
+        reader = PostgresReader(postgres_database, SESSIONS, patience=0.3)
         assert await reader.read(session_id(0)) is not None
         with psycopg.connect(url) as connection:
             connection.execute("LOCK TABLE session IN ACCESS EXCLUSIVE MODE")

@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from iam.db import Database
 from iam.kernel.secrets import NOBODY, parse_token
 from iam.sessions.model import EndReason, LiveRow
-from iam.sessions.reader import Reader, open_reader
+from iam.sessions.reader import SESSIONS, Reader, open_reader
 from iam.sessions.validate import Outcome, SessionEnded, SessionUnknown, judge, require_valid
 from tests.support.heart import Heart
 
@@ -104,9 +104,9 @@ def test_why_a_session_ended_is_told_to_its_holder_alone(heart: Heart) -> None:
     assert ended.value.members == {"end_reason": "signed_out"}
 
 
-def _on_loop(database: Database, use: Callable[[Reader], Awaitable[Result]]) -> Result:
+def _on_loop(database: Database, use: Callable[[Reader[LiveRow]], Awaitable[Result]]) -> Result:
     async def run() -> Result:
-        reader = open_reader(database)
+        reader = open_reader(database, SESSIONS)
         try:
             return await use(reader)
         finally:
@@ -119,7 +119,7 @@ def test_a_reader_sees_the_end_of_a_session_in_its_next_read(heart: Heart) -> No
     started = heart.start()
     token = parse_token(started.token)
 
-    async def look(reader: Reader) -> list[Outcome]:
+    async def look(reader: Reader[LiveRow]) -> list[Outcome]:
         first = judge(token, await reader.read(token.session_id), heart.now)
         await asyncio.to_thread(heart.end, started)
         second = judge(token, await reader.read(token.session_id), heart.now)
@@ -132,7 +132,7 @@ def test_a_reader_answers_many_at_once_each_with_its_own_row(heart: Heart) -> No
     started = [heart.start() for _ in range(50)]
     wanted = [one.session.id for one in started] * 3 + ["ses_unknown", ""]
 
-    async def look(reader: Reader) -> list[LiveRow | None]:
+    async def look(reader: Reader[LiveRow]) -> list[LiveRow | None]:
         return list(await asyncio.gather(*(reader.read(one) for one in wanted)))
 
     rows = _on_loop(heart.database, look)
@@ -143,7 +143,7 @@ def test_a_reader_answers_many_at_once_each_with_its_own_row(heart: Heart) -> No
 def test_a_reader_reads_the_same_row_as_a_validation_in_a_transaction(heart: Heart) -> None:
     started = heart.start(instance="wiki.test")
 
-    async def look(reader: Reader) -> LiveRow | None:
+    async def look(reader: Reader[LiveRow]) -> LiveRow | None:
         return await reader.read(started.session.id)
 
     row = _on_loop(heart.database, look)

@@ -20,7 +20,6 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from iam.db.prepared import forget_on_rollback
 from iam.kernel.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -216,6 +215,9 @@ def open_database(url: str) -> Database:
         engine = create_engine(
             parsed, pool_size=20, max_overflow=20, pool_timeout=10, pool_use_lifo=True
         )
+        # Only here: whose sessions are in SQLite need not carry the other driver.
+        from iam.db.libpq import forget_on_rollback
+
         forget_on_rollback(engine)
         # The same connections; but all statements of one `read` see the data of one moment.
         reader: Engine = engine.execution_options(

@@ -17,6 +17,8 @@ from iam.oidc.device import device_authorization
 from iam.oidc.device_page import decide, enter_code, show_device
 from iam.oidc.discovery import configuration, jwks
 from iam.oidc.introspect import introspect
+from iam.oidc.introspect_hot import INTROSPECTION as INTROSPECTION
+from iam.oidc.introspect_hot import Introspection as Introspection
 from iam.oidc.logout import CONFIRM_PATH, confirm, logout
 from iam.oidc.par import pushed_request
 from iam.oidc.register import manage, register
@@ -41,7 +43,7 @@ def routes() -> list[BaseRoute]:
         Route("/device/decide", decide, methods=["POST"]),
         Route("/oauth/register", register, methods=["POST"]),
         Route("/oauth/register/{client_id}", manage, methods=["GET", "PUT", "DELETE"]),
-        Route("/oauth/introspect", introspect, methods=["POST"]),
+        Route(INTROSPECTION, introspect, methods=["POST"]),
         cross_origin("/oauth/revoke", revoke, "POST"),
         Route("/oauth/logout", logout, methods=["GET", "POST"]),
         Route(CONFIRM_PATH, confirm, methods=["POST"]),

@@ -1,6 +1,7 @@
 """Access tokens, of both forms: JWTs, of which nothing is kept, and opaque ones, of which a hash is."""
 
 import re
+from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
@@ -106,8 +107,27 @@ def concerns(
         # An application's own token is good while that is enabled.
         owner = find_client(connection, token.client_id) if token.session_id is None else None
         home = owner.organization if owner is not None and owner.enabled else None
-    mine = token.client_id == caller.client_id or set(token.audience) & set(caller.client.resources)
-    return home == caller.organization and bool(mine)
+    return home is not None and is_for(
+        token,
+        home,
+        client_id=caller.client_id,
+        organization=caller.organization,
+        resources=caller.client.resources,
+    )
+
+
+def is_for(
+    token: AccessToken,
+    home: str,
+    *,
+    client_id: str,
+    organization: str,
+    resources: Iterable[str],
+) -> bool:
+    """Whether a token of the organization `home` is an application's to know about: it was issued to it,
+    or is for it, in its organization."""
+    mine = token.client_id == client_id or not set(token.audience).isdisjoint(resources)
+    return home == organization and mine
 
 
 def revoke(connection: Connection, token: AccessToken) -> None:

@@ -1,6 +1,6 @@
 """Introspection (RFC 7662): whether a token is good, read off its session at every call."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     InvalidRequestError,
@@ -17,11 +17,39 @@ from iam.oidc.access_tokens import concerns, find_session, read_access_token
 from iam.oidc.protocol import Answer, ProtocolRequest
 from iam.oidc.refresh_tokens import Standing
 from iam.oidc.token import receive, refuse, respond
-from iam.oidc.tokens import TokenInvalid, one_or_many
+from iam.oidc.tokens import AccessToken, TokenInvalid, one_or_many
 from iam.sessions.model import Session
 from iam.web.engine import Engine, engine_of, in_thread
 
-_INACTIVE: dict[str, object] = {"active": False}
+INACTIVE: dict[str, object] = {"active": False}
+
+
+class SignedIn(NamedTuple):
+    """What is told of a token's session."""
+
+    session_id: str
+    user: str
+    amr: tuple[str, ...]
+    acr: str | None
+    authenticated_at: Instant | None
+
+
+def described(token: AccessToken, who: SignedIn | None, issuer: str) -> dict[str, object]:
+    """What is told of an access token that is good (RFC 7662 §2.2)."""
+    return {
+        **_of_session(who),
+        **({"scope": " ".join(token.scope)} if token.scope else {}),
+        "client_id": token.client_id,
+        "token_type": "Bearer" if token.jkt is None else "DPoP",
+        **({"cnf": {"jkt": token.jkt}} if token.jkt is not None else {}),
+        **({"act": token.act} if token.act is not None else {}),
+        "exp": token.expires_at,
+        "iat": token.issued_at,
+        "sub": token.subject,
+        "aud": one_or_many(token.audience),
+        "iss": issuer,
+        "jti": token.jti,
+    }
 
 
 async def introspect(request: Request) -> Response:
@@ -76,24 +104,11 @@ def _look(
     try:
         token = read_access_token(connection, text, engine.keys, engine.settings.issuer, now)
     except TokenInvalid:
-        return _INACTIVE
+        return INACTIVE
     session = find_session(connection, token.session_id, now) if token.session_id else None
     if not concerns(connection, token, session, caller):
-        return _INACTIVE
-    return {
-        **_of_session(session),
-        **({"scope": " ".join(token.scope)} if token.scope else {}),
-        "client_id": token.client_id,
-        "token_type": "Bearer" if token.jkt is None else "DPoP",
-        **({"cnf": {"jkt": token.jkt}} if token.jkt is not None else {}),
-        **({"act": token.act} if token.act is not None else {}),
-        "exp": token.expires_at,
-        "iat": token.issued_at,
-        "sub": token.subject,
-        "aud": one_or_many(token.audience),
-        "iss": engine.settings.issuer,
-        "jti": token.jti,
-    }
+        return INACTIVE
+    return described(token, _signed_in(session), engine.settings.issuer)
 
 
 def _refresh_token(
@@ -101,12 +116,12 @@ def _refresh_token(
 ) -> dict[str, object]:
     token = refresh_tokens.find(connection, text, now)
     if token is None or token.client_id != caller.client_id or token.standing is Standing.STALE:
-        return _INACTIVE
+        return INACTIVE
     session = find_session(connection, token.session_id, now)
     if session is None:
-        return _INACTIVE
+        return INACTIVE
     return {
-        **_of_session(session),
+        **_of_session(_signed_in(session)),
         "scope": " ".join(token.scope),
         "client_id": token.client_id,
         "exp": session.expires_at // 1000,
@@ -115,15 +130,21 @@ def _refresh_token(
     }
 
 
-def _of_session(session: Session | None) -> dict[str, Any]:
-    """RFC 9470 §6.2: how the user signed in, besides who it is and which session."""
+def _signed_in(session: Session | None) -> SignedIn | None:
     if session is None:
+        return None
+    return SignedIn(session.id, session.user, session.amr, session.acr, session.authenticated_at)
+
+
+def _of_session(who: SignedIn | None) -> dict[str, Any]:
+    """RFC 9470 §6.2: how the user signed in, besides who it is and which session."""
+    if who is None:
         return {"active": True}
-    body: dict[str, Any] = {"active": True, "username": session.user, "sid": session.id}
-    if session.acr is not None:
-        body["acr"] = session.acr
-    if session.amr:
-        body["amr"] = list(session.amr)
-    if session.authenticated_at is not None:
-        body["auth_time"] = session.authenticated_at // 1000
+    body: dict[str, Any] = {"active": True, "username": who.user, "sid": who.session_id}
+    if who.acr is not None:
+        body["acr"] = who.acr
+    if who.amr:
+        body["amr"] = list(who.amr)
+    if who.authenticated_at is not None:
+        body["auth_time"] = who.authenticated_at // 1000
     return body

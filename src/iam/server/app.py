@@ -94,6 +94,7 @@ class Root:
     def __init__(self, pages: ASGIApp, programs: ASGIApp, hot: gate.Gate, engine: Engine) -> None:
         self.pages, self.programs = pages, programs
         self.hot, self._engine = hot, engine
+        self.introspection = oidc.Introspection(engine, self._to_pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -109,11 +110,16 @@ class Root:
             return
         door = path[1:].split("/", 1)[0]
         with self._engine.metrics.durations.labels(door if door in _DOORS else "other").time():
-            if door == "v1":
+            if path == oidc.INTROSPECTION:
+                await self.introspection(scope, receive, send)
+            elif door == "v1":
                 # Programs call often: their path is not compared with that of every page first.
                 await self.programs(scope, receive, send)
             else:
-                await self.pages(scope, _bounded(receive), send)
+                await self._to_pages(scope, receive, send)
+
+    async def _to_pages(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.pages(scope, _bounded(receive), send)
 
 
 _DOORS = frozenset(

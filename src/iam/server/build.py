@@ -17,7 +17,7 @@ from iam.keys import KeyRing, load_keys
 from iam.keys.cipher import make_key_file, open_cipher
 from iam.server.bootstrap import FirstStart, bootstrap
 from iam.sessions import touch
-from iam.sessions.reader import open_reader
+from iam.sessions.reader import SESSIONS, open_reader
 from iam.sessions.touch import Touches
 from iam.settings import Settings
 from iam.signin.passwords import Passwords
@@ -64,7 +64,7 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
         database=database,
         clock=clock,
         random=random,
-        reader=open_reader(database),
+        reader=open_reader(database, SESSIONS),
         touches=Touches(),
         passwords=make_passwords(settings, random),
         hash_pool=ThreadPoolExecutor(
@@ -94,6 +94,8 @@ async def close_engine(engine: Engine) -> None:
     """Write the touches that wait and give everything back."""
     await engine.reader.close()
     await engine.fetcher.close()
+    for close in engine.closers:
+        await close()
     engine.hash_pool.shutdown(wait=True, cancel_futures=True)
     engine.changes.close()
     touches = engine.touches.take()

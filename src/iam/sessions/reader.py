@@ -1,6 +1,6 @@
-"""The two validating readers: what a session's row says now, never what it said.
+"""The two validating readers: what a row says now, never what it said.
 
-Validations that wait at the same moment share one `SELECT … WHERE id IN (…)`. Nothing is kept
+Questions that wait at the same moment share one `SELECT … WHERE id IN (…)`. Nothing is kept
 between two of them, and the query that answers a validation always starts after the validation
 arrived: an end that was committed before a request came in is seen by it.
 
@@ -8,67 +8,74 @@ A failure is an answer too: everybody in the batch gets the error, and the door 
 """
 
 import asyncio
-import itertools
-import struct
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-from psycopg import AsyncConnection, Error, OperationalError, pq
-from psycopg.adapt import Transformer
+from typing import Any, Generic, TypeVar
 
 from iam.db import Database, DatabaseUnavailable
 from iam.db.engine import sqlite_module
 from iam.sessions.model import LiveRow
 from iam.sessions.store import LIVE_COLUMNS
 
-Done = Callable[[LiveRow | None, DatabaseUnavailable | None], None]
-"""Called once with the row (None: there is no such session) or with the error that hid it."""
+Found = TypeVar("Found", bound=tuple[Any, ...])
+Done = Callable[[Found | None, DatabaseUnavailable | None], None]
+"""Called once with the row (None: there is no such one) or with the error that hid it."""
 
-_BATCH = 64
-"""Sessions in one statement, at most: more only makes the first of them wait for the last."""
+BATCH = 64
+"""Keys in one statement, at most: more only makes the first of them wait for the last."""
+
+
+@dataclass(frozen=True)
+class Question(Generic[Found]):
+    """What is read by a key: a `SELECT` whose first column is the key and whose last word is its name.
+
+    `name` is the prepared statement's; `make` takes the columns as the driver gives them.
+    """
+
+    name: str
+    select: str
+    make: Callable[[Sequence[Any]], Found]
+
+
+def from_json(value: Any) -> Any:
+    """A JSON array, object or null, which SQLite's driver gives as its text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 _COLUMNS = ", ".join(column.name for column in LIVE_COLUMNS)
+SESSIONS = Question[LiveRow](
+    "iam_read_sessions",
+    f"SELECT {_COLUMNS} FROM session WHERE id",  # noqa: S608 - names of columns
+    LiveRow._make,
+)
+"""What a validation needs of a session."""
 
 
-class Reader(Protocol):
-    """Reads the row a validation needs. Belongs to one event loop."""
+class Reader(ABC, Generic[Found]):
+    """Reads rows by their key. Belongs to one event loop."""
 
-    def submit(self, session_id: str, done: Done) -> None:
-        """Read one session's row as committed now and hand it to `done`, after this has returned."""
-        ...
+    def __init__(self) -> None:
+        self._pending: list[tuple[str, Done[Found]]] = []
 
-    async def read(self, session_id: str) -> LiveRow | None:
+    def submit(self, key: str, done: Done[Found]) -> None:
+        """Read one row as committed now and hand it to `done`, after this has returned."""
+        if not self._pending:
+            # All requests that this turn of the event loop finds on its sockets get on board.
+            asyncio.get_running_loop().call_soon(self._depart)
+        self._pending.append((key, done))
+
+    def read(self, key: str) -> Awaitable[Found | None]:
         """The same for those that can wait; None if there is no such row.
 
         Raises:
             DatabaseUnavailable: it cannot be read. The caller refuses: it fails closed.
         """
-        ...
+        found: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
 
-    async def close(self) -> None:
-        """Give the connections back; who still waits gets an error."""
-        ...
-
-
-class _Waiting(ABC):
-    """What both readers share: the validations that wait for the next query."""
-
-    def __init__(self) -> None:
-        self._pending: list[tuple[str, Done]] = []
-
-    def submit(self, session_id: str, done: Done) -> None:
-        """See `Reader.submit`."""
-        if not self._pending:
-            # All requests that this turn of the event loop finds on its sockets get on board.
-            asyncio.get_running_loop().call_soon(self._depart)
-        self._pending.append((session_id, done))
-
-    async def read(self, session_id: str) -> LiveRow | None:
-        """See `Reader.read`."""
-        found: asyncio.Future[LiveRow | None] = asyncio.get_running_loop().create_future()
-
-        def done(row: LiveRow | None, error: DatabaseUnavailable | None) -> None:
+        def done(row: Found | None, error: DatabaseUnavailable | None) -> None:
             if found.done():  # its caller was cancelled meanwhile
                 return
             if error is None:
@@ -76,24 +83,30 @@ class _Waiting(ABC):
             else:
                 found.set_exception(error)
 
-        self.submit(session_id, done)
-        return await found
+        self.submit(key, done)
+        return found
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Give the connections back; who still waits gets an error."""
 
     @abstractmethod
     def _depart(self) -> None:
         """Ask for what waits, as much of it as can be asked for now."""
 
 
-def _deliver(batch: list[tuple[str, Done]], rows: dict[str, LiveRow]) -> None:
+def deliver(batch: list[tuple[str, Done[Found]]], rows: dict[str, Found]) -> None:
+    """Hand each of a batch its row."""
     find = rows.get
-    for session_id, done in batch:
+    for key, done in batch:
         try:
-            done(find(session_id), None)
+            done(find(key), None)
         except Exception as bug:  # noqa: BLE001 - one's bug must not leave the rest of the batch waiting
             _report(bug)
 
 
-def _refuse(batch: list[tuple[str, Done]], error: DatabaseUnavailable) -> None:
+def refuse(batch: list[tuple[str, Done[Found]]], error: DatabaseUnavailable) -> None:
+    """Hand each of a batch the error."""
     for _, done in batch:
         try:
             done(None, error)
@@ -103,30 +116,28 @@ def _refuse(batch: list[tuple[str, Done]], error: DatabaseUnavailable) -> None:
 
 def _report(bug: Exception) -> None:
     asyncio.get_running_loop().call_exception_handler(
-        {"message": "a validation could not be answered", "exception": bug}
+        {"message": "a question could not be answered", "exception": bug}
     )
 
 
-class SqliteReader(_Waiting):
+class SqliteReader(Reader[Found]):
     """Reads on the event loop itself: a batch takes tens of microseconds, a thread would cost more.
 
     One connection in autocommit: each statement is a read transaction of its own, which starts with
     the newest commit of any connection.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, question: Question[Found]) -> None:
         super().__init__()
-        self._statements = [
-            f"SELECT {_COLUMNS} FROM session WHERE id IN ({','.join('?' * n)})"  # noqa: S608 - constants
-            for n in range(_BATCH + 1)
-        ]
+        self._make = question.make
+        self._statements = [f"{question.select} IN ({','.join('?' * n)})" for n in range(BATCH + 1)]
         self._module = sqlite_module()
         self._connection = self._module.connect(
             Path(str(database.url.database)).absolute().as_uri() + "?mode=ro",
             uri=True,
             isolation_level=None,
             timeout=0.25,
-            cached_statements=_BATCH * 2,
+            cached_statements=BATCH * 2,
             check_same_thread=False,
         )
         self._connection.execute("PRAGMA query_only=ON")
@@ -139,226 +150,36 @@ class SqliteReader(_Waiting):
         """See `Reader.close`."""
         self._connection.close()
         waiting, self._pending = self._pending, []
-        _refuse(waiting, DatabaseUnavailable("the reader is closed"))
+        refuse(waiting, DatabaseUnavailable("the reader is closed"))
 
     def _depart(self) -> None:
         waiting, self._pending = self._pending, []
-        for first in range(0, len(waiting), _BATCH):
-            batch = waiting[first : first + _BATCH]
+        for first in range(0, len(waiting), BATCH):
+            batch = waiting[first : first + BATCH]
             try:
                 cursor = self._connection.execute(
-                    self._statements[len(batch)], [session_id for session_id, _ in batch]
+                    self._statements[len(batch)], [key for key, _ in batch]
                 )
-                rows = {row[0]: LiveRow._make(row) for row in cursor.fetchall()}
+                make = self._make
+                rows = {row[0]: make(row) for row in cursor.fetchall()}
             except self._module.Error as error:
                 refusal = DatabaseUnavailable(str(error))
                 refusal.__cause__ = error
-                _refuse(batch, refusal)
+                refuse(batch, refusal)
             else:
-                _deliver(batch, rows)
+                deliver(batch, rows)
 
 
-_STATEMENT = "iam_read_sessions"
-_SELECT = f"SELECT {_COLUMNS} FROM session WHERE id = ANY($1)"  # noqa: S608 - constants
-_PREPARE = f"PREPARE {_STATEMENT} (text[]) AS {_SELECT}"
-_TEXT = 25
-_WAITS = (0.05, 0.1, 0.2, 0.5, 1.0)
-"""Seconds before each try to mend a connection; the last one again and again."""
+def open_reader(
+    database: Database, question: Question[Found], *, connections: int = 2
+) -> Reader[Found]:
+    """The reader of these rows for this database, over so many connections where it needs some.
 
-
-class PostgresReader(_Waiting):
-    """Reads over a few connections of its own, one batch in flight on each.
-
-    While a batch travels, the next one gathers: the busier, the more validations share a round
-    trip. Works on libpq's own non-blocking calls, because one answer has to reach many waiting
-    requests at once, and an `await` for each would cost more than the read.
+    Call it on the event loop that will use it.
     """
+    if database.is_sqlite:
+        return SqliteReader(database, question)
+    # Only there: whose sessions are in SQLite need not carry the other driver.
+    from iam.sessions.reader_postgres import PostgresReader
 
-    def __init__(self, database: Database, *, connections: int = 2, patience: float = 2.0) -> None:
-        """`patience`: seconds after which a silent database counts as away."""
-        super().__init__()
-        url = database.url.set(drivername="postgresql")
-        self._conninfo = url.render_as_string(hide_password=False)
-        self.patience = patience
-        self._idle: list[_Line] = []
-        self._lines = [_Line(self) for _ in range(connections)]
-
-    async def close(self) -> None:
-        """See `Reader.close`."""
-        for line in self._lines:
-            await line.shut()
-        waiting, self._pending = self._pending, []
-        _refuse(waiting, DatabaseUnavailable("the reader is closed"))
-
-    async def connect(self) -> AsyncConnection[Any]:
-        """A new connection that knows the statement. Raises psycopg.Error, TimeoutError."""
-        async with asyncio.timeout(self.patience):
-            connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
-            try:
-                # Named by SQL, used by the protocol: the two share their names.
-                await connection.execute(_PREPARE)
-            except BaseException:
-                connection.pgconn.finish()
-                raise
-        return connection
-
-    def came_home(self, line: "_Line") -> None:
-        """A line has answered (or is new): it may carry what waits."""
-        self._idle.append(line)
-        if self._pending:
-            self._depart()
-
-    def went_away(self, line: "_Line") -> None:
-        """A line has broken; if it was the last one, nobody waits for its return."""
-        if line in self._idle:
-            self._idle.remove(line)
-        self._depart()
-
-    def _depart(self) -> None:
-        while self._pending and self._idle:
-            batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
-            self._idle.pop().send(batch)
-        if self._pending and not any(line.is_promising for line in self._lines):
-            waiting, self._pending = self._pending, []
-            _refuse(waiting, DatabaseUnavailable("no connection to the database"))
-
-
-class _Line:
-    """One connection with at most one batch in flight; it mends itself when it breaks."""
-
-    def __init__(self, reader: PostgresReader) -> None:
-        self._reader = reader
-        self._connection: AsyncConnection[Any] | None = None
-        self._decode = Transformer()
-        self._socket = -1
-        self._flight: list[tuple[str, Done]] = []
-        self._deadline: asyncio.TimerHandle | None = None
-        self._is_new = True
-        self._is_shut = False
-        self._mending = asyncio.get_running_loop().create_task(self._mend(0.0))
-
-    @property
-    def is_promising(self) -> bool:
-        """Whether a batch should wait for it: it carries one, or has just begun to connect."""
-        return not self._is_shut and (self._connection is not None or self._is_new)
-
-    @property
-    def _link(self) -> pq.abc.PGconn:
-        if self._connection is None:
-            raise AssertionError("nothing is sent or watched on a broken line")
-        return self._connection.pgconn
-
-    async def open(self) -> None:
-        """Connect. Raises psycopg.Error, TimeoutError."""
-        connection = await self._reader.connect()
-        self._decode = Transformer(connection)
-        self._connection = connection
-        self._is_new = False
-        self._socket = connection.pgconn.socket
-        asyncio.get_running_loop().add_reader(self._socket, self._on_readable)
-        self._reader.came_home(self)
-
-    async def shut(self) -> None:
-        """Close for good; the batch in flight gets an error."""
-        self._is_shut = True
-        self._mending.cancel()
-        await asyncio.gather(self._mending, return_exceptions=True)
-        self._break(OperationalError("the reader is closed"))
-
-    def send(self, batch: list[tuple[str, Done]]) -> None:
-        """Ask for these sessions in one query. A failure goes to the batch, not to the caller."""
-        self._flight = batch
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(self._reader.patience, self._on_silence)
-        link = self._link
-        try:
-            link.send_query_prepared(
-                _STATEMENT.encode(),
-                [_text_array([session_id for session_id, _ in batch])],
-                [pq.Format.BINARY],
-                pq.Format.BINARY,
-            )
-            if link.flush():
-                loop.add_writer(self._socket, self._on_writable)
-        except Error as error:
-            # Not from in here: the caller is going through what waits.
-            loop.call_soon(self._break, error, self._connection)
-
-    def _on_writable(self) -> None:
-        try:
-            if not self._link.flush():
-                asyncio.get_running_loop().remove_writer(self._socket)
-        except Error as error:
-            self._break(error)
-
-    def _on_readable(self) -> None:
-        link = self._link
-        rows: dict[str, LiveRow] | None = None
-        try:
-            link.consume_input()
-            if link.is_busy():
-                return
-            while (result := link.get_result()) is not None:
-                if result.status != pq.ExecStatus.TUPLES_OK:
-                    raise OperationalError(result.get_error_message())
-                self._decode.set_pgresult(result)
-                found = self._decode.load_rows(0, result.ntuples, LiveRow._make)
-                rows = {row[0]: row for row in found}
-        except Error as error:
-            self._break(error)
-            return
-        if rows is None:
-            return  # a notice or a changed parameter: nothing was asked
-        batch, self._flight = self._flight, []
-        if self._deadline is not None:
-            self._deadline.cancel()
-        # First the next query, then these answers: the database works while we write them.
-        self._reader.came_home(self)
-        _deliver(batch, rows)
-
-    def _on_silence(self) -> None:
-        self._break(OperationalError("the database did not answer in time"))
-
-    def _break(self, error: Exception, of: AsyncConnection[Any] | None = None) -> None:
-        connection = self._connection
-        if connection is None or (of is not None and of is not connection):
-            return
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._socket)
-        loop.remove_writer(self._socket)
-        connection.pgconn.finish()
-        self._connection = None
-        if self._deadline is not None:
-            self._deadline.cancel()
-        batch, self._flight = self._flight, []
-        if not self._is_shut:
-            self._mending = loop.create_task(self._mend(_WAITS[0]))
-        refusal = DatabaseUnavailable(str(error))
-        refusal.__cause__ = error
-        _refuse(batch, refusal)
-        self._reader.went_away(self)
-
-    async def _mend(self, first: float) -> None:
-        for wait in itertools.chain([first], _WAITS, itertools.repeat(_WAITS[-1])):
-            await asyncio.sleep(wait)
-            try:
-                await self.open()
-            except (Error, OSError, TimeoutError):
-                self._is_new = False
-                self._reader.went_away(self)
-                continue
-            return
-
-
-def _text_array(texts: list[str]) -> bytes:
-    """PostgreSQL's binary form of a one-dimensional text[]."""
-    parts = [struct.pack("!5i", 1, 0, _TEXT, len(texts), 1)]
-    for text in texts:
-        value = text.encode()
-        parts += (len(value).to_bytes(4, "big"), value)
-    return b"".join(parts)
-
-
-def open_reader(database: Database) -> Reader:
-    """The reader for this database. Call it on the event loop that will use it."""
-    return SqliteReader(database) if database.is_sqlite else PostgresReader(database)
+    return PostgresReader(database, question, connections=connections)

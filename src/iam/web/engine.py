@@ -1,8 +1,8 @@
 """What a running process is made of. Doors get it whole; tests build it with their own clock."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio.to_thread
@@ -16,6 +16,7 @@ from iam.kernel.secrets import Random
 from iam.keys import KeyRing, SigningKey
 from iam.keys.cipher import Cipher
 from iam.sessions.lifecycle import Ended, Started
+from iam.sessions.model import LiveRow
 from iam.sessions.reader import Reader
 from iam.sessions.touch import Touches
 from iam.settings import Settings
@@ -34,7 +35,7 @@ class Engine:
     database: Database
     clock: Clock
     random: Random
-    reader: Reader
+    reader: Reader[LiveRow]
     touches: Touches
     passwords: Passwords
     # Its own bounded pool: a burst of sign-ins must not take the threads of everything else.
@@ -49,6 +50,8 @@ class Engine:
     documents: Documents
     key_ring: KeyRing
     metrics: Metrics
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What doors have opened on the way, to be closed with the rest."""
 
     @property
     def keys(self) -> tuple[SigningKey, ...]:
