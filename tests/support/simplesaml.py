@@ -106,9 +106,10 @@ def run_simplesaml(*, encrypts: bool) -> Iterator[SimpleSaml]:
         ("authsources.php", _SOURCES),
         ("metadata/saml20-idp-hosted.php", _HOSTED),
     ):
+        filled = text
         for key, value in given.items():
-            text = text.replace(f"{{{key}}}", str(value))
-        (directory / name).write_text(text)
+            filled = filled.replace(f"{{{key}}}", str(value))
+        (directory / name).write_text(filled)
     command = [php, "-d", "session.save_path=" + str(directory), "-d", "error_reporting=8191"]
     command += ["-S", f"127.0.0.1:{port}", "-t", str(HOME / "www")]
     env = {"SIMPLESAMLPHP_CONFIG_DIR": str(directory), "PHP_CLI_SERVER_WORKERS": "2"}

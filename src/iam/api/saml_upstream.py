@@ -52,7 +52,7 @@ def stored_saml_options(body: SamlOptionsBody, settings: Settings, now: Instant)
 
     Raises:
         Invalid: there are both metadata and an address, or neither.
-        WebhookUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
+        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
             cannot be had, or not be used.
     """
     if (body.metadata is None) == (body.metadata_url is None):

@@ -175,7 +175,7 @@ def document_of(body: SamlProviderBody, settings: Settings, now: Instant) -> str
 
     Raises:
         Invalid: there are both, or neither.
-        WebhookUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
+        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
             cannot be had from where it should be.
     """
     if (body.metadata is None) == (body.metadata_url is None):

@@ -36,16 +36,11 @@ def fetch_metadata(url: str, signer: str | None, settings: Settings, now: Instan
         signer: a certificate (PEM) whose key must have signed the document; None: https is enough.
 
     Raises:
-        WebhookUrlRefused, DocumentUnavailable: it cannot be had.
+        ProviderUrlRefused, DocumentUnavailable: it cannot be had.
         XmlRefused, SamlMetadataRefused: it cannot be read, or its time is over.
         SamlSignatureRefused: it is not signed as it must be.
     """
-    data = fetch_document(
-        url,
-        allow_private=settings.delivery_allow_private,
-        seconds=settings.delivery_timeout,
-        longest=LONGEST,
-    )
+    data = fetch_document(url, allow_private=settings.delivery_allow_private)
     # In what is signed a comment is no decoration: two readers might see two texts.
     root = parse_xml(data, comments_pass=signer is None, longest=LONGEST)
     if signer is not None:

@@ -12,7 +12,7 @@ Hands to: `server`, which serves its routes and sends what it signs.
 from starlette.routing import BaseRoute, Route
 
 from iam.saml.acs import acs
-from iam.saml.asking import ask
+from iam.saml.asking import ask, ask_to_link
 from iam.saml.metadata import metadata
 from iam.saml.service_metadata import CONSUMER, LOGOUT, service_metadata
 from iam.saml.slo import slo
@@ -28,6 +28,7 @@ def routes() -> list[BaseRoute]:
         Route("/saml/slo", slo, methods=["GET", "POST"]),
         Route("/saml/sp/metadata", service_metadata),
         Route("/saml/sign-in/{provider}", ask),
+        Route("/saml/link/{provider}", ask_to_link, methods=["POST"]),
         Route(CONSUMER, acs, methods=["GET", "POST"]),
         Route(LOGOUT, upstream_slo, methods=["GET", "POST"]),
     ]

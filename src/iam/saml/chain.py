@@ -211,6 +211,8 @@ def _answer(request: Request, chain: Chain, now: Instant) -> Response:
             leading=False,
             saml_onward=None,
             saml_partial=chain.partial,
+            provider_onward=None,
+            provider_name="",
         )
     to = Addressed(url=there.response_url, in_response_to=chain.request_id)
     issuer = engine.settings.issuer

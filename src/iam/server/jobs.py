@@ -16,9 +16,10 @@ from iam.audit import figures
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.fetch import SECONDS
 from iam.delivery.logouts import make_logout_token
 from iam.delivery.mailer import Mailer
-from iam.delivery.saml_sources import look_at_sources
+from iam.delivery.saml_sources import BATCH, look_at_sources
 from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
@@ -144,7 +145,7 @@ async def look_at_keys(engine: Engine) -> None:
 
 async def look_at_metadata(engine: Engine, holder: str) -> None:
     """Fetch the metadata whose time has come, if this node holds the lease."""
-    seconds = _METADATA + 10 * engine.settings.delivery_timeout
+    seconds = _METADATA + BATCH * SECONDS
 
     def work() -> None:
         now = engine.clock()
