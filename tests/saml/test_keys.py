@@ -6,7 +6,6 @@ import pytest
 from lxml import etree
 
 from iam.kernel.events import OPERATOR
-from iam.keys import saml as saml_keys
 from iam.server.rotation import rotate_saml
 from tests.saml.conftest import NS, KeyPair, Stage
 from tests.saml.test_sign_on import verify
@@ -114,4 +113,3 @@ def test_the_command_rotates_and_lists_them(server: Server) -> None:
     assert again.returncode == listed.returncode == 0
     assert "signs" in listed.stdout
     assert "next" in listed.stdout
-    assert saml_keys
