@@ -1,7 +1,10 @@
 """Signing in through a SAML identity provider: who comes in, as whom, and who does not."""
 
+import base64
+import zlib
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import xmlsec
@@ -156,8 +159,6 @@ def test_an_answer_may_be_signed_with_ecdsa_and_by_the_second_of_two_keys(own_id
 
 
 def encryption_certificate(idp: Idp) -> bytes:
-    import base64
-
     root = etree.fromstring(idp.world.get("/saml/sp/metadata").content)
     text = root.findtext(".//md:KeyDescriptor[@use='encryption']//ds:X509Certificate", None, NS)
     return base64.b64decode(text)
@@ -349,3 +350,60 @@ def test_who_has_no_room_says_which_of_their_sessions_ends(own_idp: Idp) -> None
 
     assert answer.status_code == 303
     assert session_of(idp, second)["state"] == "active"
+
+
+def test_somebody_who_is_signed_in_links_their_account_there(own_idp: Idp) -> None:
+    idp, surfer = own_idp, Surfer(own_idp.world)
+    idp.change(creates_users=False)
+    surfer.sign_in("acme", "bob")
+    before = surfer.session_id
+    surfer.get("/account/ways")
+    page = surfer.submit(f"/saml/link/{idp.provider['id']}")
+    location = page.headers["refresh"].partition("url=")[2]
+    request = request_in(location)
+
+    # Brought to another browser it links nothing.
+    data = idp.message(idp.saying(request, name_id="bob-there"))
+    other = Surfer(idp.world)
+    other.sign_in("acme", "bob")
+    assert idp.bring(other, data).status_code == 422
+    surfer.get("/account/ways")
+    page = surfer.submit(f"/saml/link/{idp.provider['id']}")
+    request = request_in(page.headers["refresh"].partition("url=")[2])
+    answer = idp.bring(surfer, idp.message(idp.saying(request, name_id="bob-there")))
+
+    assert answer.headers["location"] == "/account/ways?notice=linked"
+    assert surfer.session_id == before
+    fresh = Surfer(idp.world)
+    assert idp.sign_in(fresh, name_id="bob-there").status_code == 303
+    assert session_of(idp, fresh)["user"] == "bob"
+    stranger = Surfer(idp.world)
+    assert idp.sign_in(stranger, name_id="nobody").status_code == 403
+
+
+def request_in(location: str) -> str:
+    given = dict(parse_qsl(urlsplit(location).query))
+    root = etree.fromstring(zlib.decompress(base64.b64decode(given["SAMLRequest"]), -15))
+    return str(root.get("ID"))
+
+
+def test_a_link_needs_a_sign_in_of_late_and_our_own_form(own_idp: Idp) -> None:
+    idp, surfer = own_idp, Surfer(own_idp.world)
+    surfer.sign_in("acme", "bob")
+    surfer.get("/account/ways")
+    path = f"/saml/link/{idp.provider['id']}"
+
+    assert surfer.post(path, {}).status_code == 403
+    idp.world.clock.move(16 * 60)
+    surfer.get("/account/ways")
+    assert surfer.submit(path).headers["location"].startswith("/sign-in/acme?")
+
+
+def test_a_refused_answer_leaves_a_failed_sign_in(own_idp: Idp, strange_keys: KeyPair) -> None:
+    idp, surfer = own_idp, Surfer(own_idp.world)
+    request, _ = idp.asked(surfer)
+    idp.bring(surfer, idp.message(idp.saying(request), key=strange_keys))
+
+    query = {"type": "sign_in.failed"}
+    found = idp.world.get("/v1/events", params=query, headers=idp.world.admin).json()["items"][0]
+    assert (found["actor"], found["reason"]) == ("provider:acme/corp", "saml_signature_refused")

@@ -75,6 +75,9 @@ def look_at_sources(database: Database, settings: Settings, clock: Clock) -> int
     now = clock()
     due = database.look(lambda c: due_sources(c, now, BATCH))
     for source in due:
+        if not database.look(partial(_has_owner, source=source)):
+            database.write(partial(set_source, owner=source.owner, url=None, signer=None, now=now))
+            continue
         failed: str | None = None
         text = ""
         try:
@@ -99,17 +102,20 @@ def _take_over(
     note_look(connection, source, failed, now)
 
 
+def _has_owner(connection: Connection, source: SamlSource) -> bool:
+    if is_id(SAML_PROVIDER, source.owner):
+        return find_provider_of(connection, source.owner) is not None
+    return find_provider_by_id(connection, source.owner) is not None
+
+
 def _replace(connection: Connection, source: SamlSource, text: str, now: Instant) -> None:
     if is_id(SAML_PROVIDER, source.owner):
         registered = find_provider_of(connection, source.owner)
-        if registered is None:
-            set_source(connection, source.owner, None, None, now)
-        elif registered.document != text:
+        if registered is not None and registered.document != text:
             replace_document(connection, registered, text, now=now)
         return
     provider = find_provider_by_id(connection, source.owner)
     if provider is None:
-        set_source(connection, source.owner, None, None, now)
         return
     options = upstream_options(provider.options)
     if options.metadata == text:

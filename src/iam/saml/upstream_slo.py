@@ -42,7 +42,7 @@ from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 from iam.sessions.policy import end_reason
-from iam.signin.federated_sessions import called, read_federated
+from iam.signin.federated_sessions import Federated, called, read_federated
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import read_form
@@ -158,10 +158,11 @@ def _log_out(
             until,
             now,
         )
+        found = called(connection, provider.id, asked.name_id.value)
         meant = [
-            one
-            for one in called(connection, provider.id, asked.name_id.value)
-            if _is_meant(connection, engine, provider, one, asked)
+            session
+            for session, federated in read_federated(connection, found).items()
+            if _is_meant(engine, provider, federated, asked)
         ]
         known = known or bool(meant)
         live = [
@@ -189,13 +190,10 @@ def _log_out(
 
 
 def _is_meant(
-    connection: Connection, engine: Engine, provider: Provider, session: str, asked: LogoutRequest
+    engine: Engine, provider: Provider, federated: Federated, asked: LogoutRequest
 ) -> bool:
     """Whether a request means this session: its NameID matches the given one strongly (saml-core §3.7.1,
     §3.3.4), and its SessionIndex, if it has any, is among those named."""
-    federated = read_federated(connection, [session]).get(session)
-    if federated is None:
-        return False
     if asked.session_indexes and federated.session not in (None, *asked.session_indexes):
         return False
     born, given = name_id_in(federated.hint, provider.id, engine.cipher), asked.name_id
