@@ -314,7 +314,10 @@ ANSWER, MESSAGE = "saml_answer_refused", "saml_message_refused"
         ({"session_until": -1}, ANSWER),
         ({"until": "yesterday"}, MESSAGE),
         ({"name_id": ""}, MESSAGE),
-        ({"name_id": "x" * 5000}, MESSAGE),
+        ({"name_id": "x" * 513}, MESSAGE),
+        ({"id": "_" + "x" * 300}, MESSAGE),
+        ({"session_index": "x" * 513}, MESSAGE),
+        ({"context_class": "x" * 513}, MESSAGE),
         ({"conditions": "<saml:Condition/>"}, MESSAGE),
         ({"conditions": '<evil xmlns="urn:x"/>'}, MESSAGE),
         ({"inside": "<saml:AuthnStatement/>"}, MESSAGE),
@@ -578,3 +581,13 @@ def test_what_was_refused_in_between_leaves_the_honest_way_open(idp: Idp) -> Non
 @pytest.fixture
 def own_idp(both_worlds: Any, keys: KeyPair) -> Idp:
     return make_idp(both_worlds, keys)
+
+
+def test_the_longest_name_that_is_taken_fits_into_every_database(own_idp: Idp) -> None:
+    longest = "\U0001f642" * 512  # four bytes each
+    for surfer in (Surfer(own_idp.world), Surfer(own_idp.world)):
+        answer = own_idp.sign_in(surfer, name_id=longest, session_index="é" * 512)
+        assert answer.status_code == 303
+    own_idp.change(options={"metadata": own_idp.metadata, "subject_attribute": "uid"})
+    own = {"uid": "x" * 513}
+    assert own_idp.sign_in(Surfer(own_idp.world), attributes=own).status_code == 422

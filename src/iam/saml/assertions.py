@@ -16,6 +16,7 @@ from iam.saml.encryption import decrypt_assertion
 from iam.saml.errors import SamlAnswerRefused, SamlMessageRefused
 from iam.saml.names import BEARER, ENTITY, SAML, SAMLP
 from iam.saml.reading import (
+    ID,
     SKEW,
     Header,
     NameId,
@@ -28,6 +29,9 @@ from iam.saml.reading import (
 
 _MOST = 200
 _LONGEST = 4096
+LONGEST_NAME = 512
+"""Characters of what somebody or their session is called: PostgreSQL's indexes take no more than 2700
+bytes, and nobody sends names like that."""
 _ASSERTION, _ENCRYPTED = f"{{{SAML}}}Assertion", f"{{{SAML}}}EncryptedAssertion"
 
 
@@ -182,7 +186,7 @@ def _check_form(assertion: Element, expected: Expected) -> None:
         "AttributeStatement",
         "AuthzDecisionStatement",
     )
-    if assertion.get("Version") != "2.0" or not assertion.get("ID"):
+    if assertion.get("Version") != "2.0" or not ID.fullmatch(assertion.get("ID", "")):
         raise SamlMessageRefused("Its assertion must be of SAML 2.0 and have an ID.")
     issuer = only_child(assertion, f"{{{SAML}}}Issuer")
     if issuer is None or text_of(issuer) != expected.issuer:
@@ -270,13 +274,13 @@ def _read(assertion: Element, expected: Expected, until: Instant, now: Instant) 
 
 def _named(subject: Element) -> NameId:
     name_id = read_name_id(subject)
-    if not name_id.value or len(name_id.value) > _LONGEST or "\x00" in name_id.value:
+    if not name_id.value or len(name_id.value) > LONGEST_NAME:
         raise SamlMessageRefused("The NameID is empty or too long.")
     return name_id
 
 
 def _short(text: str | None) -> str | None:
-    if text is not None and len(text) > _LONGEST:
+    if text is not None and len(text) > LONGEST_NAME:
         raise SamlMessageRefused("A name in it is too long.")
     return text or None
 

@@ -18,7 +18,8 @@ SKEW = 60
 """Seconds by which another's clock may differ from ours."""
 FRESH = 10 * 60
 """Seconds for which a message may have been under way."""
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,255}", re.ASCII)
+ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,255}", re.ASCII)
+"""What a message or an assertion may be called: as XML names are, and no longer than is remembered."""
 _NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
 _MOST = 20
 
@@ -91,7 +92,7 @@ def header_of(root: Element, name: str) -> Header:
     if root.tag != f"{{{SAMLP}}}{name}":
         raise SamlMessageRefused(f"It must be {name}.")
     identifier, issuer = root.get("ID", ""), only_child(root, f"{{{SAML}}}Issuer")
-    if not _ID.fullmatch(identifier):
+    if not ID.fullmatch(identifier):
         raise SamlMessageRefused("Its ID is missing or too long.")
     if root.get("Version") != "2.0":
         raise SamlMessageRefused("It must be of SAML 2.0.")

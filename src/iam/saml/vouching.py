@@ -10,7 +10,7 @@ from iam.directory.saml_identity import identity_of
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher, EncryptionKeyWrong
-from iam.saml.assertions import Believed
+from iam.saml.assertions import LONGEST_NAME, Believed
 from iam.saml.errors import SamlAnswerRefused
 from iam.saml.names import NAME_ID_FORMATS
 from iam.saml.reading import NameId
@@ -69,9 +69,9 @@ def _subject(provider: Provider, believed: Believed) -> str:
     options, _ = identity_of(provider)
     if options.subject_attribute is not None:
         found = believed.attributes.get(options.subject_attribute, ())
-        if len(found) != 1:
+        if len(found) != 1 or len(found[0]) > LONGEST_NAME:
             raise SamlAnswerRefused(
-                f"It must have the attribute {options.subject_attribute} exactly once."
+                f"It must have the attribute {options.subject_attribute} exactly once, and not too long."
             )
         return found[0]
     if believed.name_id.format == NAME_ID_FORMATS["transient"]:
