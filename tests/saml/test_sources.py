@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from iam.delivery.saml_sources import look_at_sources
+from iam.server.jobs import look_at_metadata
 from tests.saml.conftest import KeyPair, Stage, make_key_pair, signed, sp_metadata
 from tests.saml.test_upstream import make_idp
 from tests.support.saml_idp import Idp, idp_metadata
@@ -233,3 +234,17 @@ def test_an_identity_provider_changes_its_key_by_itself(
     view = world.get("/v1/providers/acme/corp", headers=world.admin).json()
     assert view["metadata_failed"] is None
     assert view["entity_id"] == idp.entity_id
+
+
+def test_one_node_at_a_time_looks(stage: Stage, site: Site) -> None:
+    world = stage.world
+    site.body = shop(stage.key)
+    put(stage, metadata_url=site.url)
+    world.clock.move(6 * 3600)
+
+    world.portal.call(look_at_metadata, world.engine, "node_a")
+    assert site.asked == 2
+    world.clock.move(6 * 3600)
+    world.portal.call(look_at_metadata, world.engine, "node_a")
+    world.portal.call(look_at_metadata, world.engine, "node_b")
+    assert site.asked == 3

@@ -286,5 +286,5 @@ def _targets(engine: Engine, chain: Chain) -> Sequence[str]:
 def _chain(payload: Mapping[str, Any]) -> Chain:
     members = {name: value for name, value in payload.items() if name != "told"}
     members["waiting"] = tuple(SamlParticipant(**one) for one in payload["waiting"])
-    members["born"] = tuple(payload["born"])
+    members["born"] = tuple(payload.get("born", ()))
     return Chain(**members)

@@ -79,7 +79,7 @@ def _after_sign_out(request: Request) -> Response:
     waiting = tuple(SamlParticipant(**one) for one in payload["waiting"])
     chain = Chain(
         waiting=waiting,
-        born=tuple(payload["born"]),
+        born=tuple(payload.get("born", ())),
         onward=payload["onward"],
         onward_name=payload["onward_name"],
     )

@@ -85,7 +85,7 @@ class Proven:
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """What `to_payload` has written."""
         federated, at = payload["federated"], payload["authenticated_at"]
-        until = payload["until"]
+        until = payload.get("until")
         return cls(
             organization=payload["organization"],
             username=payload["username"],
