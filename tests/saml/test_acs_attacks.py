@@ -588,6 +588,6 @@ def test_the_longest_name_that_is_taken_fits_into_every_database(own_idp: Idp) -
     for surfer in (Surfer(own_idp.world), Surfer(own_idp.world)):
         answer = own_idp.sign_in(surfer, name_id=longest, session_index="é" * 512)
         assert answer.status_code == 303
-    own_idp.change(options={"metadata": own_idp.metadata, "subject_attribute": "uid"})
+    own_idp.register("other", options={"subject_attribute": "uid"})
     own = {"uid": "x" * 513}
     assert own_idp.sign_in(Surfer(own_idp.world), attributes=own).status_code == 422

@@ -407,3 +407,19 @@ def test_a_refused_answer_leaves_a_failed_sign_in(own_idp: Idp, strange_keys: Ke
     query = {"type": "sign_in.failed"}
     found = idp.world.get("/v1/events", params=query, headers=idp.world.admin).json()["items"][0]
     assert (found["actor"], found["reason"]) == ("provider:acme/corp", "saml_signature_refused")
+
+
+def test_a_provider_does_not_become_another_one_under_its_users(own_idp: Idp) -> None:
+    idp = own_idp
+    other = Idp(idp.world, idp.key, entity_id="https://idp.other.test/saml")
+    path = f"/v1/providers/acme/{idp.provider['name']}"
+    changes = [
+        {"metadata": other.metadata},
+        {"metadata": idp.metadata, "subject_attribute": "mail"},
+    ]
+    assert idp.sign_in(Surfer(idp.world)).status_code == 303
+
+    for options in changes:
+        answer = idp.world.patch(path, json={"options": options}, headers=idp.world.admin)
+        assert (answer.status_code, answer.json()["code"]) == (409, "provider_linked")
+    idp.change(options={"metadata": idp.metadata, "sign_out_there": True})

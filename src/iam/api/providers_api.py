@@ -32,7 +32,8 @@ from iam.api.schemas import Body
 from iam.delivery.provider_addresses import ProviderOptionsRefused, check_options
 from iam.directory import providers
 from iam.directory.organizations import find_organization
-from iam.directory.providers import Kind, NewProvider, Provider
+from iam.directory.provider_options import names_of_subjects
+from iam.directory.providers import Kind, NewProvider, Provider, ProviderLinked
 from iam.directory.saml_identity import note_source
 from iam.directory.saml_sources import find_source
 from iam.directory.users import User, find_user
@@ -137,14 +138,14 @@ def get(call: Administrator, organization: PathName, name: PathName) -> Response
     operation_id="updateProvider",
     summary="Change a provider",
     response_model=ProviderView,
-    responses=errors(401, 403, 404, body=True),
+    responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_SESSION),
 )
 def update(
     call: Administrator, organization: PathName, name: PathName, body: ProviderPatch
 ) -> Response:
-    """`options` are replaced as a whole; its kind stays. Sign-ins under way end with nothing, sessions
-    that it let in go on."""
+    """`options` are replaced as a whole. Its kind stays, and so does its issuer once users are linked to
+    it. Sign-ins under way end with nothing, sessions that it let in go on."""
     require_organization(call, organization)
     given = body.model_fields_set
     found = call.engine.database.read(lambda c: providers.find_provider(c, organization, name))
@@ -159,6 +160,9 @@ def update(
         if not given:
             return _view(connection, call, before)
         options = before.options if checked is None else checked
+        names = [names_of_subjects(before.kind, one) for one in (before.options, options)]
+        if names[0] != names[1] and providers.has_links(connection, before.id):
+            raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
         new = NewProvider(
             kind=before.kind,
             display_name=body.display_name if "display_name" in given else before.display_name,
