@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure of the programs that the tests run for real: PostgreSQL 15+, MariaDB, Chromium, nginx, Caddy, Apache with
-# mod_auth_openidc and mod_auth_mellon, a font, and a library that Playwright takes for granted.
+# mod_auth_openidc and mod_auth_mellon, SimpleSAMLphp, a font, and a library that Playwright takes for granted.
 #
 # As root, or where sudo asks no password, on Debian and its relatives: installs what is missing. Elsewhere
 # says what is missing and how to get it, and exits 1: a test without its tool is a failure, never a skip.
@@ -44,6 +44,8 @@ missing() {
     [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || echo libapache2-mod-auth-openidc
     [ -e /usr/lib/apache2/modules/mod_auth_mellon.so ] || echo libapache2-mod-auth-mellon
     has_program caddy || echo caddy
+    has_program php || echo php-cli
+    [ -e /usr/share/simplesamlphp/www ] || echo simplesamlphp php-xml php-sqlite3
     has_program curl || echo curl
     has_font || echo fonts-dejavu-core
     has_library libatomic.so.1 || echo libatomic1 # the Node that Playwright brings along needs it

@@ -113,6 +113,8 @@ def names_of_subjects(kind: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
     if kind == "oauth2":
         found = Oauth2Options.of(options)
         return (found.userinfo_endpoint, found.subject_claim)
+    if kind == "saml":
+        return (options.get("entity_id"), options.get("subject_attribute"))
     return (options.get("issuer"),)
 
 

@@ -167,6 +167,19 @@ def find_provider_by_id(connection: Connection, provider_id: str) -> Provider | 
     return _provider(row) if row is not None else None
 
 
+def providers_of_entity(connection: Connection, entity_id: str) -> tuple[Provider, ...]:
+    """The providers that call themselves so (SAML: its entityID), of whatever organizations."""
+    here = select(table).where(table.c.entity_id == entity_id).order_by(table.c.id)
+    return tuple(_provider(row) for row in connection.execute(here))
+
+
+def replace_options(connection: Connection, provider_id: str, options: Mapping[str, Any]) -> None:
+    """Take over what a provider has said of itself: nobody has changed what it is to us, so whoever is
+    just signing in by it goes on (`signin.arrival.link_seal`)."""
+    here = table.c.id == provider_id
+    connection.execute(update(table).where(here).values(options=dict(options)))
+
+
 def list_providers(connection: Connection, organization: str) -> tuple[Provider, ...]:
     """Every provider of an organization, by name; there are few."""
     here = select(table).where(table.c.organization == organization).order_by(table.c.name)
@@ -271,6 +284,7 @@ def _values(new: NewProvider) -> dict[str, Any]:
         "display_name": new.display_name,
         "enabled": new.enabled,
         "options": dict(new.options),
+        "entity_id": new.options.get("entity_id"),
         "creates_users": new.creates_users,
         "trusted_domains": list(new.trusted_domains),
         "attributes": dict(new.attributes),

@@ -14,6 +14,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
 from iam.kernel.xml import Element
 from iam.keys import SamlKey
+from iam.saml.encryption import encrypt_assertion
 from iam.saml.names import (
     NO_AUTHN_CONTEXT,
     NO_PASSIVE,
@@ -24,7 +25,7 @@ from iam.saml.names import (
 )
 from iam.saml.signatures import sign_enveloped
 from iam.saml.subjects import Unmet, choose_format, context_of, lacks_code, name_of
-from iam.saml.writing import Addressed, add_assertion, qualified, response
+from iam.saml.writing import Addressed, add_assertion, entity_id, qualified, response
 from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.limits import SessionLimit
@@ -193,13 +194,15 @@ def _enter(
     note_participant(connection, session.id, provider.id, value, format_)
     issuer = engine.settings.issuer
     to = Addressed(url=asked.consumer, in_response_to=asked.request_id)
-    root = response(issuer, to, now, random)
+    root = response(entity_id(issuer), to, now, random)
     name_id = qualified(issuer, provider.entity_id, format_, value)
     assertion = add_assertion(
         root, issuer, to, provider, user, session, name_id, context, now, random
     )
     if provider.options.sign_assertion:
         sign_enveloped(assertion, key)
+    if provider.options.encrypt_assertion:
+        encrypt_assertion(assertion, provider.metadata.encryption[0], random)
     if provider.options.sign_response:
         sign_enveloped(root, key)
     return Answer(root, started)
@@ -228,6 +231,7 @@ def _refuse(
     engine: Engine, key: SamlKey, asked: Asked, now: Instant, status: str, second: str
 ) -> Answer:
     to = Addressed(url=asked.consumer, in_response_to=asked.request_id)
-    root = response(engine.settings.issuer, to, now, engine.random, status=status, second=second)
+    entity = entity_id(engine.settings.issuer)
+    root = response(entity, to, now, engine.random, status=status, second=second)
     sign_enveloped(root, key)
     return Answer(root)

@@ -17,12 +17,15 @@ from iam.audit import figures
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.fetch import SECONDS
 from iam.delivery.logouts import make_logout_token
 from iam.delivery.mailer import Mailer
+from iam.delivery.saml_sources import BATCH, look_at_sources
 from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.keys import load_keys
+from iam.keys import saml as saml_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.saml import received
 from iam.saml.key import saml_key
@@ -39,6 +42,7 @@ _LEASE = 30  # seconds
 _TOUCHES = 2000
 # Seconds within which a node knows a new signing key, which signs only long after (PUBLISHED_AHEAD).
 _KEYS = 20
+_METADATA = 60  # seconds between two looks whether some is due
 # Between two batches the sweep rests for so many times what the last one took: at most a fifth of a
 # core and of the database's writes is its own, however slow they are at the moment.
 _REST = 4
@@ -108,6 +112,7 @@ async def _run_jobs(engine: Engine, deliverer: Deliverer, mailer: Mailer) -> Non
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
         group.create_task(_forever("keys", _KEYS, lambda: look_at_keys(engine)))
+        group.create_task(_forever("metadata", _METADATA, lambda: look_at_metadata(engine, holder)))
         group.create_task(_forever("sweep", interval, lambda: sweep_once(engine, holder)))
 
 
@@ -146,6 +151,20 @@ async def look_at_keys(engine: Engine) -> None:
     engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
+async def look_at_metadata(engine: Engine, holder: str) -> None:
+    """Fetch the metadata whose time has come, if this node holds the lease."""
+    seconds = _METADATA + BATCH * SECONDS
+
+    def work() -> None:
+        now = engine.clock()
+        lease = partial(take_lease, name="saml_metadata", holder=holder, now=now, seconds=seconds)
+        if engine.database.write(lease):
+            look_at_sources(engine.database, engine.settings, engine.clock)
+
+    # A thread of its own: it waits for somebody else's server.
+    await in_thread(work, CapacityLimiter(1))
+
+
 _Purge = Callable[[Connection, Instant, int], int]
 # What is kept for the retention time, and how many rows one transaction deletes.
 _HISTORY: tuple[tuple[_Purge, int], ...] = (
@@ -164,6 +183,7 @@ _SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
     device_requests.purge,
     bulk.purge,
     received.purge,
+    saml_keys.purge,
     federation_requests.purge,
 )
 

@@ -70,6 +70,8 @@ class Proven:
     """The provider that vouched for them; None: they have shown their password."""
     authenticated_at: Instant | None = None
     """When they showed it, if that was not just now: a provider may have known them for hours."""
+    until: Instant | None = None
+    """When their session there ends: the one here must not outlive it."""
 
     def to_payload(self) -> dict[str, Any]:
         """As it lies in a ticket (`signin.codes`) while its person is asked something else."""
@@ -81,12 +83,14 @@ class Proven:
             "factor": self.factor,
             "federated": self.federated.to_payload() if self.federated is not None else None,
             "authenticated_at": self.authenticated_at,
+            "until": self.until,
         }
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """What `to_payload` has written."""
         federated, at = payload["federated"], payload["authenticated_at"]
+        until = payload.get("until")
         return cls(
             organization=payload["organization"],
             username=payload["username"],
@@ -95,6 +99,7 @@ class Proven:
             factor=payload.get("factor"),
             federated=Federated.from_payload(federated) if federated is not None else None,
             authenticated_at=Instant(at) if at is not None else None,
+            until=Instant(until) if until is not None else None,
         )
 
 
@@ -260,7 +265,8 @@ def _raise(
     if former is None or former.record_key != (user.organization, user.name, arrival.application):
         return None
     wants_more = arrival.remember and policy.may_remember and not former.remembered
-    if wants_more or former.locked_at is not None:
+    ends_sooner = proven.until is not None and proven.until < former.expires_at
+    if wants_more or ends_sooner or former.locked_at is not None:
         return None
     return raise_session(
         connection,
@@ -308,6 +314,9 @@ def _start(
             origin=arrival.origin,
             device=device_label(arrival.origin.user_agent),
             remembered=arrival.remember,
+            maximum_lifetime=(
+                max(1, (proven.until - now) // 1000) if proven.until is not None else None
+            ),
         ),
         policy,
         actor=actor,
