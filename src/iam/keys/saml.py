@@ -72,8 +72,14 @@ def load_saml_keys(
 
 
 def in_order(keys: Sequence[SamlKey], now: Instant) -> tuple[SamlKey, ...]:
-    """These keys, the one that became active last first; those that are to come behind it."""
-    return tuple(sorted(keys, key=lambda one: (one.active_at > now, -one.active_at)))
+    """These keys, the one that became active last first; those that are to come behind it. Of two of one
+    instant the one that stays."""
+    return tuple(
+        sorted(
+            keys,
+            key=lambda one: (one.active_at > now, -one.active_at, one.retires_at is not None),
+        )
+    )
 
 
 def make_saml_key(
