@@ -34,6 +34,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "updatePolicy": {"maximum_sessions": 3, "at_limit": "ask"},
     "createRegistrationToken": {"organization": "acme"},
     "setSamlProvider": {"metadata": "<x/>"},
+    "createProvider": {
+        "organization": "acme",
+        "name": "spare",
+        "kind": "oidc",
+        "options": {"issuer": "https://id.example", "client_id": "iam"},
+    },
+    "updateProvider": {"display_name": "Theirs"},
     "createWebhook": {
         "organization": "acme",
         "url": "https://hooks.example/",
@@ -52,6 +59,9 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"password": ["x"]},
         {"password": SURROGATE},
         {"password": "x" * 2000},
+        {"code": 123456},
+        {"code": "x" * 65},
+        {"code": SURROGATE},
     ],
     "changeMyPassword": [
         {"current_password": None},
@@ -61,8 +71,14 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"new_password": "x" * 257},
         {"new_password": ["open sesame 2"]},
         {"end_others": "no"},
+        {"code": 123456},
     ],
-    "unlockOwnSession": [{"password": None}, {"password": SURROGATE}, {"password": "x" * 2000}],
+    "unlockOwnSession": [
+        {"password": None},
+        {"password": SURROGATE},
+        {"password": "x" * 2000},
+        {"code": ["000000"]},
+    ],
     "startSession": [
         {"user": ""},
         {"user": "a/b"},
@@ -222,6 +238,77 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"attributes": {f"a{number}": "email" for number in range(51)}},
         {"allow_idp_initiated": "no"},
         {"logout_ends_browser_session": None},
+        {"metadata_url": "https://shop.example/metadata"},  # beside the document
+        {"metadata": None, "metadata_url": "shop.example"},
+        {"metadata": None, "metadata_url": "https://user@shop.example/"},
+        {"metadata": None, "metadata_url": NUL},
+        {"metadata_signer": "-----BEGIN CERTIFICATE-----"},
+        {"metadata_signer": NUL},
+        {"encrypt_assertion": "yes"},
+    ],
+    "createProvider": [
+        {"kind": "ldap"},
+        {"kind": None},
+        {"name": "a b"},
+        {"display_name": NUL},
+        {"enabled": "yes"},
+        {"creates_users": 1},
+        {"options": None},
+        {"options": {}},
+        {"options": {"issuer": "https://id.example"}},
+        {"options": {"issuer": "id.example", "client_id": "iam"}},
+        {"options": {"issuer": "https://id.example/?a=b", "client_id": "iam"}},
+        {"options": {"issuer": "https://user@id.example", "client_id": "iam"}},
+        {"options": {"issuer": "https://id.example", "client_id": ""}},
+        {"options": {"issuer": "https://id.example", "client_id": "a b"}},
+        {"options": {"issuer": "https://id.example", "client_id": "x" * 256}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "scopes": ["a b"]}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "preset": "github"}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "userinfo": "yes"}},
+        {
+            "options": {
+                "issuer": "https://id.example",
+                "client_id": "x",
+                "auth_method": "tls_client_auth",
+            }
+        },
+        {"kind": "saml"},
+        {"kind": "saml", "options": {}},
+        {"kind": "saml", "options": {"metadata": ""}},
+        {"kind": "saml", "options": {"metadata": NUL}},
+        {"kind": "saml", "options": {"metadata": "x" * 50_001}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "metadata_url": "https://id.example"}},
+        {"kind": "saml", "options": {"metadata_url": "https://user@id.example"}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "metadata_signer": "none"}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "request_binding": "soap"}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "context_classes": ["a b"]}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "context_comparison": "most"}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "subject_attribute": ""}},
+        {"kind": "saml", "options": {"metadata": "<x/>", "allow_unsolicited": "yes"}},
+        {"kind": "saml", "options": {"metadata": "<x/>"}, "client_secret": "x"},
+        {"client_secret": ""},
+        {"client_secret": "two\nlines"},
+        {"client_secret": "x" * 1025},
+        {"trusted_domains": "acme.example"},
+        {"trusted_domains": ["Acme.example"]},
+        {"trusted_domains": ["*"]},
+        {"trusted_domains": ["com"]},
+        {"trusted_domains": ["a.example"] * 101},
+        {"attributes": {"password_hash": "sub"}},
+        {"attributes": {"email": ""}},
+        {"attributes": {"email": NUL}},
+        {"attributes": ["email"]},
+    ],
+    "updateProvider": [
+        {"kind": "oidc"},
+        {"name": "other"},
+        {"display_name": None},
+        {"enabled": 0},
+        {"options": {"client_id": "x", "preset": "myspace"}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "unheard": "of"}},
+        {"client_secret": None},
+        {"trusted_domains": None},
+        {"attributes": {"is_admin": "x"}},
     ],
     "createWebhook": [
         {"organization": "Upper"},
@@ -263,7 +350,8 @@ def _send(
         "kind": "users",
     }
     last = operation.path.split("/")[2]
-    names["name"] = {"organizations": "acme", "applications": "shop"}.get(last, "ann")
+    known = {"organizations": "acme", "applications": "shop", "providers": "idp"}
+    names["name"] = known.get(last, "ann")
     return world.request(
         operation.method, operation.path.format(**names), headers=headers, **options
     )

@@ -7,23 +7,25 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.choose_page import choose_for_sign_in, signed_in
-from iam.account.destination import Destination, find_destination, form_targets
+from iam.account.code_page import ask_for_code
 from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
-from iam.signin.arrival import Arrival, NoRoom
+from iam.signin.arrival import Arrival, FactorNeeded, NoRoom
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
     PasswordAttempt,
     sign_in_with_password,
 )
 from iam.web.address import origin_of
+from iam.web.arriving import choose_for_sign_in, signed_in
+from iam.web.continue_with import start_address
 from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
+from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render
@@ -40,7 +42,7 @@ _ENDED = {
     EndReason.IDLE: "You were away for longer than a session may stay unused.",
     EndReason.EXPIRED: "This session reached its longest time.",
     EndReason.USER_DISABLED: "Your account was switched off.",
-    EndReason.CREDENTIALS_CHANGED: "Your password was changed.",
+    EndReason.CREDENTIALS_CHANGED: "Your password or your second factor was changed.",
     EndReason.EXCLUSIVE: "You signed in somewhere else, and one session at a time is allowed.",
     EndReason.LIMIT: "You signed in somewhere else, and this one made room for it.",
     EndReason.POLICY: "The rules for sessions became stricter.",
@@ -69,6 +71,9 @@ async def show_sign_in(request: Request) -> Response:
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}
+    if request.query_params.get("with") == "cancelled":
+        text = "You came back without having signed in there. Choose how to go on."
+        notice = {"title": "You did not sign in", "text": text}
     response = _page(
         request,
         destination,
@@ -144,6 +149,9 @@ async def check_sign_in(request: Request) -> Response:
         response = again(status=429, error=_error("Too many attempts", words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
+    except FactorNeeded as needed:
+        arrival = attempt.arrival
+        return await ask_for_code(request, destination, arrival, needed.proven, return_to)
     except NoRoom as full:
         if not full.crowd.may_choose:
             engine.metrics.sign_ins["failed"] += 1
@@ -197,6 +205,20 @@ def _page(
         return_to=return_to,
         remember_offered=destination.may_remember,
         remember=remember,
+        ways=[
+            {
+                "name": one.name,
+                "display_name": one.display_name,
+                "address": start_address(
+                    one,
+                    application=destination.client_id,
+                    return_to=return_to,
+                    login_hint=username,
+                    again=request.query_params.get("prompt") == "login",
+                ),
+            }
+            for one in destination.providers
+        ],
         error=error,
         notice=notice,
         current=current,

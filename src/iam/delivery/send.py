@@ -26,7 +26,8 @@ _REFUSAL = 2048
 
 
 @cache
-def _http() -> ModuleType:
+def http_library() -> ModuleType:
+    """The library that speaks HTTP outwards."""
     # Not before something is to be sent: most installations start without a webhook.
     import httpx2
 
@@ -35,7 +36,7 @@ def _http() -> ModuleType:
 
 def open_client(timeout: float) -> Any:
     """A client that keeps no cookies, follows no redirect and reads no proxy from the environment."""
-    http = _http()
+    http = http_library()
     # Each attempt has a connection of its own: one that was kept would belong to a name that may
     # stand for another address by now.
     limits = http.Limits(max_connections=None, max_keepalive_connections=0)
@@ -89,7 +90,7 @@ async def send(
 
     `seconds` are for all of it together: a receiver that sends a byte a second gains nothing.
     """
-    http = _http()
+    http = http_library()
     refusable = isinstance(claimed.notice, LogoutNotice)
     answers = isinstance(claimed.notice, SamlLogoutNotice)
     try:
@@ -99,7 +100,7 @@ async def send(
             port = parts.port or (443 if parts.scheme == "https" else 80)
             addresses = await resolve(host, port, allow_private=allow_private)
             headers = {**message.headers, "host": parts.netloc, "user-agent": "Hanzo-IAM"}
-            answer = await _post(client, claimed.url, host, addresses, headers, message.body)
+            answer = await ask(client, "POST", claimed.url, host, addresses, headers, message.body)
             try:
                 status: int = answer.status_code
                 if refusable and status == 400:
@@ -130,22 +131,23 @@ async def _beginning(answer: Any, longest: int) -> bytes:
     return found[:longest]
 
 
-async def _post(
+async def ask(
     client: Any,
+    method: str,
     url: str,
     host: str,
     addresses: tuple[str, ...],
-    headers: dict[str, str],
+    headers: Mapping[str, str],
     body: bytes,
 ) -> Any:
     """The answer, its body unread, from the first of these addresses that can be connected to.
 
     The connection goes to an address that was checked; certificate and Host are the name's.
     """
-    http = _http()
+    http = http_library()
     for number, address in enumerate(addresses, 1):
         request = client.build_request(
-            "POST",
+            method,
             http.URL(url).copy_with(host=address),
             content=body,
             headers=headers,

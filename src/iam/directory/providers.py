@@ -6,9 +6,10 @@ stored as the caller has encrypted it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.provider_tables import provider as table
@@ -16,8 +17,8 @@ from iam.db.provider_tables import provider_link as link_table
 from iam.directory.names import NameTaken, check_name
 from iam.directory.organizations import find_organization
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Missing
-from iam.kernel.ids import PROVIDER, make_id
+from iam.kernel.errors import Conflict, Missing
+from iam.kernel.ids import LINK, PROVIDER, make_id
 from iam.kernel.secrets import Random
 
 Kind = Literal["oidc", "oauth2", "saml"]
@@ -29,6 +30,20 @@ class ProviderMissing(Missing):
 
     code = "provider_not_found"
     title = "There is no such provider."
+
+
+class ProviderLinked(Conflict):
+    """Users are linked to a provider, so that it cannot become another one under them."""
+
+    code = "provider_linked"
+    title = "Users are linked to this provider."
+
+
+class LinkMissing(Missing):
+    """No provider knows this user under that name, or not for this caller."""
+
+    code = "link_not_found"
+    title = "There is no such link."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +58,8 @@ class NewProvider:
     trusted_domains: tuple[str, ...] = ()
     """Mail domains of which it is believed: only there are its people linked to ours by address."""
     attributes: Mapping[Attribute, str] = field(default_factory=dict)
-    """Which claim or attribute of its fills what of ours; what is not named has its kind's default."""
+    """Which claim or attribute of its fills what of ours, anew at each sign-in; what is not named has its
+    kind's default, and is filled once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +161,40 @@ def find_provider(connection: Connection, organization: str, name: str) -> Provi
     return _provider(row)
 
 
+def find_provider_by_id(connection: Connection, provider_id: str) -> Provider | None:
+    """The provider with this ID, of whatever organization; None if there is none."""
+    row = connection.execute(select(table).where(table.c.id == provider_id)).one_or_none()
+    return _provider(row) if row is not None else None
+
+
+def providers_of_entity(connection: Connection, entity_id: str) -> tuple[Provider, ...]:
+    """The providers that call themselves so (SAML: its entityID), of whatever organizations."""
+    here = select(table).where(table.c.entity_id == entity_id).order_by(table.c.id)
+    return tuple(_provider(row) for row in connection.execute(here))
+
+
+def replace_options(connection: Connection, provider_id: str, options: Mapping[str, Any]) -> None:
+    """Take over what a provider has said of itself: nobody has changed what it is to us, so whoever is
+    just signing in by it goes on (`signin.arrival.link_seal`)."""
+    here = table.c.id == provider_id
+    connection.execute(update(table).where(here).values(options=dict(options)))
+
+
 def list_providers(connection: Connection, organization: str) -> tuple[Provider, ...]:
     """Every provider of an organization, by name; there are few."""
     here = select(table).where(table.c.organization == organization).order_by(table.c.name)
     return tuple(_provider(row) for row in connection.execute(here))
+
+
+def read_secrets(connection: Connection) -> dict[str, str]:
+    """What we are known by at every provider that has a secret, encrypted, by the provider's ID."""
+    query = select(table.c.id, table.c.secret).where(table.c.secret.is_not(None))
+    return {row.id: row.secret for row in connection.execute(query)}
+
+
+def replace_secret(connection: Connection, provider_id: str, sealed_secret: str) -> None:
+    """Store the same secret, encrypted otherwise: to the provider's links that is no change."""
+    connection.execute(update(table).where(table.c.id == provider_id).values(secret=sealed_secret))
 
 
 def delete_provider(connection: Connection, organization: str, name: str) -> None:
@@ -166,6 +212,12 @@ def find_link(connection: Connection, provider: str, subject: str) -> Link | Non
     here = (link_table.c.provider == provider, link_table.c.subject == subject)
     row = connection.execute(select(link_table).where(*here)).one_or_none()
     return _link(row) if row is not None else None
+
+
+def has_links(connection: Connection, provider_id: str) -> bool:
+    """Whether a provider means anybody."""
+    some = select(exists().where(link_table.c.provider == provider_id))
+    return bool(connection.execute(some).scalar_one())
 
 
 def list_links(connection: Connection, user_id: str) -> tuple[Link, ...]:
@@ -193,6 +245,23 @@ def add_link(
     )
 
 
+def link_id(link: Link) -> str:
+    """What a link is called where a subject cannot stand: in an address, whatever it is made of."""
+    return LINK + sha256(f"{link.provider}\0{link.subject}".encode()).hexdigest()[:32]
+
+
+def find_own_link(connection: Connection, user_id: str, wanted: str) -> Link:
+    """The link of this user that `link_id` calls so.
+
+    Raises:
+        LinkMissing: they have none of that name.
+    """
+    for one in list_links(connection, user_id):
+        if link_id(one) == wanted:
+            return one
+    raise LinkMissing
+
+
 def note_use(connection: Connection, provider: str, subject: str, now: Instant) -> None:
     """Somebody has just signed in by this link."""
     here = (link_table.c.provider == provider, link_table.c.subject == subject)
@@ -215,6 +284,7 @@ def _values(new: NewProvider) -> dict[str, Any]:
         "display_name": new.display_name,
         "enabled": new.enabled,
         "options": dict(new.options),
+        "entity_id": new.options.get("entity_id"),
         "creates_users": new.creates_users,
         "trusted_domains": list(new.trusted_domains),
         "attributes": dict(new.attributes),

@@ -17,7 +17,7 @@ from iam.hanzo.envelope import Reply
 from iam.hanzo.errors import Refused
 from iam.kernel.errors import Unauthenticated
 from iam.keys import SamlKey
-from iam.saml.answer import Choose, SignIn
+from iam.saml.answer import Choose, ShowCode, SignIn
 from iam.saml.bindings import Received, from_form, from_query, to_field
 from iam.saml.errors import SamlMessageRefused
 from iam.saml.key import saml_key
@@ -92,6 +92,8 @@ def answer_request(
         raise Refused("The application and its request do not go together.")
     if isinstance(decision, SignIn):
         raise Unauthenticated
+    if isinstance(decision, ShowCode):
+        raise Refused("Use the sign-in page for this way to sign in.")
     if isinstance(decision, Choose):
         raise Refused("Too many sessions: use the sign-in page to choose which one ends.")
     there = {"redirectUrl": asked.consumer, "method": "POST"}

@@ -24,7 +24,7 @@ from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
 from iam.kernel.errors import Forbidden, IamError, Throttled, Unauthenticated
-from iam.oidc.authorize import ChooseFirst, SignInFirst, decide
+from iam.oidc.authorize import ChooseFirst, ShowCodeFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
 from iam.oidc.protocol import Answer, ProtocolRequest
@@ -269,6 +269,8 @@ def _judged(connection: Connection, call: Call, row: LiveRow) -> str | Response:
     decision = decide(provider, asked, row)
     if isinstance(decision, SignInFirst):
         raise Unauthenticated
+    if isinstance(decision, ShowCodeFirst):
+        return failed("Use the sign-in page for this way to sign in.", data="")
     if isinstance(decision, ChooseFirst):
         words = "Too many sessions: use the sign-in page to choose which one ends."
         return failed(words, data="")

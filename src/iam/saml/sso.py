@@ -26,7 +26,7 @@ from iam.directory.saml_providers import (
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
 from iam.keys import SamlKey
-from iam.saml.answer import Answer, Asked, Choose, SignIn, decide
+from iam.saml.answer import Answer, Asked, Choose, ShowCode, SignIn, decide
 from iam.saml.bindings import Received, authenticate, from_form, from_query, to_field
 from iam.saml.errors import (
     SamlConsumerUnknown,
@@ -46,7 +46,7 @@ from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, see_other
-from iam.web.returning import choose_address, sign_in_address
+from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/saml/sso"
 
@@ -144,19 +144,21 @@ def _go_on(request: Request) -> Response:
 
     def work(
         connection: Connection,
-    ) -> tuple[Asked, Answer | SignIn | Choose, Verdict | None]:
+    ) -> tuple[Asked, Answer | SignIn | ShowCode | Choose, Verdict | None]:
         verdict = validate(connection, token, now) if token is not None else None
         browser = _browser_session(verdict)
         wish = Wish(handle=handle, client_id=client_id, origin=origin)
         return (*take_up(connection, engine, key, wish, browser, now), verdict)
 
     asked, decision, verdict = engine.database.write(work)
-    _count(engine, verdict, now)
+    _count(engine, verdict, origin, now)
     there = {"request": handle} if handle else {"application": client_id}
     back = f"{PATH}?{urlencode(there)}"
     if isinstance(decision, SignIn):
         extra = {"prompt": "login"} if decision.again else {}
         return see_other(sign_in_address(back, application=asked.application.client_id, **extra))
+    if isinstance(decision, ShowCode):
+        return see_other(code_address(back, asked.application.client_id))
     if isinstance(decision, Choose):
         return see_other(choose_address(back, asked.application.client_id))
     if decision.started is not None:
@@ -184,7 +186,7 @@ def take_up(
     wish: Wish,
     browser: LiveRow | None,
     now: Instant,
-) -> tuple[Asked, Answer | SignIn | Choose]:
+) -> tuple[Asked, Answer | SignIn | ShowCode | Choose]:
     """Answer a request that was kept, which uses it up, or have the person do something first.
 
     Raises:
@@ -256,9 +258,9 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
+def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
     if verdict is not None:
         engine.metrics.validations[str(verdict.outcome)] += 1
         row = _browser_session(verdict)
         if row is not None:
-            engine.touches.note(row, now)
+            engine.touches.note(row, now, origin)
