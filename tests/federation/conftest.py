@@ -84,7 +84,7 @@ class Federation:
         return found
 
 
-def _make(world: World, upstream: Upstream) -> Federation:
+def make_federation(world: World, upstream: Upstream) -> Federation:
     world.make_organization("acme", display_name="Acme Corporation")
     world.make_user("acme", "bob", email="bob@acme.example")
     admin = world.admin
@@ -106,7 +106,7 @@ def _make(world: World, upstream: Upstream) -> Federation:
 def federation(tmp_path: Path) -> Iterator[Federation]:
     url = f"sqlite:///{tmp_path / 'iam.db'}"
     with make_world(url, delivery_allow_private=True) as world, Upstream(world.clock) as upstream:
-        yield _make(world, upstream)
+        yield make_federation(world, upstream)
 
 
 @pytest.fixture
@@ -116,4 +116,4 @@ def both_federations(database_url: str) -> Iterator[Federation]:
         make_world(database_url, delivery_allow_private=True) as world,
         Upstream(world.clock) as upstream,
     ):
-        yield _make(world, upstream)
+        yield make_federation(world, upstream)

@@ -287,6 +287,20 @@ def test_an_attackers_account_is_not_linked_in_a_victims_browser(federation: Fed
     assert forged.status_code == 403
 
 
+@pytest.mark.parametrize("end", ["\r\nset-cookie: a=b", "\n", "\u20ac", "/a b"])
+def test_an_address_that_cannot_stand_in_a_header_is_none(federation: Federation, end: str) -> None:
+    """The page that leads on to a provider has its address in `Refresh`."""
+    surfer, upstream = federation.surfer(), federation.upstream
+    surfer.sign_in("acme", "bob")
+    address = f"{upstream.issuer}/authorize{end}"
+    body = json.dumps({**upstream.discovery, "authorization_endpoint": address}).encode()
+    upstream.answers = {"/.well-known/openid-configuration": lambda: (200, body)}
+    surfer.get("/account/ways")
+    answer = surfer.submit(f"/account/ways/{federation.provider['id']}/link")
+    assert answer.status_code == 503
+    assert "refresh" not in answer.headers
+
+
 def test_what_the_provider_answers_is_bounded_and_led_nowhere(federation: Federation) -> None:
     upstream = federation.upstream
     path = "/.well-known/openid-configuration"

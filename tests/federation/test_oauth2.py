@@ -126,3 +126,21 @@ def test_who_is_to_show_once_more_who_they_are_does_so_elsewhere(federation: Fed
     )
     assert federation.come_back(surfer, back).status_code == 303
     assert federation.session(surfer)["user"] == "eve"
+
+
+def test_a_way_there_and_back_makes_nobodys_sign_in_fresher(federation: Federation) -> None:
+    """Whoever finds a browser in which somebody is signed in, here and there, has shown nothing by that."""
+    _add(federation, "github")
+    surfer = federation.surfer()
+    assert _sign_in(federation, surfer, id=1, login="ann").status_code == 303
+    before = federation.session(surfer)
+    federation.world.clock.move(20 * 60)
+    assert _sign_in(federation, surfer, id=1, login="ann").status_code == 303
+    after = federation.session(surfer)
+    assert after["id"] == before["id"]
+    assert after["authenticated_at"] == before["authenticated_at"]
+    # So nothing is linked to the account by it.
+    surfer.get("/account/ways")
+    other = federation.add("other", "oidc", issuer=federation.upstream.issuer)
+    answer = surfer.submit(f"/account/ways/{other['id']}/link")
+    assert answer.headers["location"].startswith("/sign-in/acme?prompt=login")

@@ -55,12 +55,40 @@ def test_a_secret_is_kept_by_a_change_that_does_not_give_one(world: World) -> No
     _make(world)
     path = "/v1/providers/acme/idp"
     before = world.engine.database.read(_stored)
+    world.clock.move(1)
     answer = world.patch(path, json={"display_name": "Theirs"}, headers=world.admin)
     assert answer.json()["has_client_secret"] is True
     assert world.engine.database.read(_stored) == before
+    world.clock.move(1)
     world.patch(path, json={"client_secret": "another"}, headers=world.admin)
     assert world.engine.database.read(_stored) != before
     [updated, *_] = world.get("/v1/events?type=provider.updated", headers=world.admin).json()[
         "items"
     ]
     assert updated["data"] == {"provider": "idp", "changed": ["client_secret"]}
+
+
+def test_a_secret_is_not_shown_to_another_server_by_a_change_that_does_not_give_one(
+    world: World,
+) -> None:
+    """Who may change a provider may not read its secret: nor have it sent to a server of their own."""
+    _make(world)
+    evil = "https://evil.example"
+    told = {
+        "organization": "acme",
+        "name": "hub",
+        "kind": "oauth2",
+        "options": {"client_id": "iam", "preset": "github"},
+        "client_secret": "known to both",
+    }
+    assert world.post("/v1/providers", json=told, headers=world.admin).status_code == 201
+    for name, options in (
+        ("idp", {"client_id": "iam", "issuer": evil}),
+        ("hub", {"client_id": "iam", "preset": "github", "token_endpoint": f"{evil}/token"}),
+        ("hub", {"client_id": "iam", "preset": "gitlab"}),
+    ):
+        path = f"/v1/providers/acme/{name}"
+        answer = world.patch(path, json={"options": options}, headers=world.admin)
+        assert (answer.status_code, answer.json()["code"]) == (403, "provider_options_refused")
+        both = {"options": options, "client_secret": "another"}
+        assert world.patch(path, json=both, headers=world.admin).status_code == 200

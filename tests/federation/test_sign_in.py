@@ -3,12 +3,19 @@
 import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import quote_plus
 
+import pytest
+
 from iam.kernel.clock import from_iso
-from tests.federation.conftest import Federation
+from iam.signin.federated_users import change_of
+from iam.signin.federation import sign_in_through
+from tests.federation.conftest import Federation, make_federation
+from tests.support.postgres import Cluster
 from tests.support.surfer import Surfer
-from tests.support.upstream import query_of
+from tests.support.upstream import Upstream, query_of
+from tests.support.world import make_world
 
 
 def test_the_sign_in_page_of_an_organization_offers_its_providers(federation: Federation) -> None:
@@ -129,7 +136,9 @@ def test_a_provider_does_not_become_another_under_its_users(federation: Federati
         "items"
     ]
     federation.world.delete(f"/v1/users/acme/bob/links/{link['id']}", headers=federation.admin)
-    answer = federation.world.patch(path, json=other, headers=federation.admin)
+    answer = federation.world.patch(
+        path, json={**other, "client_secret": "of that one"}, headers=federation.admin
+    )
     assert answer.status_code == 200
 
 
@@ -196,6 +205,70 @@ def test_what_an_administrator_has_mapped_is_filled_anew_each_time(federation: F
     }
     federation.sign_in(subject="s", nick="Annie", groups=["boss"])
     assert len(federation.events("user.updated")) == 1
+
+
+def test_an_address_that_is_taken_from_another_claim_is_not_verified_by_that(
+    federation: Federation,
+) -> None:
+    """`email_verified` speaks of `email`: what stands beside it anybody may have written there."""
+    federation.change(attributes={"email": "contact"}, trusted_domains=["acme.example"])
+    told = {"email": "mallory@x.example", "email_verified": True, "contact": "bob@acme.example"}
+    surfer = federation.surfer()
+    federation.sign_in(surfer, subject="mallory", preferred_username="mallory", **told)
+    assert federation.session(surfer)["user"] == "mallory"
+    assert federation.users()["mallory"]["email"] is None
+    federation.change(attributes={"email": "email"})
+    told |= {"email": "ann@x.example"}
+    federation.sign_in(subject="ann", preferred_username="ann", **told)
+    assert federation.users()["ann"]["email"] == "ann@x.example"
+
+
+def test_a_role_that_is_just_being_taken_away_is_not_given_back(
+    postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests at once, which only PostgreSQL has: one demotes, one signs in and fills roles."""
+    url = postgres_cluster.new_database()
+    with (
+        make_world(url, delivery_allow_private=True) as world,
+        Upstream(world.clock) as upstream,
+    ):
+        federation = make_federation(world, upstream)
+        federation.change(attributes={"roles": "groups"})
+        path, admin = "/v1/users/acme/bob", federation.admin
+        world.patch(path, json={"roles": ["administrator"]}, headers=admin)
+        federation.link("bob", "b")
+        looked = []
+
+        def overtaken(*args: Any) -> Any:
+            wanted = change_of(*args)
+            if not looked:
+                looked.append(wanted)
+                assert world.patch(path, json={"roles": []}, headers=admin).status_code == 200
+            return wanted
+
+        monkeypatch.setattr("iam.signin.federation.change_of", overtaken)
+        assert federation.sign_in(subject="b", groups=["staff"]).status_code == 303
+        assert looked
+        assert federation.users()["bob"]["roles"] == ["staff"]
+    postgres_cluster.drop(url)
+
+
+def test_what_a_provider_said_is_worth_nothing_once_it_has_been_changed(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that has vouched may be another than who is trusted from now on."""
+    surfer = federation.surfer()
+    back = federation.upstream.sign_in(federation.set_out(surfer))
+
+    def overtaken(*args: Any, **named: Any) -> Any:
+        federation.world.clock.move(1)
+        federation.change(display_name="Another")
+        return sign_in_through(*args, **named)
+
+    monkeypatch.setattr("iam.oidc.upstream.callback.sign_in_through", overtaken)
+    assert federation.come_back(surfer, back).status_code == 403
+    assert "has just been changed" in surfer.page
+    assert set(federation.users()) == {"bob"}
 
 
 def test_without_a_mapping_what_is_here_stays(federation: Federation) -> None:

@@ -380,6 +380,28 @@ def test_the_way_on_is_good_once(idp: Idp) -> None:
     assert Surfer(idp.world).get("/saml/acs").status_code == 422
 
 
+def test_the_way_on_is_good_for_nobody_who_was_signed_out_meanwhile(own_idp: Idp) -> None:
+    idp, surfer = own_idp, Surfer(own_idp.world)
+    request, _ = idp.asked(surfer)
+    onward = idp.post(idp.message(idp.saying(request))).headers["location"]
+    assert idp.soap(idp.logout()).status_code == 200
+
+    assert surfer.get(onward).status_code == 422
+    assert "You have been signed out there meanwhile." in surfer.page
+
+
+def test_the_way_on_is_worth_nothing_once_the_provider_was_changed(own_idp: Idp) -> None:
+    """What has signed the answer may be just what is not trusted any more."""
+    idp, surfer = own_idp, Surfer(own_idp.world)
+    request, _ = idp.asked(surfer)
+    onward = idp.post(idp.message(idp.saying(request))).headers["location"]
+    idp.world.clock.move(1)
+    other = Idp(idp.world, make_key_pair())
+    idp.change(options={"metadata": other.metadata})
+
+    assert surfer.get(onward).status_code == 422
+
+
 def test_an_assertion_that_came_unasked_is_taken_once(own_idp: Idp) -> None:
     idp = own_idp
     idp.change(options={"metadata": idp.metadata, "allow_unsolicited": True})

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from iam.delivery.saml_sources import look_at_sources
+from iam.delivery.saml_sources import fetch_metadata, look_at_sources
 from iam.server.jobs import look_at_metadata
 from tests.saml.conftest import KeyPair, Stage, make_key_pair, signed, sp_metadata
 from tests.saml.test_upstream import make_idp
@@ -248,3 +248,26 @@ def test_one_node_at_a_time_looks(stage: Stage, site: Site) -> None:
     world.portal.call(look_at_metadata, world.engine, "node_a")
     world.portal.call(look_at_metadata, world.engine, "node_b")
     assert site.asked == 3
+
+
+def test_what_was_registered_while_metadata_was_fetched_stays(
+    world: World, keys: KeyPair, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator leaves an address that somebody else got hold of, while it is being fetched."""
+    idp = make_idp(world, keys)
+    site.body = idp.metadata.encode()
+    idp.change(options={"metadata_url": site.url})
+    other = Idp(world, make_key_pair(), provider=idp.provider, numbers=idp.numbers)
+    site.body = other.metadata.encode()
+
+    def overtaken(*args: Any) -> str:
+        text = fetch_metadata(*args)
+        idp.change(options={"metadata": idp.metadata})
+        return text
+
+    monkeypatch.setattr("iam.delivery.saml_sources.fetch_metadata", overtaken)
+    assert look(world) == 1
+
+    assert other.sign_in(Surfer(world)).status_code == 422
+    assert idp.sign_in(Surfer(world)).status_code == 303
+    assert look(world) == 0

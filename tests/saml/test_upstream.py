@@ -352,6 +352,26 @@ def test_who_has_no_room_says_which_of_their_sessions_ends(own_idp: Idp) -> None
     assert session_of(idp, second)["state"] == "active"
 
 
+def test_who_comes_unasked_and_has_no_room_says_so_as_well(own_idp: Idp) -> None:
+    """They have begun nothing here, so that their browser holds nothing yet that their choice is bound to."""
+    idp, first, second = own_idp, Surfer(own_idp.world), Surfer(own_idp.world)
+    idp.change(options={"metadata": idp.metadata, "allow_unsolicited": True})
+    rules = {"maximum_sessions": 1, "at_limit": "ask"}
+    idp.world.patch("/v1/policies/organizations/acme", json=rules, headers=idp.world.admin)
+    idp.sign_in(first)
+    kept = first.session_id
+
+    page = idp.bring(second, idp.message(idp.saying(None)))
+    assert page.status_code == 200
+    ticket = page.text.partition('name="ticket" value="')[2].partition('"')[0]
+    answer = second.submit(
+        "/choose-sessions", ticket=ticket, return_to="/account/sessions", **{kept: "1"}
+    )
+
+    assert answer.status_code == 303
+    assert session_of(idp, second)["state"] == "active"
+
+
 def test_somebody_who_is_signed_in_links_their_account_there(own_idp: Idp) -> None:
     idp, surfer = own_idp, Surfer(own_idp.world)
     idp.change(creates_users=False)

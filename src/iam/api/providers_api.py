@@ -32,7 +32,7 @@ from iam.api.schemas import Body
 from iam.delivery.provider_addresses import ProviderOptionsRefused, check_options
 from iam.directory import providers
 from iam.directory.organizations import find_organization
-from iam.directory.provider_options import names_of_subjects
+from iam.directory.provider_options import names_of_subjects, shows_secret_to
 from iam.directory.providers import Kind, NewProvider, Provider, ProviderLinked
 from iam.directory.saml_identity import note_source
 from iam.directory.saml_sources import find_source
@@ -145,7 +145,8 @@ def update(
     call: Administrator, organization: PathName, name: PathName, body: ProviderPatch
 ) -> Response:
     """`options` are replaced as a whole. Its kind stays, and so does its issuer once users are linked to
-    it. Sign-ins under way end with nothing, sessions that it let in go on."""
+    it. Where its client secret would be shown to another server, it is given anew. Sign-ins under way end
+    with nothing, sessions that it let in go on."""
     require_organization(call, organization)
     given = body.model_fields_set
     found = call.engine.database.read(lambda c: providers.find_provider(c, organization, name))
@@ -163,6 +164,16 @@ def update(
         names = [names_of_subjects(before.kind, one) for one in (before.options, options)]
         if names[0] != names[1] and providers.has_links(connection, before.id):
             raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
+        places = [shows_secret_to(before.kind, one) for one in (before.options, options)]
+        if (
+            before.sealed_secret is not None
+            and "client_secret" not in given
+            and places[0] != places[1]
+        ):
+            # Who may change a provider may not read its secret: not by having it sent to themselves either.
+            raise ProviderOptionsRefused(
+                "Give client_secret as well: it would be shown to another server than before."
+            )
         new = NewProvider(
             kind=before.kind,
             display_name=body.display_name if "display_name" in given else before.display_name,

@@ -17,12 +17,19 @@ from iam.directory.providers import find_provider_by_id, replace_options
 from iam.directory.saml_identity import read_identity_metadata, upstream_options
 from iam.directory.saml_metadata import LONGEST, SamlMetadataRefused
 from iam.directory.saml_providers import find_provider_of, replace_document
-from iam.directory.saml_sources import SamlSource, due_sources, note_look, set_source
+from iam.directory.saml_sources import (
+    SamlSource,
+    due_sources,
+    find_source,
+    note_look,
+    set_source,
+)
 from iam.kernel.clock import Clock, Instant, from_iso
 from iam.kernel.errors import IamError
 from iam.kernel.ids import SAML_PROVIDER, is_id
 from iam.kernel.xml import parse_xml
 from iam.keys.xml_signatures import SamlSignatureRefused, check_enveloped, signature_of
+from iam.sessions import rules
 from iam.settings import Settings
 
 BATCH = 10
@@ -92,6 +99,12 @@ def look_at_sources(database: Database, settings: Settings, clock: Clock) -> int
 def _take_over(
     connection: Connection, source: SamlSource, text: str, failed: str | None, now: Instant
 ) -> None:
+    _hold(connection, source)
+    found = find_source(connection, source.owner)
+    if found is None or (found.url, found.signer) != (source.url, source.signer):
+        # Registered otherwise while this was fetched: what another address says, or nobody signed, must
+        # not take the place of that.
+        return
     if failed is None:
         try:
             # Inside: a document that cannot be used leaves nothing behind.
@@ -100,6 +113,19 @@ def _take_over(
         except IamError as error:
             failed = f"{error.code}: {error.detail or error.title}"
     note_look(connection, source, failed, now)
+
+
+def _hold(connection: Connection, source: SamlSource) -> None:
+    """Let nobody change the registration that a source belongs to until the commit, as who changes it lets
+    nobody else."""
+    if is_id(SAML_PROVIDER, source.owner):
+        registered = find_provider_of(connection, source.owner)
+        owner = registered.organization if registered is not None else None
+    else:
+        provider = find_provider_by_id(connection, source.owner)
+        owner = provider.organization if provider is not None else None
+    if owner is not None:
+        rules.hold_rules(connection, owner)
 
 
 def _has_owner(connection: Connection, source: SamlSource) -> bool:

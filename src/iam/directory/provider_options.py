@@ -118,6 +118,13 @@ def names_of_subjects(kind: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
     return (options.get("issuer"),)
 
 
+def shows_secret_to(kind: str, options: Mapping[str, Any]) -> str | None:
+    """To whom a provider's client secret is shown: an issuer, or a token endpoint; None if to nobody."""
+    if kind == "oauth2":
+        return Oauth2Options.of(options).token_endpoint
+    return options.get("issuer") if kind == "oidc" else None
+
+
 def _known(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(cls)}
     return {

@@ -21,6 +21,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import SAML_PROVIDER, make_id
 from iam.kernel.secrets import SECRET_BYTES, Random
+from iam.sessions import rules
 from iam.sessions.model import BUILT_IN_APPLICATION
 
 NameIdFormat = Literal["persistent", "transient", "emailAddress", "unspecified"]
@@ -121,6 +122,8 @@ def set_provider(
         raise Reserved("The application app-built-in is no service provider.")
     metadata = read_metadata(document)
     _check(metadata, options)
+    # Alone: metadata that was just fetched from where it came from before must not take the place of this.
+    rules.hold_rules(connection, organization)
     values: dict[str, Any] = {
         "entity_id": metadata.entity_id,
         "document": document,

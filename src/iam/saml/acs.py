@@ -172,21 +172,14 @@ def _keep(
 ) -> str:
     provider = asked.provider
     note_assertion(connection, provider.id, believed.id, believed.until, now)
-    if logged_out_since(
-        connection,
-        provider.id,
-        believed.name_id.value,
-        believed.session_index,
-        believed.issued_at,
-        now,
-    ):
-        raise SamlAnswerRefused("You have been signed out there meanwhile.")
+    _refuse_logged_out(connection, provider, believed, now)
     return issue_code(
         connection,
         _CODE,
         browser_session="",
         payload={
             "provider": provider.id,
+            "checked": provider.updated_at,
             "handle": asked.handle,
             "return_to": relay_state if asked.handle is None else None,
             "believed": believed.to_payload(),
@@ -194,6 +187,14 @@ def _keep(
         now=now,
         random=engine.random,
     )
+
+
+def _refuse_logged_out(
+    connection: Connection, provider: Provider, believed: Believed, now: Instant
+) -> None:
+    name, index = believed.name_id.value, believed.session_index
+    if logged_out_since(connection, provider.id, name, index, believed.issued_at, now):
+        raise SamlAnswerRefused("You have been signed out there meanwhile.")
 
 
 class _Taken(NamedTuple):
@@ -209,7 +210,9 @@ def _take(request: Request) -> _Taken:
     """What was kept, for the browser that was sent.
 
     Raises:
-        FederationRequestUnknown: it was used, is too old, or is for another browser.
+        FederationRequestUnknown: it was used, is too old, or is for another browser; or the provider has
+            been changed since.
+        SamlAnswerRefused: they have been signed out there meanwhile.
     """
     engine, now = engine_of(request), engine_of(request).clock()
     code = query_text(request, "answer")
@@ -224,9 +227,11 @@ def _take(request: Request) -> _Taken:
         asked: Mapping[str, Any] | None = {"return_to": payload["return_to"]}
         if payload["handle"] is not None:
             asked = take_request(connection, payload["handle"], provider.id, flow, now)
-        if asked is None:
+        # What was changed meanwhile may be the key by which it was believed.
+        if asked is None or provider.updated_at != payload.get("checked"):
             return None
         believed = Believed.from_payload(payload["believed"])
+        _refuse_logged_out(connection, provider, believed, now)
         return _Taken(provider, believed, return_path(asked["return_to"]), asked)
 
     found = engine.database.write(work)

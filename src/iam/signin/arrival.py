@@ -268,11 +268,15 @@ def _raise(
     ends_sooner = proven.until is not None and proven.until < former.expires_at
     if wants_more or ends_sooner or former.locked_at is not None:
         return None
+    at = proven.authenticated_at
+    if proven.federated is not None and at is None:
+        # It may not have asked them at all: what wants a fresh sign-in has none by it.
+        at = former.authenticated_at
     return raise_session(
         connection,
         former.id,
         amr=proven.amr,
-        authenticated_at=proven.authenticated_at,
+        authenticated_at=at,
         actor=user_actor(user.organization, user.name),
         now=now,
         random=random,

@@ -184,6 +184,9 @@ def recognize(
     provider = find_provider_by_id(connection, vouched.provider.id)
     if provider is None or not provider.enabled:
         raise FederationRefused("Nobody signs in this way any more.")
+    if provider.updated_at != vouched.provider.updated_at:
+        # Checked against what it was then: a key or an issuer that nobody trusts any more, it may be.
+        raise FederationRefused("This way of signing in has just been changed. Begin again.")
     link = find_link(connection, provider.id, vouched.subject)
     ended: tuple[Ended, ...] = ()
     if link is None:
@@ -198,6 +201,14 @@ def recognize(
     if not user.admitted:
         raise FederationRefused("Your account here is switched off.")
     change = change_of(connection, user, vouched.attributes, provider.attributes)
+    if change is not None:
+        # Once more, alone: a role that is just being taken from them here must not be given back, nor
+        # an address that somebody else is just being given.
+        rules.hold_rules(connection, provider.organization)
+        user = find_user_by_id(connection, user.id)
+        if user is None:
+            raise FederationRefused("Your account here is gone.")
+        change = change_of(connection, user, vouched.attributes, provider.attributes)
     if change is not None:
         ended = _fill(connection, provider, user, change, origin, now, random)
     note_use(connection, provider.id, vouched.subject, now)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.kernel.clock import Instant
+from iam.kernel.secrets import make_secret
 from iam.sessions.lifecycle import Started
 from iam.sessions.limits import Crowd
 from iam.sessions.model import Session
@@ -19,6 +20,7 @@ from iam.web.cookies import (
     DEVICE,
     FLOW,
     clear_cookie,
+    is_made,
     read_cookie,
     set_browser_session,
     set_cookie,
@@ -60,6 +62,10 @@ async def choose_for_sign_in(
     """The page for somebody who has shown who they are and for whom there is no room."""
     engine, now = engine_of(request), engine_of(request).clock()
     flow = read_cookie(request, engine.settings, FLOW) or ""
+    # Who comes unasked (SAML) has begun nothing here that would have given them one.
+    fresh = not is_made(flow)
+    if fresh:
+        flow = make_secret(engine.random)
 
     def work(connection: Connection) -> tuple[str, dict[str, str]]:
         ticket = issue_code(
@@ -79,7 +85,7 @@ async def choose_for_sign_in(
         return ticket, application_names(connection, full.crowd.sessions)
 
     ticket, names = await in_thread(lambda: engine.database.write(work))
-    return choice_page(
+    response = choice_page(
         request,
         full.crowd,
         names,
@@ -90,6 +96,9 @@ async def choose_for_sign_in(
         return_to=return_to,
         error=error,
     )
+    if fresh:
+        set_cookie(response.headers, engine.settings, FLOW, flow)
+    return response
 
 
 def choice_page(

@@ -172,7 +172,7 @@ async def _by_id_token(
         subject=claims["sub"],
         claims=told,
         defaults=default_claims(options),
-        email_verified=options.trust_email or _is_true(told.get("email_verified")),
+        email_verified=options.trust_email or _email_verified(provider, told),
         session=text_of(claims.get("sid")),
         amr=tuple(filter(None, map(text_of, amr[:20]))) if isinstance(amr, list) else (),
         acr=text_of(claims.get("acr")),
@@ -209,10 +209,11 @@ async def _by_userinfo(
     subject = text_of(str(value) if is_number else value)
     if subject is None:
         raise AnswerRefused("It does not say who you are.")
-    verified = options.trust_email or _is_true(claims.get("email_verified"))
+    verified = options.trust_email or _email_verified(provider, claims)
     if endpoints.emails is not None:
         listed = _verified_email(await _ask(engine, endpoints.emails, access_token))
-        claims, verified = {**claims, "email": listed}, listed is not None
+        claims = {**claims, "email": listed}
+        verified = options.trust_email or (listed is not None and _is_of_email(provider))
     return Vouched(
         provider=provider,
         subject=subject,
@@ -237,6 +238,16 @@ def _verified_email(listed: Any) -> str | None:
         if isinstance(one, dict) and one.get("primary") is True and one.get("verified") is True:
             return text_of(one.get("email"))
     return None
+
+
+def _email_verified(provider: Provider, claims: Mapping[str, Any]) -> bool:
+    """Whether the address that is taken of these claims is said to be verified: that is said of `email`,
+    and of no other claim that an address may be taken from (Core §5.1)."""
+    return _is_of_email(provider) and _is_true(claims.get("email_verified"))
+
+
+def _is_of_email(provider: Provider) -> bool:
+    return provider.attributes.get("email", "email") == "email"
 
 
 def _is_true(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """Where a provider is asked what: by its discovery document, or by its options."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ Options = OidcOptions | Oauth2Options
 DISCOVERED = 60 * 60
 """Seconds for which a discovery document is taken as it was."""
 _PATH = "/.well-known/openid-configuration"
+# What stands in headers of ours must be able to stand there.
+_VISIBLE = re.compile(r"[!-~]{1,2048}", re.ASCII)
 
 
 class AnswerRefused(Forbidden):
@@ -70,7 +73,7 @@ async def endpoints_of(engine: Engine, options: Options, now: Instant) -> Endpoi
         value = document.get(name)
         if value is None:
             return None
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
             raise FetchFailed(f"{name} in its discovery document is no address.")
         return check_url(value, allow_private=engine.settings.delivery_allow_private)
 
