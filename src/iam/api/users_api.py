@@ -13,6 +13,7 @@ from iam.api.access import (
     Limit,
     OwnCall,
     PathName,
+    Reader,
     Text,
     answer,
     nothing,
@@ -39,7 +40,7 @@ router = APIRouter(tags=["directory"])
     openapi_extra=secured(BY_SESSION),
 )
 def list_users(
-    call: Administrator, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
+    call: Reader, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """By default of the caller's own organization."""
     owner = organization or call.home
@@ -101,7 +102,7 @@ def create_user(call: Administrator, body: UserBody) -> Response:
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_user(call: Administrator, organization: PathName, name: PathName) -> Response:
+def get_user(call: Reader, organization: PathName, name: PathName) -> Response:
     """Whether there is a password, but nothing of it."""
     require_organization(call, organization)
     return answer(user_view(call.engine.database.read(lambda c: find_user(c, organization, name))))

@@ -34,6 +34,7 @@ from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 _NEW = (
@@ -48,7 +49,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new application."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
     organization, _ = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )

@@ -19,6 +19,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/applications"
@@ -75,7 +76,7 @@ async def show_applications(request: Request) -> Response:
     """GET: applications of an organization by name."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.READ), query_text(request, "organization")
     cursor = query_text(request, "cursor")
 
     def work(connection: Connection) -> dict[str, Any]:
@@ -108,7 +109,7 @@ async def show_application(request: Request) -> Response:
     """GET: one application."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
     context = await in_thread(
         lambda: engine.database.read(lambda c: read_application(c, person, owner, name, now))

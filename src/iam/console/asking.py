@@ -19,6 +19,7 @@ from iam.web.engine import Engine, engine_of
 from iam.web.forms import read_form
 from iam.web.pages import render
 from iam.web.problems import status_of
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, posting_visitor
 
 
@@ -51,7 +52,7 @@ async def asked_by(request: Request) -> Asked:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    cause = cause_of(request, require_console(visitor), now)
+    cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     return Asked(engine=engine, visitor=visitor, cause=cause, fields=fields)
 
 

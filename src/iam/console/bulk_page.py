@@ -29,6 +29,7 @@ from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import read_choices, read_form
 from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
 _SAMPLE = 10
@@ -52,7 +53,7 @@ async def preview(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
-    person, asked = require_console(visitor), read_filters(fields)
+    person, asked = require_console(visitor, Right.END_SESSIONS), read_filters(fields)
     if fields.get("what") == "all" and not asked.mistakes and asked.state in ("active", "locked"):
         found = await in_thread(
             lambda: engine.database.write(lambda c: _propose(c, engine, visitor, asked, now))
@@ -72,7 +73,7 @@ async def end_chosen(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.END_SESSIONS)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         reachable = {one.id for one in _chosen(connection, person, chosen, now).sample}
@@ -102,7 +103,7 @@ async def go_on(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    person, bulk_id = require_console(visitor), str(request.path_params["id"])
+    person, bulk_id = require_console(visitor, Right.END_SESSIONS), str(request.path_params["id"])
     found = await in_thread(lambda: engine.database.read(lambda c: _own(c, person, bulk_id)))
     if found.confirmed_at is None:
         if found.number > UNCONFIRMED_AT_MOST and not _typed(fields, found.number):
@@ -137,7 +138,7 @@ async def show_end(request: Request) -> Response:
     """GET: how far a bulk end is, for who began it."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, bulk_id = require_console(visitor), str(request.path_params["id"])
+    person, bulk_id = require_console(visitor, Right.END_SESSIONS), str(request.path_params["id"])
     found = await in_thread(lambda: engine.database.read(lambda c: _own(c, person, bulk_id)))
     if found.confirmed_at is None:
         raise ConfirmationInvalid
@@ -185,8 +186,7 @@ def _chosen(connection: Connection, person: Person, ids: Sequence[str], now: Ins
     live = [
         one
         for one in store.read_sessions(connection, named).values()
-        if end_reason(one, now) is None
-        and (person.administers_installation or one.organization == person.session.organization)
+        if end_reason(one, now) is None and person.reaches(one.organization)
     ]
     here = sorted(live, key=lambda one: one.id, reverse=True)
     family = {one.id for one in here} | set(store.children_of(connection, [one.id for one in here]))

@@ -17,6 +17,7 @@ from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
+from iam.web.rights import Right
 from iam.web.session_words import device_of
 from iam.web.signing_out import Left, signed_out_page
 from iam.web.visitor import Visitor, posting_visitor
@@ -30,7 +31,7 @@ async def end_one(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    person, wanted = require_console(visitor), fields.get("id", "")
+    person, wanted = require_console(visitor, Right.END_SESSIONS), fields.get("id", "")
     session = await in_thread(
         lambda: engine.database.read(lambda c: session_in_scope(c, person, wanted))
     )
@@ -65,7 +66,7 @@ async def end_record(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.END_SESSIONS)
     organization, user, application = (
         fields.get(name, "") for name in ("organization", "user", "application")
     )

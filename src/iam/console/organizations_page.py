@@ -33,6 +33,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid
 from iam.web.pages import moment, page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/organizations"
@@ -67,7 +68,7 @@ async def show_organizations(request: Request) -> Response:
     """GET: the organizations that there are for this administrator."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     found = await in_thread(
         lambda: engine.database.read(
             lambda c: [_row(one, now) for one in organizations_of(c, person)]
@@ -89,7 +90,7 @@ async def show_organization(request: Request) -> Response:
     """GET: one organization."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), _named(request)
+    person, name = require_console(visitor, Right.READ), _named(request)
     context = await in_thread(lambda: engine.database.read(lambda c: _read(c, person, name, now)))
     return render(
         request,
@@ -107,7 +108,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new organization."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    _require_installation(require_console(visitor))
+    _require_installation(require_console(visitor, Right.CHANGE))
     return new_page(request, visitor, _THING, list(_NEW), {})
 
 

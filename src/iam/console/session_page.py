@@ -25,6 +25,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import tell
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.session_words import actor_words, device_of
 from iam.web.visitor import visitor_of
 
@@ -44,7 +45,7 @@ async def show_session(request: Request) -> Response:
     """GET: one session with its family, its story, its rules, and who was told of it."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.SEE_SESSIONS)
     wanted = str(request.path_params["id"]).replace("\x00", "")
     context = await in_thread(
         lambda: engine.database.read(lambda c: _read(c, person, wanted, visitor.session.id, now))
@@ -74,7 +75,7 @@ def _read(
     names = names_of(connection, [session, *family])
     entered = entered_from(connection, session.id)
     events = audit.timeline(connection, session.id, entered, limit=_TOLD)
-    bound = None if person.administers_installation else person.session.organization
+    bound = None if person.reaches_installation else person.session.organization
     deliveries = outbox.deliveries_of(
         connection, [one.id for one in events if one.session == session.id], organization=bound
     )

@@ -20,6 +20,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/users"
@@ -61,7 +62,7 @@ async def show_users(request: Request) -> Response:
     """GET: users of an organization by name."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     name, search = query_text(request, "organization"), query_text(request, "q")
     cursor = query_text(request, "cursor")
 
@@ -100,7 +101,7 @@ async def show_user(request: Request) -> Response:
     """GET: one user: who they are, where they are signed in, and what can be done."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
     context = await in_thread(
         lambda: engine.database.read(

@@ -29,6 +29,7 @@ from iam.kernel.errors import IamError
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, visitor_of
 
 
@@ -37,7 +38,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new webhook."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    require_console(visitor)
+    require_console(visitor, Right.CHANGE)
     fields = [FIELDS[0], FIELDS[1].with_value(["session.ended"])]
     organization = query_text(request, "organization")
     return await _new_page(request, visitor, organization, fields, {})

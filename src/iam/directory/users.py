@@ -24,6 +24,12 @@ from iam.sessions.policy import Layer
 ADMINISTRATOR = "administrator"
 """The role that administers: the whole installation in `built-in`, elsewhere the own organization."""
 
+AUDITOR = "auditor"
+"""The role that reads what an administrator reads, and changes nothing."""
+
+SUPPORT = "support"
+"""The role that sees sessions and ends them, and nothing else."""
+
 FIRST_USER = "admin"
 
 

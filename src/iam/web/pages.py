@@ -25,6 +25,7 @@ from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
+from iam.web.rights import Right
 
 STATIC = Path(__file__).parent / "static"
 
@@ -91,7 +92,8 @@ def render(
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
-        "is_administrator": person.is_administrator if person else False,
+        "has_role": bool(person.rights) if person else False,
+        "may": _allowed(person),
         "csrf": csrf,
         "issuer": engine_of(request).settings.issuer,
     }
@@ -101,6 +103,11 @@ def render(
     response = HTMLResponse(html, status)
     secure_headers(response.headers, form_targets, frame_sources)
     return response
+
+
+def _allowed(person: Person | None) -> dict[str, bool]:
+    """What the page may offer to them, by the names of the rights; the server asks again."""
+    return {str(right): person is not None and right in person.rights for right in Right}
 
 
 def secure_headers(
