@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.account.activity_page import show_activity
+from iam.account.again_page import show_again
 from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
@@ -48,6 +49,7 @@ def routes() -> list[BaseRoute]:
         Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/activity", show_activity),
+        Route("/account/again", show_again),
         Route("/account/password", show_password),
         Route("/account/password", save_password, methods=["POST"]),
         Route("/account/state", show_state),

@@ -26,6 +26,7 @@ from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_coo
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
+from iam.web.fresh import is_again
 from iam.web.pages import page_errors, render
 from iam.web.returning import return_path
 from iam.web.visitor import look
@@ -66,6 +67,12 @@ async def show_sign_in(request: Request) -> Response:
                 "title": f"This needs an account of {home.display_name}",
                 "text": f"You are signed in as {row.display_name} of {row.organization}. "
                 "Signing in here ends that session in this browser.",
+            }
+        elif is_again(return_path(request.query_params.get("return_to"))):
+            notice = {
+                "title": "Show that it is you",
+                "text": "What you are about to do needs a sign-in of the last minutes. "
+                "You go on with it afterwards.",
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}

@@ -19,6 +19,7 @@ from iam.console.asking import (
     new_page,
     one_organization,
     path_of,
+    recently,
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
@@ -152,6 +153,7 @@ async def _replace_secret(request: Request, asked: Asked) -> Response:
         text = "The former secret stops working at once. Sessions that were started with it go on."
         question = Question(title="Replace the client secret?", text=text, label="Replace")
         return ask_first(request, asked, question, here)
+    await recently(request, asked, f"Replace the secret of {name}", here)
 
     def work(connection: Connection) -> tuple[str, str]:
         found = find_application(connection, owner, name)
@@ -174,6 +176,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = f"{name} is gone for good, with its hosts and its policy, and all its sessions end."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("applications", owner, name))
+    await recently(request, asked, f"Delete {name}", path_of("applications", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:

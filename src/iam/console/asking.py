@@ -17,6 +17,7 @@ from iam.kernel.errors import IamError
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of
 from iam.web.forms import read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import render
 from iam.web.problems import status_of
 from iam.web.rights import Right
@@ -54,6 +55,15 @@ async def asked_by(request: Request) -> Asked:
     visitor = await posting_visitor(engine, request, fields, now)
     cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     return Asked(engine=engine, visitor=visitor, cause=cause, fields=fields)
+
+
+async def recently(request: Request, asked: Asked, what: str, back: str) -> None:
+    """Let a sensitive deed pass only if its administrator has authenticated of late (`web.fresh`).
+
+    Raises:
+        AuthenticationStale: they have not.
+    """
+    await require_fresh(request, asked.visitor, what, asked.cause.now, back=back)
 
 
 def ask_first(request: Request, asked: Asked, question: Question, cancel: str) -> Response:

@@ -28,6 +28,7 @@ from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import read_choices, read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import page_errors, render, see_other
 from iam.web.rights import Right
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
@@ -74,6 +75,7 @@ async def end_chosen(request: Request) -> Response:
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
     person = require_console(visitor, Right.END_SESSIONS)
+    await require_fresh(request, visitor, "End these sessions", now, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         reachable = {one.id for one in _chosen(connection, person, chosen, now).sample}
@@ -113,6 +115,8 @@ async def go_on(request: Request) -> Response:
             told = _Preview(number=found.number, sample=sample, bulk=found)
             wrong = f"Type {found.number} to confirm that so many sessions end."
             return await _ask(request, visitor, read_filters(fields), told, fields, now, wrong)
+        what = f"End {found.number:,} sessions"
+        await require_fresh(request, visitor, what, now, back=back_to(fields))
         await in_thread(
             lambda: engine.database.write(
                 lambda c: bulk.confirm(

@@ -15,6 +15,7 @@ from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
 from iam.web.rights import Right
@@ -78,11 +79,12 @@ async def end_record(request: Request) -> Response:
         return len(record.session_ids) if record is not None else 0
 
     number = await in_thread(lambda: engine.database.read(count))
+    title = "End all sessions of this record?"
     if not fields.get("confirmed"):
         ends = "1 session ends" if number == 1 else f"{number:,} sessions end"
         text = f"{user} is signed out of {application}: {ends} at once, on every node."
-        title = "End all sessions of this record?"
         return _ask(request, person, visitor, fields, title, text, "End all")
+    await require_fresh(request, visitor, title.rstrip("?"), now, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return lifecycle.end_selected(

@@ -18,6 +18,7 @@ from iam.console.asking import (
     new_page,
     notice_of,
     path_of,
+    recently,
 )
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import organization_in_scope, organizations_of, require_console
@@ -212,6 +213,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = "Its users and applications are gone for good, and all its sessions end at once."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("organizations", name))
+    await recently(request, asked, f"Delete {name}", path_of("organizations", name))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         ended = organizations.delete_organization(connection, name, **cause.members)

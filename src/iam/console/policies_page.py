@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.console.asking import Asked, asked_by, notice_of, one_organization
+from iam.console.asking import Asked, asked_by, notice_of, one_organization, recently
 from iam.console.explained import knob_words, value_words
 from iam.console.forms import Field, filled
 from iam.console.scope import organization_in_scope, require_console
@@ -132,6 +132,7 @@ async def change_layer(request: Request) -> Response:
     if not asked.fields.get("confirmed"):
         would = await in_thread(lambda: database.rehearse(work))
         return _form(request, asked.visitor, layer, fields, {}, _impact(would, asked))
+    await recently(request, asked, "Save the policy", edit_href(layer))
     changed = await in_thread(lambda: database.write(work))
     asked.engine.count_ended(changed.impact.noted)
     query = {"organization": layer.organization, "notice": "saved"}

@@ -3,6 +3,7 @@ event, and with the end of the sessions that it ends."""
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from iam.console.asking import (
     new_page,
     one_organization,
     path_of,
+    recently,
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
@@ -72,6 +74,8 @@ async def create(request: Request) -> Response:
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
+    if roles:
+        await recently(request, asked, "Add user", f"{PATH}?organization={quote(organization)}")
     password_hash = await _hashed(engine, password) if password else None
 
     def work(connection: Connection) -> None:
@@ -123,6 +127,13 @@ async def _save(request: Request, asked: Asked) -> Response:
     display_name, email, roles = _edited(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
+    owner, name = _named(request)
+    before = await in_thread(
+        lambda: asked.engine.database.read(lambda c: find_user(c, owner, name))
+    )
+    # Whoever has the address gets what is mailed there: it is as good as a password.
+    if set(roles) != set(before.roles) or (email or None) != before.email:
+        await recently(request, asked, "Save", path_of("users", owner, name))
     given = UserChange(display_name=display_name or None, email=email, roles=roles)
     try:
         await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
@@ -152,6 +163,7 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     given = _password(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
+    await recently(request, asked, "Set password", path_of("users", owner, name))
     password = given or make_secret(asked.cause.random)[:_MADE]
     hashed = await _hashed(asked.engine, password)
     await _update(request, asked, UserChange(password_hash=hashed), ("password",))
@@ -177,6 +189,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = f"{name} is gone for good, and all their sessions end at once. The history stays."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("users", owner, name))
+    await recently(request, asked, f"Delete {name}", path_of("users", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:

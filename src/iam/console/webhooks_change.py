@@ -17,6 +17,7 @@ from iam.console.asking import (
     data_of,
     new_page,
     path_of,
+    recently,
 )
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import require_console, scope_of
@@ -53,6 +54,7 @@ async def create(request: Request) -> Response:
     if sent.wrong:
         fields = filled(FIELDS, asked.fields)
         return await _new_page(request, asked.visitor, wanted, fields, sent.wrong, status=422)
+    await recently(request, asked, "Add webhook", PATH)
 
     def work(connection: Connection) -> Webhook:
         organization = scope_of(connection, cause.person, wanted)
@@ -150,6 +152,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = "All that waits for it is gone, and so is what is known of its notices."
         question = Question(title="Delete this webhook?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("webhooks", wanted))
+    await recently(request, asked, "Delete webhook", path_of("webhooks", wanted))
 
     def work(connection: Connection) -> None:
         webhook_in_scope(connection, cause, wanted)

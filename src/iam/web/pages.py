@@ -23,6 +23,7 @@ from iam.kernel.errors import IamError, Unauthenticated, Unavailable
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
+from iam.web.fresh import AuthenticationStale
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
 from iam.web.rights import Right
@@ -174,6 +175,8 @@ def page_errors(handler: Handler) -> Handler:
             query = f"?{request.url.query}" if request.url.query else ""
             back = request.url.path + query if request.method in ("GET", "HEAD") else None
             return see_other(sign_in_address(back))
+        except AuthenticationStale as stale:
+            return see_other(stale.onward)
         except IamError as error:
             if isinstance(error, Unavailable):
                 _log.warning("unavailable", path=request.url.path, detail=error.detail)
