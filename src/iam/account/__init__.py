@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from iam.account.activity_page import show_activity
 from iam.account.again_page import show_again
+from iam.account.applications_page import show_applications, withdraw
 from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
@@ -50,6 +51,8 @@ def routes() -> list[BaseRoute]:
         Route("/account/sessions", show_sessions),
         Route("/account/activity", show_activity),
         Route("/account/again", show_again),
+        Route("/account/applications", show_applications),
+        Route("/account/applications/withdraw", withdraw, methods=["POST"]),
         Route("/account/password", show_password),
         Route("/account/password", save_password, methods=["POST"]),
         Route("/account/state", show_state),

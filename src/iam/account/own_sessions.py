@@ -155,6 +155,7 @@ def _shown(session: Session, names: dict[str, str], current: str, now: Instant) 
         "application": session.application,
         "application_name": names[session.application],
         "current": session.id == current,
+        "locked": session.locked_at is not None,
         "started": moment(session.created_at, now),
         "last_active": moment(session.last_active_at, now),
         "idle_expires": moment(session.idle_expires_at, now),
