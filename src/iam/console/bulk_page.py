@@ -94,7 +94,7 @@ async def end_chosen(request: Request) -> Response:
     ended = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(ended)
     if any(visitor.holds(one.session.id) for one in ended):
-        return signed_out(request, visitor, ended)
+        return await signed_out(request, visitor, ended)
     return see_other(_with_notice(back_to(fields), f"ended-{len(ended)}"))
 
 
@@ -133,7 +133,7 @@ async def go_on(request: Request) -> Response:
         )
     ended = await in_thread(lambda: _steps(engine, bulk_id, request))
     if any(visitor.holds(one.session.id) for one in ended):
-        return signed_out(request, visitor, ended)
+        return await signed_out(request, visitor, ended)
     return see_other(f"/console/ends/{bulk_id}")
 
 

@@ -20,7 +20,7 @@ from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
 from iam.web.rights import Right
 from iam.web.session_words import device_of
-from iam.web.signing_out import Left, signed_out_page
+from iam.web.signing_out import left_by, signed_out_page
 from iam.web.visitor import Visitor, posting_visitor
 
 _HOME = "/console/sessions"
@@ -56,7 +56,7 @@ async def end_one(request: Request) -> Response:
             origin=origin_of(request, engine.settings),
         )
 
-    return _done(
+    return await _done(
         request, visitor, await in_thread(lambda: engine.database.write(work)), fields, "ended"
     )
 
@@ -97,7 +97,7 @@ async def end_record(request: Request) -> Response:
             origin=origin_of(request, engine.settings),
         )
 
-    return _done(
+    return await _done(
         request, visitor, await in_thread(lambda: engine.database.write(work)), fields, "record"
     )
 
@@ -126,7 +126,7 @@ def _ask(
     )
 
 
-def _done(
+async def _done(
     request: Request,
     visitor: Visitor,
     ended: tuple[Ended, ...],
@@ -135,17 +135,18 @@ def _done(
 ) -> Response:
     engine_of(request).count_ended(ended)
     if any(visitor.holds(one.session.id) for one in ended):
-        return signed_out(request, visitor, ended)
+        return await signed_out(request, visitor, ended)
     back = back_to(fields)
     query = urlencode({"notice": notice if ended else "over"})
     return see_other(f"{back}{'&' if '?' in back else '?'}{query}")
 
 
-def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...]) -> Response:
-    """What somebody sees who has just ended the session that they used; the browser forgets it as well."""
-    me = visitor.session.id
+async def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...]) -> Response:
+    """What somebody sees who has just ended the session that they used; the browser forgets it as well,
+    and tells the applications that can be told through it alone."""
+    me, now = visitor.session.id, engine_of(request).clock()
     own = tuple(one for one in ended if me in (one.session.id, one.session.parent))
-    return signed_out_page(request, Left(own))
+    return signed_out_page(request, await left_by(request, own, now))
 
 
 def back_to(fields: dict[str, str]) -> str:

@@ -15,8 +15,9 @@ from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 from iam.web.address import origin_of
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import render, see_other
+from iam.web.provider_onward import provider_onward
 from iam.web.saml_onward import saml_onward
 from iam.web.targets import host_target
 from iam.web.visitor import forget_browser
@@ -30,6 +31,9 @@ class Left:
     frames: tuple[str, ...] = ()
     saml: str | None = None
     """Where the browser goes on to, to tell SAML applications; it leads on to where `sign_out` was told."""
+    provider: str | None = None
+    """Where it goes on to, to sign out at the provider by which the session was born; the same of that."""
+    provider_name: str = ""
 
 
 async def sign_out(
@@ -58,18 +62,39 @@ async def sign_out(
             random=engine.random,
             origin=origin_of(request, engine.settings),
         )
-        ids = [one.session.id for one in ended]
-        if not ids:
-            return Left()
-        frames = frames_of(connection, ids, engine.settings.issuer)
-        further = saml_onward(
-            connection, ended, now, engine.random, onward=onward, onward_name=onward_name
-        )
-        return Left(ended, frames, further)
+        return _left(connection, engine, ended, now, onward, onward_name)
 
     left = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(left.ended)
     return left
+
+
+async def left_by(request: Request, ended: tuple[Ended, ...], now: Instant) -> Left:
+    """What the browser is to do for sessions of its own that have ended among others."""
+    engine = engine_of(request)
+    return await in_thread(
+        lambda: engine.database.write(lambda c: _left(c, engine, ended, now, None, ""))
+    )
+
+
+def _left(
+    connection: Connection,
+    engine: Engine,
+    ended: tuple[Ended, ...],
+    now: Instant,
+    onward: str | None,
+    onward_name: str,
+) -> Left:
+    ids = [one.session.id for one in ended]
+    if not ids:
+        return Left()
+    frames = frames_of(connection, ids, engine.settings.issuer)
+    there = provider_onward(connection, engine, ids, now, onward, onward_name)
+    address, name = there or (onward, onward_name)
+    further = saml_onward(connection, ended, now, engine.random, onward=address, onward_name=name)
+    if there is None or further is not None:
+        return Left(ended, frames, further)
+    return Left(ended, frames, None, *there)
 
 
 def signed_out_page(
@@ -98,11 +123,14 @@ def signed_out_page(
         leading=leading,
         saml_onward=left.saml,
         saml_partial=False,
+        provider_onward=left.provider,
+        provider_name=left.provider_name,
     )
-    if left.saml is not None:
+    further = left.saml or left.provider
+    if further is not None:
         # Not a redirect: browsers hold those that follow a form against its page's form-action. The
         # frames get their time first.
-        response.headers["refresh"] = f"{3 if left.frames else 1}; url={left.saml}"
+        response.headers["refresh"] = f"{3 if left.frames else 1}; url={further}"
     forget_browser(response.headers, engine_of(request))
     return response
 
@@ -112,7 +140,7 @@ def signed_out_onward(
 ) -> Response:
     """Lead somebody who has just signed out on to an address that was checked: the one that `sign_out` was
     told."""
-    if left.saml is not None:
+    if left.saml is not None or left.provider is not None:
         return signed_out_page(request, left)
     if left.frames:
         return signed_out_page(request, left, onward=onward, onward_name=onward_name, leading=True)
