@@ -1,6 +1,6 @@
 """The pages of a person: signing in, signing out, the own sessions.
 
-Owns: `/`, `/sign-in`, `/unlock`, `/sign-out`, `/account/…`.
+Owns: `/`, `/sign-in`, `/unlock`, `/sign-out`, `/set-password`, `/account/…`.
 Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
 page looks like (`web`).
 Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
@@ -17,6 +17,7 @@ from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.password_page import save_password, show_password
+from iam.account.set_password_page import set_password, show_set_password
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out, signed_out_there
 from iam.account.state import show_state, stay
@@ -51,6 +52,8 @@ def routes() -> list[BaseRoute]:
         Route(BACK, signed_out_there),
         Route("/sign-out/device", show_device),
         Route("/sign-out/device", end_device, methods=["POST"]),
+        Route("/set-password", show_set_password),
+        Route("/set-password", set_password, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/activity", show_activity),
         Route("/account/again", show_again),

@@ -22,12 +22,15 @@ State = Annotated[Literal["pending", "delivered", "dead"] | None, Query()]
 
 
 class MailView(View):
-    """One mail about a sign-in from a new device, and how far it has come."""
+    """One mail, and how far it has come."""
 
     id: str
+    kind: Literal["device", "invitation", "reset"] = Field(
+        description="About a sign-in from a new device, or with a link to set a password."
+    )
     organization: str
     user: str
-    session: str
+    session: str | None = Field(description="The session of a new device.")
     recipient: str
     state: Literal["pending", "delivered", "dead"]
     attempts: int
@@ -49,6 +52,7 @@ def mail_view(mail: Mail) -> dict[str, Any]:
     """A mail, without its link."""
     return {
         "id": mail.id,
+        "kind": mail.kind,
         "organization": mail.organization,
         "user": mail.user,
         "session": mail.session,

@@ -20,13 +20,16 @@ from iam.api.access import (
     require_organization,
 )
 from iam.api.documents import BY_SESSION, errors, secured
+from iam.api.mails_api import MailView, mail_view
 from iam.api.schemas import UserBody, UserPatch
 from iam.api.views import UsersView, UserView, user_view
+from iam.delivery.mails import Mail, find_mail
 from iam.directory import users
 from iam.directory.organizations import find_organization
 from iam.directory.users import UserChange, find_user
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
+from iam.signin.password_links import mail_link
 
 router = APIRouter(tags=["directory"])
 
@@ -144,6 +147,29 @@ def update_user(
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)
     return answer(view)
+
+
+@router.post(
+    "/v1/users/{organization}/{name}/password-link",
+    operation_id="mailPasswordLink",
+    summary="Mail a user a link to set a password",
+    status_code=201,
+    response_model=MailView,
+    responses=errors(401, 403, 404, 409),
+    openapi_extra=secured(BY_SESSION),
+)
+def mail_password_link(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """An invitation to whoever has none, which works for a week; else it works for an hour. Once, and as
+    long as the password that there is does not change. It signs nobody in."""
+    require_organization(call, organization)
+
+    def work(connection: Connection) -> Mail:
+        user = find_user(connection, organization, name)
+        sends = call.engine.settings.sends_mail
+        mail_id = mail_link(connection, user, sends_mail=sends, origin=call.origin, **call.cause)
+        return find_mail(connection, mail_id)
+
+    return answer(mail_view(call.engine.database.write(work)), 201)
 
 
 @router.delete(

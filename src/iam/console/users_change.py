@@ -25,15 +25,16 @@ from iam.console.asking import (
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
-from iam.console.users_page import EDITED, NAME, PASSWORD, PATH, read_user
+from iam.console.users_page import EDITED, INVITE, NAME, PASSWORD, PATH, read_user
 from iam.directory import users
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
-from iam.directory.users import UserChange, find_user
+from iam.directory.users import User, UserChange, find_user
 from iam.kernel.errors import IamError
 from iam.kernel.secrets import make_secret
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
+from iam.signin.password_links import mail_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
@@ -42,7 +43,7 @@ from iam.web.problems import status_of
 from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
-_NEW = (NAME, *EDITED, PASSWORD)
+_NEW = (NAME, *EDITED, INVITE, PASSWORD)
 _MADE = 20
 """Characters of a password that is made here: 120 random bits."""
 
@@ -70,7 +71,9 @@ async def create(request: Request) -> Response:
     )
     name = sent.text("name", longest=127, pattern=USER_NAME_PATTERN, words=NAME.hint, required=True)
     display_name, email, roles = _edited(sent)
-    password = _password(sent)
+    password, invites = _password(sent), bool(sent.choices("invite", INVITE.options))
+    if invites and not email:
+        sent.wrong["email"] = "An invitation needs an address."
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
@@ -80,7 +83,7 @@ async def create(request: Request) -> Response:
 
     def work(connection: Connection) -> None:
         rules.share_rules(connection, organization)
-        users.create_user(
+        made = users.create_user(
             connection,
             organization=organization,
             name=name,
@@ -94,13 +97,16 @@ async def create(request: Request) -> Response:
         data = {"roles": roles}
         event = cause.event("user.created", organization=organization, user=name, data=data)
         audit.append(connection, [event])
+        if invites:
+            _mail(connection, asked, made)
 
     try:
         await in_thread(lambda: engine.database.write(work))
     except IamError as error:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, {}, error=error)
-    return see_other(f"{path_of('users', organization, name)}?notice=created")
+    notice = "invited" if invites else "created"
+    return see_other(f"{path_of('users', organization, name)}?notice={notice}")
 
 
 @page_errors
@@ -183,6 +189,32 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     )
 
 
+async def _mail_link(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here = path_of("users", owner, name)
+    await recently(request, asked, f"Mail a link to {name}", here)
+
+    def work(connection: Connection) -> None:
+        _mail(connection, asked, find_user(connection, owner, name))
+
+    try:
+        await in_thread(lambda: asked.engine.database.write(work))
+    except IamError as error:
+        return await _again(request, asked, {}, error)
+    return see_other(f"{here}?notice=mailed")
+
+
+def _mail(connection: Connection, asked: Asked, user: User) -> None:
+    cause = asked.cause
+    mail_link(
+        connection,
+        user,
+        sends_mail=asked.engine.settings.sends_mail,
+        origin=cause.origin,
+        **cause.members,
+    )
+
+
 async def _delete(request: Request, asked: Asked) -> Response:
     owner, name = _named(request)
     if not asked.fields.get("confirmed"):
@@ -207,6 +239,7 @@ _DEEDS: Deeds = {
     "disable": _disable,
     "enable": _enable,
     "password": _set_password,
+    "mail-link": _mail_link,
     "delete": _delete,
 }
 

@@ -12,7 +12,7 @@ from iam.console.forms import Field
 from iam.console.rows import names_of, row_of
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import users
-from iam.directory.users import ADMINISTRATOR, User, find_user
+from iam.directory.users import ADMINISTRATOR, AUDITOR, SUPPORT, User, find_user
 from iam.kernel.clock import Instant
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.signin.passwords import SHORTEST
@@ -37,6 +37,14 @@ PASSWORD = Field(
     hint=f"At least {SHORTEST} characters. Without one nobody can sign in as this user: "
     "applications may start its sessions.",
 )
+INVITE = Field(
+    name="invite",
+    label="Invitation",
+    kind="choices",
+    options=(("mail", "Mail a link by which they choose their first password"),),
+    hint="The link works once, for a week. Then leave the password empty.",
+    value=(),
+)
 EDITED = (
     Field(name="display_name", label="Name as people read it"),
     Field(name="email", label="E-mail address"),
@@ -44,11 +52,14 @@ EDITED = (
         name="roles",
         label="Roles",
         kind="lines",
-        hint=f"One a line. “{ADMINISTRATOR}” administers; the gate passes all of them on.",
+        hint=f"One a line. “{ADMINISTRATOR}” administers, “{AUDITOR}” reads, “{SUPPORT}” sees and ends "
+        "sessions; the gate passes all of them on.",
     ),
 )
 _NOTICES = {
     "created": "The user has been added.",
+    "invited": "The user has been added, and the invitation is on its way.",
+    "mailed": "A link to set a password is on its way to them.",
     "saved": "Saved. Live sessions have it already.",
     "disabled": "The user is disabled, and all their sessions have ended.",
     "enabled": "The user is enabled and can sign in again.",

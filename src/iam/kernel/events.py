@@ -76,6 +76,7 @@ EVENT_TYPES = (
     "sign_in.succeeded",
     "user.created",
     "user.deleted",
+    "user.link_mailed",
     "user.updated",
     "webhook.created",
     "webhook.deleted",

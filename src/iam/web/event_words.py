@@ -43,6 +43,7 @@ _WORDS = {
     "sign_in.succeeded": "Signed in",
     "user.created": "User created",
     "user.deleted": "User deleted",
+    "user.link_mailed": "Link to set a password mailed",
     "user.updated": "User changed",
     "webhook.created": "Webhook created",
     "webhook.deleted": "Webhook deleted",
