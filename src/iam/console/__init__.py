@@ -11,6 +11,7 @@ from iam.console import (
     applications_change,
     organizations_page,
     users_change,
+    users_import,
     webhooks_change,
 )
 from iam.console.applications_page import show_application, show_applications
@@ -48,6 +49,8 @@ def routes() -> list[BaseRoute]:
         Route("/console/users", show_users),
         Route("/console/users/new", users_change.show_new),
         Route("/console/users/new", users_change.create, methods=["POST"]),
+        Route("/console/users/import", users_import.show_import),
+        Route("/console/users/import", users_import.import_users, methods=["POST"]),
         Route("/console/users/{organization}/{name}", show_user),
         Route("/console/users/{organization}/{name}", users_change.change, methods=["POST"]),
         Route("/console/applications", show_applications),
