@@ -95,6 +95,7 @@ def render(
         "organization": person.session.organization if person else None,
         "has_role": bool(person.rights) if person else False,
         "may": _allowed(person),
+        "reaches_installation": person.reaches_installation if person else False,
         "csrf": csrf,
         "issuer": engine_of(request).settings.issuer,
     }
