@@ -26,7 +26,7 @@ from iam.console.asking import (
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
 from iam.console.users_page import EDITED, INVITE, NAME, PASSWORD, PATH, read_user
-from iam.directory import users
+from iam.directory import providers, users
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
 from iam.directory.users import User, UserChange, find_user
@@ -189,6 +189,24 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     )
 
 
+async def _unlink(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here, cause, wanted = path_of("users", owner, name), asked.cause, asked.fields.get("link", "")
+    await recently(request, asked, "Remove the link", here)
+
+    def work(connection: Connection) -> None:
+        rules.hold_rules(connection, owner)
+        link = providers.find_own_link(connection, find_user(connection, owner, name).id, wanted)
+        providers.remove_link(connection, link.provider, link.subject)
+        provider = providers.find_provider_by_id(connection, link.provider)
+        data = {"provider": provider.name if provider else None, "subject": link.subject}
+        event = cause.event("provider.unlinked", organization=owner, user=name, data=data)
+        audit.append(connection, [event])
+
+    await in_thread(lambda: asked.engine.database.write(work))
+    return see_other(f"{here}?notice=unlinked")
+
+
 async def _mail_link(request: Request, asked: Asked) -> Response:
     owner, name = _named(request)
     here = path_of("users", owner, name)
@@ -240,6 +258,7 @@ _DEEDS: Deeds = {
     "enable": _enable,
     "password": _set_password,
     "mail-link": _mail_link,
+    "unlink": _unlink,
     "delete": _delete,
 }
 

@@ -12,6 +12,7 @@ from iam.console.forms import Field
 from iam.console.rows import names_of, row_of
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import users
+from iam.directory.providers import link_id, list_links, list_providers
 from iam.directory.users import ADMINISTRATOR, AUDITOR, SUPPORT, User, find_user
 from iam.kernel.clock import Instant
 from iam.sessions.search import SessionFilter, list_sessions
@@ -59,6 +60,7 @@ EDITED = (
 _NOTICES = {
     "created": "The user has been added.",
     "invited": "The user has been added, and the invitation is on its way.",
+    "unlinked": "That provider means this user no more. Their sessions go on.",
     "mailed": "A link to set a password is on its way to them.",
     "saved": "Saved. Live sessions have it already.",
     "disabled": "The user is disabled, and all their sessions have ended.",
@@ -151,8 +153,25 @@ def read_user(
         "fields": edited(user),
         "sessions": [row_of(one, names, own, now) for one in page.items],
         "more_sessions": page.next is not None,
+        "links": _links(connection, owner, user, now),
         "here": path_of("users", owner, name),
     }
+
+
+def _links(
+    connection: Connection, owner: str, user: User, now: Instant
+) -> list[dict[str, Any]]:
+    known = {one.id: one for one in list_providers(connection, owner)}
+    return [
+        {
+            "id": link_id(one),
+            "provider": known[one.provider].display_name,
+            "href": path_of("providers", owner, known[one.provider].name),
+            "subject": one.subject,
+            "used": None if one.last_used_at is None else moment(one.last_used_at, now),
+        }
+        for one in list_links(connection, user.id)
+    ]
 
 
 def edited(user: User) -> list[Field]:
