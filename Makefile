@@ -16,7 +16,7 @@ export PYTHON ?= python3
 WORKERS ?= 2
 
 INPUTS := pyproject.toml uv.lock scripts/setup.sh
-CLIENTS := tests/clients/openid tests/clients/saml
+CLIENTS := tests/clients/openid tests/clients/provider tests/clients/saml
 PROVIDER := benchmarks/provider
 
 ##@ Use it

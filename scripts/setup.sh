@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv
-clients=(tests/clients/openid tests/clients/saml)
+clients=(tests/clients/openid tests/clients/provider tests/clients/saml)
 
 say() { printf '→ %s\n' "$*"; }
 fail() {

@@ -91,7 +91,8 @@ class Settings(BaseSettings):
         15, ge=1, le=60, description="Seconds that one attempt may take altogether."
     )
     delivery_allow_private: bool = Field(
-        False, description="Whether notices may go to private addresses, and by plain http."
+        False,
+        description="Whether notices and questions to providers may go to private addresses, and by http.",
     )
     smtp_url: str = Field(
         "",

@@ -14,6 +14,7 @@ OWN = [
     "/account/sessions",
     "/account/activity",
     "/account/password",
+    "/account/ways",
     "/sign-out",
     "/console",
     "/console?range=30d",

@@ -1,14 +1,12 @@
 """Signing in by another provider: who one becomes here, and what is kept of it."""
 
 import base64
-from typing import Any
 from urllib.parse import quote_plus
 
 from iam.kernel.clock import from_iso
+from tests.federation.conftest import Federation
 from tests.support.surfer import Surfer
 from tests.support.upstream import query_of
-
-Federation = Any  # conftest's own: test folders are no packages
 
 
 def test_the_sign_in_page_of_an_organization_offers_its_providers(federation: Federation) -> None:
@@ -74,6 +72,10 @@ def test_whom_the_provider_knows_and_we_do_not_becomes_a_user(both_federations: 
     assert federation.sign_in(again, subject="sub-1").status_code == 303
     assert federation.session(again)["user"] == "ann"
     assert len(federation.events("provider.linked")) == 1
+    # From a browser that was not seen before, which they are told of as after a password.
+    [news] = federation.events("sign_in.new_device")
+    assert (news["user"], news["data"]["mailed"]) == ("ann", True)
+    assert federation.world.engine.metrics.sign_ins["succeeded"] >= 2
 
 
 def test_without_creating_users_only_who_is_linked_comes_in(federation: Federation) -> None:
@@ -233,7 +235,10 @@ def test_a_choice_is_worth_nothing_once_the_link_or_the_provider_is_not_as_it_wa
         gone = federation.world.delete(f"{links}/{link['id']}", headers=federation.admin)
         assert gone.status_code == 204
 
-    for spoil in (lambda: federation.change(enabled=False), unlink):
+    def disable() -> None:
+        federation.change(enabled=False)
+
+    for spoil in (disable, unlink):
         federation.change(enabled=True)
         surfer = federation.surfer()
         assert federation.sign_in(surfer, subject="bob there").status_code == 200

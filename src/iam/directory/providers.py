@@ -166,6 +166,17 @@ def list_providers(connection: Connection, organization: str) -> tuple[Provider,
     return tuple(_provider(row) for row in connection.execute(here))
 
 
+def read_secrets(connection: Connection) -> dict[str, str]:
+    """What we are known by at every provider that has a secret, encrypted, by the provider's ID."""
+    query = select(table.c.id, table.c.secret).where(table.c.secret.is_not(None))
+    return {row.id: row.secret for row in connection.execute(query)}
+
+
+def replace_secret(connection: Connection, provider_id: str, sealed_secret: str) -> None:
+    """Store the same secret, encrypted otherwise: to the provider's links that is no change."""
+    connection.execute(update(table).where(table.c.id == provider_id).values(secret=sealed_secret))
+
+
 def delete_provider(connection: Connection, organization: str, name: str) -> None:
     """Delete a provider with its links. Whom it let in stays in until their sessions end.
 

@@ -38,11 +38,18 @@ from iam.web.engine import Engine
 USED_TWICE = "authorization code used twice"
 
 
+SEVERAL = "resource"
+"""The one parameter that may come more than once (RFC 8707 §2)."""
+
+
 class _Payload(OAuth2Payload):  # type: ignore[misc] # Authlib's base has no types
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._all: dict[str, list[str]] = {}
         for name, value in pairs:
             self._all.setdefault(name, []).append(value)
+        if SEVERAL in self._all:
+            # As one text, in which form they also go through sign-in and back: a URI has no space.
+            self._all[SEVERAL] = [" ".join(self._all[SEVERAL])]
         self._first = {name: values[0] for name, values in self._all.items()}
 
     @property
@@ -79,7 +86,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
 
     @property
     def repeated(self) -> list[str]:
-        """Parameters that came more than once, which none may (RFC 6749 §3.1, §3.2)."""
+        """Parameters that came more than once, which none may but `SEVERAL` (RFC 6749 §3.1, §3.2)."""
         return [name for name, values in self.payload.datalist.items() if len(values) > 1]
 
     @property
