@@ -63,7 +63,7 @@ setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENTS:=/node_modules/.ready) ## Make sure of PostgreSQL, Chromium, nginx, Apache and Node for the tests
+tools: $(CLIENTS:=/node_modules/.ready) ## Make sure of PostgreSQL, Chromium, nginx, Caddy, Apache, Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean

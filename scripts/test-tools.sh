@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, Apache with
+# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, Caddy, Apache with
 # mod_auth_openidc and mod_auth_mellon, a font, and a library that Playwright takes for granted.
 #
 # As root, or where sudo asks no password, on Debian and its relatives: installs what is missing. Elsewhere
@@ -41,6 +41,7 @@ missing() {
     has_program apache2 || echo apache2-bin
     [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || echo libapache2-mod-auth-openidc
     [ -e /usr/lib/apache2/modules/mod_auth_mellon.so ] || echo libapache2-mod-auth-mellon
+    has_program caddy || echo caddy
     has_program curl || echo curl
     has_font || echo fonts-dejavu-core
     has_library libatomic.so.1 || echo libatomic1 # the Node that Playwright brings along needs it
@@ -75,7 +76,7 @@ apt() {
     fi
 }
 
-# The packages would start a PostgreSQL, an nginx and an Apache of the machine's own, which nobody asked for. Debian's
+# The packages would start a PostgreSQL, an nginx, a Caddy and an Apache of the machine's own, which nobody asked for. Debian's
 # way to say no is this file; one that exists is the owner's word and stays.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (),
-        description="Networks (CIDR, separated by commas) whose X-Forwarded-* headers are believed.",
+        description="Networks of proxies (CIDR, separated by commas) whose X-Forwarded-* are believed.",
     )
     retention: int = Field(
         30 * 24 * 60 * 60, ge=60, description="Seconds for which ended sessions stay as history."

@@ -162,6 +162,7 @@ def test_an_application_is_added_with_a_secret_that_is_shown_once(
     page = alice.get("/console/applications/acme/blog").text
     assert secret not in page
     assert "Put blog.acme.example behind the gate" in page
+    assert "forward_auth 127.0.0.1:8000 {" in page
     asked = alice.submit("/console/applications/acme/blog", do="secret")
     assert "Replace the client secret?" in asked.text
     again = alice.submit("/console/applications/acme/blog", do="secret", confirmed="1")

@@ -22,8 +22,8 @@ from starlette.routing import BaseRoute, Route
 
 from iam.directory.applications import application_at, find_application
 from iam.gate.hosts import Target, host_name, parse_target, path_of, scheme_of
-from iam.gate.hot import HostRequired, HostUnknown
 from iam.gate.page import gate_page
+from iam.gate.refusal import HostRequired, HostUnknown
 from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError, Invalid
 from iam.kernel.events import user_actor
