@@ -158,9 +158,7 @@ def read_user(
     }
 
 
-def _links(
-    connection: Connection, owner: str, user: User, now: Instant
-) -> list[dict[str, Any]]:
+def _links(connection: Connection, owner: str, user: User, now: Instant) -> list[dict[str, Any]]:
     known = {one.id: one for one in list_providers(connection, owner)}
     return [
         {
