@@ -29,9 +29,10 @@ PATH = "/console/audit"
 _PAGE = 50
 _EXPORTED = 10_000
 """Events of one file at most; who wants more goes on from its last one, or takes the API."""
-_TEXTS = ("type", "user", "application", "session", "actor", "reason", "ip")
+_TEXTS = ("id", "type", "user", "application", "session", "actor", "reason", "ip")
 _TIMES = ("since", "until")
 WORDS = {
+    "id": "Reference",
     "type": "What",
     "user": "User",
     "application": "Application",

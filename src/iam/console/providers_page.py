@@ -100,7 +100,7 @@ OPTIONS: Mapping[str, tuple[Field, ...]] = {
         _AUTH.with_value("client_secret_post"),
         _SCOPES,
         *(
-            Field(name=name, label=label)
+            Field(name=name, label=label, hint="Empty: as the preset says.")
             for name, label in (
                 ("authorization_endpoint", "Authorization endpoint"),
                 ("token_endpoint", "Token endpoint"),

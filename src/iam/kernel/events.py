@@ -55,6 +55,7 @@ EVENT_TYPES = (
     "organization.created",
     "organization.deleted",
     "organization.updated",
+    "page.refused",
     "policy.updated",
     "provider.created",
     "provider.deleted",

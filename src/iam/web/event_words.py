@@ -22,6 +22,7 @@ _WORDS = {
     "organization.created": "Organization created",
     "organization.deleted": "Organization deleted",
     "organization.updated": "Organization changed",
+    "page.refused": "Error page shown",
     "policy.updated": "Policy changed",
     "provider.created": "Provider added",
     "provider.deleted": "Provider deleted",

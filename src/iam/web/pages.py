@@ -23,6 +23,7 @@ from iam.kernel.errors import IamError, Unauthenticated, Unavailable
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
+from iam.web.error_notes import note, refer, will_note
 from iam.web.fresh import AuthenticationStale
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
@@ -167,16 +168,23 @@ def error_page(
         title=title,
         text=text,
         code=code,
+        reference=None if status == 503 else refer(request, status, code, text),
         action_href=href,
         action_label=label,
     )
 
 
 def page_errors(handler: Handler) -> Handler:
-    """Have a page's errors answered by pages: whoever is not signed in is sent to sign in."""
+    """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
 
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
+        will_note(request)
+        response = await attempt(request)
+        await note(request)
+        return response
+
+    async def attempt(request: Request) -> Response:
         try:
             return await handler(request)
         except Unauthenticated:
