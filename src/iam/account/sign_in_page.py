@@ -206,7 +206,8 @@ def _page(
         organization_value=organization,
         username_value=username,
         return_to=return_to,
-        remember_offered=destination.may_remember,
+        # Whoever shows again that it is them goes on with the session that they have.
+        remember_offered=destination.may_remember and not is_again(return_to),
         remember=remember,
         ways=[
             {
