@@ -16,7 +16,8 @@ export PYTHON ?= python3
 WORKERS ?= 2
 
 INPUTS := pyproject.toml uv.lock scripts/setup.sh
-CLIENTS := tests/clients/openid tests/clients/provider tests/clients/saml
+CLIENTS := tests/clients/openid tests/clients/provider tests/clients/saml tests/clients/casdoor
+PYTHON_CLIENTS := tests/clients/casdoor-python
 PROVIDER := benchmarks/provider
 
 ##@ Use it
@@ -63,13 +64,13 @@ setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENTS:=/node_modules/.ready) ## Make sure of PostgreSQL, Chromium, nginx, Caddy, Apache, Node for the tests
+tools: $(CLIENTS:=/node_modules/.ready) $(PYTHON_CLIENTS:=/.venv/.ready) ## Make sure of databases, Chromium, nginx, Caddy, Apache and Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean
 clean: ## Remove what was set up and every cache (data stays)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .schemathesis \
-		$(CLIENTS:=/node_modules) $(PROVIDER)/node_modules
+		$(CLIENTS:=/node_modules) $(PYTHON_CLIENTS:=/.venv) $(PROVIDER)/node_modules
 
 .PHONY: help
 help: ## This list
@@ -88,6 +89,9 @@ help: ## This list
 
 $(CLIENTS:=/node_modules/.ready) &: $(CLIENTS:=/package-lock.json) .venv/.ready-tests
 	@scripts/setup.sh clients
+
+$(PYTHON_CLIENTS:=/.venv/.ready): %/.venv/.ready: %/uv.lock .venv/.ready-tests
+	@scripts/setup.sh python-clients
 
 $(PROVIDER)/node_modules/.ready: $(PROVIDER)/package-lock.json .venv/.ready-tests
 	@scripts/setup.sh provider

@@ -4,12 +4,14 @@
 #   scripts/setup.sh serve     what the server needs
 #   scripts/setup.sh tests     that, and the test tools
 #   scripts/setup.sh clients   the npm packages of the applications that the tests sign in to
+#   scripts/setup.sh python-clients  the Python packages of the same, each in an environment of its own
 #   scripts/setup.sh provider  those of the provider that the benchmarks measure beside ours
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv
-clients=(tests/clients/openid tests/clients/provider tests/clients/saml)
+clients=(tests/clients/openid tests/clients/provider tests/clients/saml tests/clients/casdoor)
+python_clients=(tests/clients/casdoor-python)
 
 say() { printf '→ %s\n' "$*"; }
 fail() {
@@ -79,6 +81,16 @@ tests)
     sync
     touch $venv/.ready $venv/.ready-tests
     ;;
+python-clients)
+    make_uv
+    for client in "${python_clients[@]}"; do
+        say "installing the Python packages of $client"
+        UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv \
+            "$uv" sync --frozen --quiet --python "$python" --project "$client" || fail \
+            "The packages of $client could not be installed: see the message above."
+        touch "$client/.venv/.ready"
+    done
+    ;;
 clients | provider)
     [ "$1" = clients ] || clients=(benchmarks/provider)
     say "installing npm packages into ${clients[*]}"
@@ -95,6 +107,6 @@ clients | provider)
     done
     ;;
 *)
-    fail "usage: scripts/setup.sh serve|tests|clients|provider"
+    fail "usage: scripts/setup.sh serve|tests|clients|python-clients|provider"
     ;;
 esac

@@ -45,7 +45,7 @@ LONGEST = 400
 
 def _sources(*folders: str) -> list[Path]:
     found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    return sorted(path for path in found if "node_modules" not in path.parts)
+    return sorted(path for path in found if not {"node_modules", ".venv"} & set(path.parts))
 
 
 def _name(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from iam.audit import list_events
 from iam.db import Database
@@ -16,6 +16,11 @@ from iam.directory.providers import add_link, find_provider, link_id
 from iam.directory.users import find_user
 from iam.kernel.clock import after, system_clock
 from iam.kernel.events import OPERATOR, Event
+from iam.kernel.secrets import system_random
+from iam.keys.cipher import Cipher
+from iam.sessions.model import EndReason
+from iam.signin.factors import add_factor, renew_recovery_codes
+from iam.signin.totp import make_totp_secret
 from tests.support.heart import Heart
 from tests.support.processes import Server
 
@@ -117,6 +122,35 @@ def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
         {"changed": ["enabled"]},
         {"changed": ["password"]},
     ]
+
+
+def test_a_second_factor_is_removed_and_the_sessions_end(
+    iam: Iam, heart: Heart, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    iam("user", "create", "acme", "ana", "--no-password")
+    heart.now = system_clock()
+    session = heart.browser()
+    cipher = Cipher((bytes(32),))
+
+    def work(connection: Connection) -> None:
+        user = find_user(connection, "acme", "ana")
+        secret = make_totp_secret(system_random)
+        given = {"step": 0, "now": heart.now, "random": system_random}
+        add_factor(connection, cipher, user.id, secret, **given)  # type: ignore[arg-type]  # by name
+        renew_recovery_codes(connection, user.id, system_random)
+
+    database.write(work)
+
+    done = iam("user", "remove-factor", "acme", "ana")
+    again = iam("user", "remove-factor", "acme", "ana")
+
+    assert done.returncode == 0, done.stderr
+    assert (again.returncode, len(again.stderr.splitlines())) == (1, 1)
+    heart.now = system_clock()
+    assert heart.over(session) is EndReason.CREDENTIALS_CHANGED
+    removed = [one for one in events(database) if one.type == "factor.removed"]
+    assert [(one.actor, one.user) for one in removed] == [(OPERATOR, "ana")]
 
 
 def test_disabling_an_organization_ends_its_sessions(iam: Iam, database: Database) -> None:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from starlette.routing import BaseRoute, Route
 
 import iam
+from iam import hanzo
 from iam.api import openapi_document
 from iam.gate import HOT_PATHS
 from iam.kernel.errors import IamError
@@ -215,6 +216,26 @@ def test_every_route_is_described_and_nothing_else(world: World) -> None:
         for methods, _, path in [cell.partition(" ")]
         for method in methods.split(",")
     }
+
+    assert described - paths == set(), "described, but not there"
+    assert paths - described == set(), "there, but not described"
+
+
+def test_every_route_of_hanzo_and_casdoor_is_described_and_nothing_else() -> None:
+    paths = {
+        f"{method} {route.path}"
+        for route in hanzo.routes()
+        if isinstance(route, Route)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    described = set()
+    for cell in rows("hanzo.md"):
+        methods, _, path = cell.partition(" ")
+        for method in methods.split(","):
+            if path.startswith("/"):
+                described.add(f"{method} {path}")
+            else:
+                described |= {f"{method} {prefix}{path}" for prefix in ("/api/", "/v1/iam/")}
 
     assert described - paths == set(), "described, but not there"
     assert paths - described == set(), "there, but not described"

@@ -1,6 +1,8 @@
 """Signing in by another provider: who one becomes here, and what is kept of it."""
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote_plus
 
 from iam.kernel.clock import from_iso
@@ -91,6 +93,44 @@ def test_without_creating_users_only_who_is_linked_comes_in(federation: Federati
     federation.link("bob", "stranger")
     assert federation.sign_in(surfer, subject="stranger").status_code == 303
     assert federation.session(surfer)["user"] == "bob"
+
+
+def test_of_two_who_come_for_the_first_time_at_once_one_is_made(
+    both_federations: Federation,
+) -> None:
+    federation = both_federations
+    surfers = [federation.surfer() for _ in range(4)]
+    ways = [
+        federation.upstream.sign_in(federation.set_out(one), "s", preferred_username="ann")
+        for one in surfers
+    ]
+    barrier = threading.Barrier(len(surfers))
+
+    def come_back(pair: tuple[Surfer, str]) -> int:
+        barrier.wait()
+        return federation.come_back(*pair).status_code
+
+    with ThreadPoolExecutor(len(surfers)) as pool:
+        assert set(pool.map(come_back, zip(surfers, ways, strict=True))) == {303}
+    assert {federation.session(one)["user"] for one in surfers} == {"ann"}
+    assert set(federation.users()) == {"bob", "ann"}
+    assert len(federation.events("provider.linked")) == 1
+
+
+def test_a_provider_does_not_become_another_under_its_users(federation: Federation) -> None:
+    other = {"options": {"issuer": "https://id.example", "client_id": "iam"}}
+    path = "/v1/providers/acme/idp"
+    federation.link("bob", "1")
+    answer = federation.world.patch(path, json=other, headers=federation.admin)
+    assert (answer.status_code, answer.json()["code"]) == (409, "provider_linked")
+    # Whatever else of it may change.
+    federation.change(options={"issuer": federation.upstream.issuer, "client_id": "another"})
+    [link] = federation.world.get("/v1/users/acme/bob/links", headers=federation.admin).json()[
+        "items"
+    ]
+    federation.world.delete(f"/v1/users/acme/bob/links/{link['id']}", headers=federation.admin)
+    answer = federation.world.patch(path, json=other, headers=federation.admin)
+    assert answer.status_code == 200
 
 
 def test_a_name_that_is_taken_is_never_taken_over(federation: Federation) -> None:

@@ -40,6 +40,16 @@ def test_replacing_at_once_asks_and_forgets_the_former_ones(world: World, root: 
     assert after.count(">Signs<") == 2
 
 
+def test_new_saml_keys_are_published_two_weeks_before_they_sign(world: World, root: Surfer) -> None:
+    root.submit(PATH, do="saml")
+    first = root.get(PATH).text
+    assert first.count(">Next<") == 1
+    assert "Is encrypted for" in first
+    assert "PRIVATE KEY" not in first
+    told = world.get("/v1/events?type=keys.rotated", headers=world.admin).json()["items"]
+    assert [one["actor"] for one in told] == ["user:built-in/admin"]
+
+
 def test_it_asks_for_a_sign_in_of_late(world: World, root: Surfer) -> None:
     world.clock.move(15 * 60 + 1)
     root.get(PATH)

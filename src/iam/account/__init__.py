@@ -1,6 +1,6 @@
 """The pages of a person: signing in, signing out, the own sessions.
 
-Owns: `/`, `/sign-in`, `/unlock`, `/sign-out`, `/set-password`, `/account/…`.
+Owns: `/`, `/sign-in`, `/second-factor`, `/unlock`, `/sign-out`, `/set-password`, `/account/…`.
 Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
 page looks like (`web`).
 Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
@@ -14,7 +14,11 @@ from iam.account.activity_page import show_activity
 from iam.account.again_page import show_again
 from iam.account.applications_page import show_applications, withdraw
 from iam.account.choose_page import choose, show_choice
+from iam.account.code_page import PATH as SECOND_FACTOR
+from iam.account.code_page import check_code_page, show_code_page
 from iam.account.device_page import end_device, show_device
+from iam.account.factor_page import PATH as FACTOR
+from iam.account.factor_page import change_factor, show_factor
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.password_page import save_password, show_password
 from iam.account.set_password_page import set_password, show_set_password
@@ -43,6 +47,8 @@ def routes() -> list[BaseRoute]:
         Route("/sign-in", check_sign_in, methods=["POST"]),
         Route("/sign-in/{organization}", show_sign_in),
         Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
+        Route(SECOND_FACTOR, show_code_page),
+        Route(SECOND_FACTOR, check_code_page, methods=["POST"]),
         Route(CHOOSE, show_choice),
         Route(CHOOSE, choose, methods=["POST"]),
         Route("/unlock", show_unlock),
@@ -61,6 +67,8 @@ def routes() -> list[BaseRoute]:
         Route("/account/applications/withdraw", withdraw, methods=["POST"]),
         Route("/account/password", show_password),
         Route("/account/password", save_password, methods=["POST"]),
+        Route(FACTOR, show_factor),
+        Route(FACTOR, change_factor, methods=["POST"]),
         Route("/account/ways", show_ways),
         Route("/account/ways/unlink", unlink, methods=["POST"]),
         Route("/account/state", show_state),

@@ -41,6 +41,9 @@ class ClientBody(BaseModel):
     )
     require_pushed_authorization_requests: StrictBool = False
     dpop_bound_access_tokens: StrictBool = False
+    manages_organization: StrictBool = Field(
+        False, description="Whether its credentials administer its organization under `/api`."
+    )
 
 
 class ClientPatch(BaseModel):
@@ -53,6 +56,7 @@ class ClientPatch(BaseModel):
     resources: Resources = Field(default_factory=_absent)
     require_pushed_authorization_requests: StrictBool = Field(default_factory=_absent)
     dpop_bound_access_tokens: StrictBool = Field(default_factory=_absent)
+    manages_organization: StrictBool = Field(default_factory=_absent)
 
 
 class ClientView(BaseModel):
@@ -64,4 +68,5 @@ class ClientView(BaseModel):
     resources: list[str]
     require_pushed_authorization_requests: bool
     dpop_bound_access_tokens: bool
+    manages_organization: bool
     id_token_signed_response_alg: SigningAlgorithm

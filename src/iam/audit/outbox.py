@@ -38,8 +38,11 @@ _WORTH_TELLING = """(e.reason NOT IN ('idle', 'expired') OR EXISTS (
     OR p.layer = 'role'
       AND replace(',' || l.roles || ',', ',' || p.name || ',', '') <> ',' || l.roles || ','))))"""
 # Of an end is told the application that was given the session's ID (`delivery.logouts`).
+# One that moved in has kept its client ID, which has no prefix of ours to leave out.
 _TO_APPLICATIONS = f"""
-SELECT 'dlv_' || substr(e.id, 5) || substr(a.client_id, 5), a.client_id, e.id, e.session_id,
+SELECT 'dlv_' || substr(e.id, 5) ||
+    CASE substr(a.client_id, 1, 4) WHEN 'app_' THEN substr(a.client_id, 5) ELSE a.client_id END,
+  a.client_id, e.id, e.session_id,
   'pending', 0, e.at, e.at
 FROM added e
 JOIN client_session s ON s.session_id = e.session_id

@@ -1,5 +1,6 @@
 """`/console/keys`: what the installation signs with, what it will sign with next, and the change of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
@@ -8,12 +9,12 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.console.asking import Question, ask_first, asked_by, notice_of, recently
+from iam.console.asking import Asked, Question, ask_first, asked_by, notice_of, recently
 from iam.console.scope import require_console
 from iam.kernel.clock import Instant, from_iso
 from iam.kernel.errors import Forbidden
 from iam.keys import load_keys, load_saml_keys, signer
-from iam.keys.rotation import rotate
+from iam.keys.rotation import rotate, rotate_saml
 from iam.keys.saml import SamlKey
 from iam.keys.signing import ALGORITHMS, SigningKey, in_order
 from iam.web.caller import Person
@@ -23,8 +24,13 @@ from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/keys"
+SAML_AHEAD, SAML_KEPT = 14, 30
+"""Days for which a new SAML certificate is only published, and a former one still is."""
+_DAY = 24 * 60 * 60
 _NOTICES = {
     "rotated": "New keys are published. They sign a quarter of an hour from now, on all nodes.",
+    "saml": f"New SAML keys are published. The new one signs in {SAML_AHEAD} days: until then "
+    "applications and providers that keep our certificate have to take it.",
     "replaced": "New keys sign from now on, and the former ones are forgotten.",
 }
 
@@ -38,10 +44,10 @@ async def show_keys(request: Request) -> Response:
 
     def work(connection: Connection) -> dict[str, Any]:
         known = load_keys(connection, engine.cipher)
-        saml = load_saml_keys(connection, engine.cipher)
+        saml = load_saml_keys(connection, engine.cipher, now, None)
         return {
             "keys": _signing_rows(known, engine, now),
-            "saml_keys": [_saml_row(one, number, now) for number, one in enumerate(saml)],
+            "saml_keys": _saml_rows(saml, now),
         }
 
     context = await in_thread(lambda: engine.database.read(work))
@@ -72,6 +78,8 @@ async def change_keys(request: Request) -> Response:
         )
         question = Question(title="Replace the keys at once?", text=text, label="Replace at once")
         return ask_first(request, asked, question, PATH)
+    if asked.fields.get("do") == "saml":
+        return await _rotate_saml(request, asked)
     what = "Replace the keys at once" if at_once else "Make new keys"
     await recently(request, asked, what, PATH)
     await in_thread(
@@ -85,6 +93,24 @@ async def change_keys(request: Request) -> Response:
         )
     )
     return see_other(f"{PATH}?notice={'replaced' if at_once else 'rotated'}")
+
+
+async def _rotate_saml(request: Request, asked: Asked) -> Response:
+    cause, engine = asked.cause, asked.engine
+    await recently(request, asked, "Make new SAML keys", PATH)
+    await in_thread(
+        lambda: rotate_saml(
+            engine.database,
+            engine.cipher,
+            engine.settings.issuer,
+            ahead=SAML_AHEAD * _DAY,
+            kept=SAML_KEPT * _DAY,
+            actor=cause.person.actor,
+            now=cause.now,
+            random=cause.random,
+        )
+    )
+    return see_other(f"{PATH}?notice=saml")
 
 
 def _of_installation(person: Person) -> Person:
@@ -114,11 +140,26 @@ def _signing_rows(
     ]
 
 
-def _saml_row(key: SamlKey, number: int, now: Instant) -> dict[str, Any]:
+def _saml_rows(known: Sequence[SamlKey], now: Instant) -> list[dict[str, Any]]:
+    in_use: set[str] = set()
+    rows = []
+    for one in known:
+        state = "next"
+        if one.active_at <= now:
+            state = "former" if one.use in in_use else one.use
+            in_use.add(one.use)
+        rows.append(_saml_row(one, state, now))
+    return sorted(rows, key=lambda row: str(row["use"]), reverse=True)
+
+
+def _saml_row(key: SamlKey, state: str, now: Instant) -> dict[str, Any]:
     certificate = x509.load_pem_x509_certificate(key.certificate.encode())
     return {
         "id": key.id,
-        "state": "signs" if number == 0 else "verifies",
+        "use": key.use,
+        "state": state,
+        "active": moment(key.active_at, now),
+        "retires": None if key.retires_at is None else moment(key.retires_at, now),
         "fingerprint": certificate.fingerprint(SHA256()).hex(":").upper(),
         "certificate": key.certificate,
         "until": moment(from_iso(certificate.not_valid_after_utc.isoformat()), now),

@@ -34,6 +34,8 @@ from iam.kernel.errors import IamError
 from iam.kernel.secrets import make_secret
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
+from iam.signin.enrolment import remove_by_administrator
+from iam.signin.factors import FactorMissing
 from iam.signin.password_links import mail_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.engine import Engine, engine_of, in_thread
@@ -233,6 +235,28 @@ def _mail(connection: Connection, asked: Asked, user: User) -> None:
     )
 
 
+async def _remove_factor(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here, cause = path_of("users", owner, name), asked.cause
+    if not asked.fields.get("confirmed"):
+        text = f"The password alone signs {name} in again, and all their sessions end at once."
+        question = Question(title=f"Remove the second factor of {name}?", text=text, label="Remove")
+        return ask_first(request, asked, question, here)
+    await recently(request, asked, f"Remove the second factor of {name}", here)
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        return remove_by_administrator(
+            connection, owner, name, origin=cause.origin, **cause.members
+        )
+
+    try:
+        ended = await in_thread(lambda: asked.engine.database.write(work))
+    except FactorMissing:
+        return see_other(here)
+    asked.engine.count_ended(ended)
+    return see_other(f"{here}?notice=factor")
+
+
 async def _delete(request: Request, asked: Asked) -> Response:
     owner, name = _named(request)
     if not asked.fields.get("confirmed"):
@@ -257,6 +281,7 @@ _DEEDS: Deeds = {
     "disable": _disable,
     "enable": _enable,
     "password": _set_password,
+    "remove-factor": _remove_factor,
     "mail-link": _mail_link,
     "unlink": _unlink,
     "delete": _delete,

@@ -93,6 +93,8 @@ application = Table(
         "require_pushed_authorization_requests", Boolean, nullable=False, server_default=false()
     ),
     Column("dpop_bound_access_tokens", Boolean, nullable=False, server_default=false()),
+    # Whether its credentials administer its organization on the paths of Hanzo and Casdoor.
+    Column("manages_organization", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
 )
 

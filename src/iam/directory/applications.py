@@ -11,6 +11,7 @@ from iam.db.prepared import Asked, Prepared, together
 from iam.db.tables import application, gate_host
 from iam.db.tables import organization as organization_table
 from iam.directory.client_settings import ClientSettings, as_row, settings_of
+from iam.directory.legacy import forget_members
 from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
 from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
@@ -18,7 +19,7 @@ from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
-from iam.sessions import cut, rules
+from iam.sessions import added_ids, cut, rules
 from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason, Selection
@@ -116,12 +117,18 @@ def create_application(
     openid: OpenidSettings = _UNCHOSEN,
     public: bool = False,
     client: ClientSettings | None = None,
+    client_id: str | None = None,
+    secret: str | None = None,
     now: Instant,
     random: Random,
 ) -> tuple[Application, str | None]:
     """Add an application; answer it and its client secret, if it has one, which is shown this once.
 
     The organization must exist (the caller has looked); URIs and hosts are checked by the door.
+
+    Args:
+        client_id: the one that it has had elsewhere (`kernel.ids.is_client_id`); None: a new one.
+        secret: likewise.
 
     Raises:
         NameInvalid: the name's form.
@@ -135,11 +142,11 @@ def create_application(
     settings = client or ClientSettings()
     if public and settings.token_endpoint_auth_method is None:
         settings = replace(settings, token_endpoint_auth_method="none")  # noqa: S106 - a method's name
-    secret = make_secret(random) if settings.check(public=public).has_secret else None
+    secret = (secret or make_secret(random)) if settings.check(public=public).has_secret else None
     row = {
         "organization": organization,
         "name": check_name(name),
-        "client_id": make_id(APPLICATION, now, random),
+        "client_id": client_id or make_id(APPLICATION, now, random),
         "secret_hash": hash_secret(secret) if secret is not None else None,
         "display_name": display_name or name,
         "redirect_uris": list(redirect_uris),
@@ -342,6 +349,8 @@ def delete_application(
         random=random,
     )
     forget_layer(connection, Layer("application", organization, name))
+    forget_members(connection, "application", organization, name)
+    added_ids.forget_application(connection, organization, name)
     connection.execute(
         delete(application).where(
             application.c.organization == organization, application.c.name == name

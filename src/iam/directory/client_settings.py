@@ -37,6 +37,10 @@ class ClientSettings:
     """Whether its authorization requests have to be pushed (RFC 9126 §6)."""
     dpop_bound_access_tokens: bool = False
     """Whether it has to prove a key of its own whenever it asks for tokens (RFC 9449 §5.2)."""
+    manages_organization: bool = False
+    """Whether its credentials administer its organization (one of `built-in`: the installation) on the paths
+    of Hanzo and Casdoor, where clients expect that of every application. Whoever has its secret can then
+    do what an administrator can."""
 
     @property
     def has_secret(self) -> bool:
@@ -59,11 +63,18 @@ class ClientSettings:
             raise MethodConflict("An application authenticates by none exactly if it is public.")
         if method == "private_key_jwt" and not self.jwks:
             raise MethodConflict("private_key_jwt needs the application's keys in jwks.")
+        if self.manages_organization and not self.has_secret:
+            raise MethodConflict("Only an application with a secret can administer.")
         return self
 
 
 PUBLIC = ClientSettings(token_endpoint_auth_method="none")  # noqa: S106 - the name of a method
 MEMBERS = tuple(ClientSettings.__dataclass_fields__)
+_YES_OR_NO = (
+    "require_pushed_authorization_requests",
+    "dpop_bound_access_tokens",
+    "manages_organization",
+)
 
 
 def as_row(settings: ClientSettings) -> dict[str, Any]:
@@ -80,6 +91,6 @@ def settings_of(row: Any) -> ClientSettings:
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)
-    for name in ("require_pushed_authorization_requests", "dpop_bound_access_tokens"):
+    for name in _YES_OR_NO:
         values[name] = bool(values[name])  # SQLite has none
     return ClientSettings(**values)

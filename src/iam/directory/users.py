@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from iam.db.prepared import Asked, Prepared, together
 from iam.db.tables import organization as organization_table
 from iam.db.tables import user_account
+from iam.directory.legacy import forget_members
 from iam.directory.names import NameTaken, Reserved, UserMissing, check_user_name
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
@@ -318,6 +319,7 @@ def delete_user(
         random=random,
     )
     forget_layer(connection, Layer("user", organization, name))
+    forget_members(connection, "user", organization, name)
     connection.execute(delete(user_account).where(_is(organization, name)))
     return ended
 

@@ -99,7 +99,7 @@ def enter(request: Request) -> Response:
         return see_other(sign_in_address(back, application=client_id))
     if browser.organization != organization:
         raise NotAdmitted
-    engine.touches.note(browser, now)
+    engine.touches.note(browser, now, origin_of(request, settings))
 
     def work(connection: Connection) -> str | Threshold:
         ahead = approach(

@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.names import UserMissing
-from iam.directory.users import find_user
+from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
+from iam.kernel.events import Origin
+from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
     ClientUnknown,
@@ -44,11 +46,12 @@ from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, approach
+from iam.signin.second_step import can_reach
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import error_page, see_other
-from iam.web.returning import choose_address, sign_in_address
+from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/oauth/authorize"
 _LONGEST = 8192
@@ -56,7 +59,7 @@ _LONGEST_HINT = 127
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SignIn:
+class SignInFirst:
     """The person has to sign in first. `again`: even though they are signed in; `login_hint`: whom the
     client expects."""
 
@@ -67,14 +70,22 @@ class _SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choose:
+class ShowCodeFirst:
+    """The person has to show their second factor besides."""
+
+    client_id: str
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseFirst:
     """The person has to say first which of their sessions ends."""
 
     client_id: str
     return_to: str
 
 
-_Decision = Answer | _SignIn | _Choose | Question
+Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -105,11 +116,11 @@ def _authorize(request: Request) -> Response:
 
     def work(
         connection: Connection,
-    ) -> tuple[_Decision, Verdict | None, ProtocolRequest]:
+    ) -> tuple[Decision, Verdict | None, ProtocolRequest]:
         verdict = validate(connection, token, now) if token is not None else None
         provider = Provider(connection, engine, now, origin)
         asked = provider.take_up(sent, SINCE)
-        return _decide(provider, asked, _browser_session(verdict)), verdict, asked
+        return decide(provider, asked, _browser_session(verdict)), verdict, asked
 
     # Without a cookie no code can come of it, and no lock for writing is needed.
     run = engine.database.read if token is None else engine.database.write
@@ -118,15 +129,17 @@ def _authorize(request: Request) -> Response:
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
-    _count(engine, verdict, now)
-    if isinstance(decision, _SignIn):
+    _count(engine, verdict, origin, now)
+    if isinstance(decision, SignInFirst):
         extra = {"prompt": "login"} if decision.again else {}
         if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
             extra["login_hint"] = decision.login_hint
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
-    if isinstance(decision, _Choose):
+    if isinstance(decision, ShowCodeFirst):
+        return see_other(code_address(decision.return_to, decision.client_id))
+    if isinstance(decision, ChooseFirst):
         return see_other(choose_address(decision.return_to, decision.client_id))
     if isinstance(decision, Question):
         row = _browser_session(verdict)
@@ -136,12 +149,12 @@ def _authorize(request: Request) -> Response:
     return answer_client(request, asked, decision)
 
 
-def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
+def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
     if verdict is not None:
         engine.metrics.validations[str(verdict.outcome)] += 1
         row = _browser_session(verdict)
         if row is not None:
-            engine.touches.note(row, now)
+            engine.touches.note(row, now, origin)
 
 
 def _browser_session(verdict: Verdict | None) -> LiveRow | None:
@@ -150,7 +163,7 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> _Decision:
+def decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> Decision:
     """Answer the client, or have the person sign in or asked.
 
     Raises:
@@ -170,7 +183,7 @@ def _decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None)
 
 def _continue(
     provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow | None
-) -> _SignIn | None:
+) -> SignInFirst | None:
     """The way to sign-in, if the person has to go there; None if they can go on.
 
     Raises:
@@ -197,7 +210,7 @@ def _continue(
         since = now
     if since is not None:
         left[SINCE] = str(since)
-    return _SignIn(
+    return SignInFirst(
         client_id=client.get_client_id(),
         return_to=f"{PATH}?{urlencode(left)}",
         again=home and not locked,
@@ -244,7 +257,7 @@ def _enter(
     client: OpenidClient,
     browser: LiveRow | None,
     grant: object,
-) -> _Decision:
+) -> Decision:
     application = client.application
     if browser is None:
         raise LoginRequiredError("The person has to sign in.")
@@ -266,12 +279,17 @@ def _enter(
         if shown_nothing:
             raise LoginRequiredError("The person has to sign in again.")
         return _again(asked, client, ahead.authenticate_since)
+    stronger = _strongly_enough(provider, asked, client, browser, ahead.user)
+    if stronger is not None:
+        if shown_nothing:
+            raise LoginRequiredError("The person has to sign in more strongly.")
+        return stronger
     if ahead.crowd is not None:
         if not ahead.crowd.may_choose:
             raise AccessDeniedError(SessionLimit.title)
         if shown_nothing:
             raise InteractionRequiredError("The person has to choose a session to end.")
-        return _Choose(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
+        return ChooseFirst(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
     question = consent_question(provider, asked, client, ahead.user)
     if question is not None:
         return question
@@ -279,8 +297,31 @@ def _enter(
     return answer
 
 
-def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> _SignIn:
-    return _SignIn(
+def _strongly_enough(
+    provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow, user: User
+) -> SignInFirst | ShowCodeFirst | None:
+    """What the person has to do to be signed in as strongly as is asked; None if they are.
+
+    Raises:
+        UnmetRequirements: there is nothing that they could do.
+    """
+    wanted = wanted_classes(asked)
+    session = store.read_session(provider.connection, browser.id)
+    if wanted is None or session is None:
+        return None
+    met = wanted.met_by(session.acr)
+    if met is not None:
+        asked.acr = met if wanted.essential else None
+        return None
+    if session.acr is None:
+        return _again(asked, client, provider.now)
+    if not any(can_reach(provider.connection, session, user.id, one) for one in wanted.classes):
+        raise UnmetRequirements("This user has no second factor.")
+    return ShowCodeFirst(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
+
+
+def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> SignInFirst:
+    return SignInFirst(
         client_id=client.get_client_id(),
         return_to=f"{PATH}?{urlencode(asked.again | {SINCE: str(since)})}",
         again=True,

@@ -21,8 +21,10 @@ from authlib.oauth2.rfc9207 import (  # type: ignore[import-untyped] # Authlib s
 )
 from sqlalchemy import Connection
 
+from iam import audit
 from iam.kernel.clock import Instant
-from iam.kernel.events import Origin, application_actor
+from iam.kernel.events import Event, Origin, application_actor
+from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import make_secret
 from iam.keys import signer
 from iam.oidc import access_tokens, client_auth, refresh_tokens
@@ -78,6 +80,8 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
         self.payload: _Payload = _Payload(pairs)
         self.again: dict[str, str] = self.payload.data if again is None else again
         """The parameters with which a browser comes back here, when it has to go elsewhere first."""
+        self.acr: str | None = None
+        """The class of authentication that the ID token has to name (`acr`)."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -123,6 +127,9 @@ class _Issuer(IssuerParameter):  # type: ignore[misc] # Authlib's base has no ty
 class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has no types
     """The server for one request. `started` and `ended` are to be counted, and `touched` to be noted,
     after the commit."""
+
+    redirect_uri_optional = False
+    """Whether a client may redeem a code without saying where it was sent to, as OAuth 2.1 lets it."""
 
     def __init__(
         self, connection: Connection, engine: Engine, now: Instant, origin: Origin
@@ -231,6 +238,22 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
 
     def save_token(self, token: dict[str, object], request: ProtocolRequest) -> None:
         """Nothing is stored of a token: the session it names is what counts."""
+
+    def note_refresh(self, session: Session, client: OpenidClient) -> None:
+        """Tell that an application has gone on with a session, with new tokens."""
+        application = client.application
+        event = Event(
+            id=make_id(EVENT, self.now, self.engine.random),
+            at=self.now,
+            type="session.refreshed",
+            actor=application_actor(application.organization, application.name),
+            organization=session.organization,
+            user=session.user,
+            application=session.application,
+            session=session.id,
+            origin=self.origin,
+        )
+        audit.append(self.connection, [event])
 
     def end_used_twice(self, session_id: str, client: OpenidClient) -> None:
         """End the session that a code led to which was used again."""

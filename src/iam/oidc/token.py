@@ -27,17 +27,24 @@ _MOST_FIELDS = 50
 
 async def token(request: Request) -> Response:
     """`POST /oauth/token` (RFC 6749 §4.1.3, OpenID Connect Core §3.1.3)."""
-    engine = engine_of(request)
-    now, origin = engine.clock(), origin_of(request, engine.settings)
     try:
         asked = await receive(request)
-        if not asked.parameters.get("grant_type"):
-            raise InvalidRequestError("grant_type is missing.")
     except OAuth2Error as error:
         return refuse(error)
+    return await answer_token_request(request, asked)
+
+
+async def answer_token_request(
+    request: Request, asked: ProtocolRequest, kind: type[Provider] = Provider
+) -> Response:
+    """Give what is asked for, or refuse it. `kind` is the provider that judges."""
+    engine = engine_of(request)
+    now, origin = engine.clock(), origin_of(request, engine.settings)
+    if not asked.parameters.get("grant_type"):
+        return refuse(InvalidRequestError("grant_type is missing."))
 
     def work(connection: Connection) -> tuple[Answer, Provider]:
-        provider = Provider(connection, engine, now, origin)
+        provider = kind(connection, engine, now, origin)
         for grant in _GRANTS:
             provider.register_grant(grant)
         # Refusals are answers, not exceptions: the code they used up is committed with them.

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -44,6 +44,8 @@ class Grant:
     """None: there is no user, and so no session."""
     scope: tuple[str, ...]
     nonce: str | None = None
+    acr: str | None = None
+    """The class that the ID token has to name; None: the one that the session has reached."""
     audience: tuple[str, ...] = ()
     """The resources that the access token is for; none: for this server (userinfo)."""
     jkt: str | None = None
@@ -52,6 +54,8 @@ class Grant:
     """Who acts for the subject (RFC 8693 §4.1)."""
     until: Instant | None = None
     """When the access token is over at the latest."""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """What else an access token that is a JWT says of the user, for clients that read it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ def make_access_token(
     """An access token (RFC 9068 §2) and the seconds it is good for, never beyond the session's end."""
     issued, expires = now // 1000, access_token_until(grant, now) // 1000
     claims: dict[str, Any] = {
+        **grant.claims,
         "iss": issuer,
         "sub": grant.subject,
         "aud": one_or_many(grant.audience or (issuer,)),
@@ -95,7 +100,7 @@ def make_access_token(
         "jti": jti,
     }
     if grant.session is not None:
-        claims["sid"] = grant.session.id
+        claims |= {"sid": grant.session.id, **_how(grant.session)}
     if grant.scope:
         claims["scope"] = " ".join(grant.scope)
     if grant.jkt is not None:
@@ -103,6 +108,19 @@ def make_access_token(
     if grant.act is not None:
         claims["act"] = dict(grant.act)
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
+
+
+def _how(session: Session) -> dict[str, Any]:
+    """When and how the user has authenticated (Core §2; RFC 9068 §2.2.1, for resources that ask for more:
+    RFC 9470)."""
+    claims: dict[str, Any] = {}
+    if session.authenticated_at is not None:
+        claims["auth_time"] = session.authenticated_at // 1000
+    if session.amr:
+        claims["amr"] = list(session.amr)
+    if session.acr is not None:
+        claims["acr"] = session.acr
+    return claims
 
 
 def access_token_until(grant: Grant, now: Instant) -> Instant:
@@ -133,12 +151,9 @@ def make_id_token(
         "sid": session.id,
         "at_hash": _half_hash(access_token),
     }
-    if session.authenticated_at is not None:
-        claims["auth_time"] = session.authenticated_at // 1000
-    if session.amr:
-        claims["amr"] = list(session.amr)
-    if session.acr is not None:
-        claims["acr"] = session.acr
+    claims |= _how(session)
+    if grant.acr is not None:
+        claims["acr"] = grant.acr
     if grant.nonce is not None:
         claims["nonce"] = grant.nonce
     return _sign(claims, key, "JWT")

@@ -53,13 +53,19 @@ async def userinfo(request: Request) -> Response:
     if "openid" not in token.scope:
         description = "The scope openid was not asked for"
         return _refuse(scheme, 403, "insufficient_scope", description, "openid")
-    claims: dict[str, str] = {"sub": token.subject}
-    if "profile" in token.scope:
-        claims |= {"name": row.display_name, "preferred_username": row.user}
-    if "email" in token.scope and row.email is not None:
-        claims["email"] = row.email
+    claims = claims_of(token.subject, token.scope, row)
     answer = JSONResponse(claims, headers={"cache-control": "no-store"})
     return with_nonce(answer, request, engine, now)
+
+
+def claims_of(subject: str, scope: tuple[str, ...], row: LiveRow) -> dict[str, str]:
+    """What these scopes let a client know of a session's user (Core §5.4)."""
+    claims = {"sub": subject}
+    if "profile" in scope:
+        claims |= {"name": row.display_name, "preferred_username": row.user}
+    if "email" in scope and row.email is not None:
+        claims["email"] = row.email
+    return claims
 
 
 def _read(

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from iam import account, api, console, gate, oidc, saml
+from iam import account, api, console, gate, hanzo, oidc, saml
 from iam.db.migrate import HEAD, current_revision
 from iam.kernel.errors import IamError, Unavailable
 from iam.server.build import close_engine
@@ -85,14 +85,16 @@ def create_app(engine: Engine) -> "Root":
         },
     )
     app.state.engine = engine
-    return Root(app, api.door(engine), gate.hot_path(engine), engine)
+    return Root(app, api.door(engine), hanzo.door(engine), gate.hot_path(engine), engine)
 
 
 class Root:
     """What uvicorn calls: bounds every request, and takes the gate's before any framework."""
 
-    def __init__(self, pages: ASGIApp, programs: ASGIApp, hot: gate.Gate, engine: Engine) -> None:
-        self.pages, self.programs = pages, programs
+    def __init__(
+        self, pages: ASGIApp, programs: ASGIApp, legacy: ASGIApp, hot: gate.Gate, engine: Engine
+    ) -> None:
+        self.pages, self.programs, self.legacy = pages, programs, legacy
         self.hot, self._engine = hot, engine
         self.introspection = oidc.Introspection(engine, self._to_pages)
 
@@ -112,6 +114,8 @@ class Root:
         with self._engine.metrics.durations.labels(door if door in _DOORS else "other").time():
             if path == oidc.INTROSPECTION:
                 await self.introspection(scope, receive, send)
+            elif hanzo.answers(path):
+                await self.legacy(scope, _bounded(receive), send)
             elif door == "v1":
                 # Programs call often: their path is not compared with that of every page first.
                 await self.programs(scope, receive, send)
@@ -123,7 +127,10 @@ class Root:
 
 
 _DOORS = frozenset(
-    {"v1", "oauth", "account", "console", "sign-in", "sign-out", "device", "gate", ".iam", "saml"}
+    {
+        *("v1", "api", "oauth", "account", "console", "sign-in", "sign-out"),
+        *("device", "gate", ".iam", "saml"),
+    }
 )
 
 

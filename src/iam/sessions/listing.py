@@ -104,6 +104,23 @@ def live_record(connection: Connection, key: RecordKey, now: Instant) -> Session
     return live if live.session_ids else None
 
 
+def live_records(
+    connection: Connection, keys: Sequence[RecordKey], now: Instant
+) -> dict[RecordKey, SessionRecord]:
+    """Records by their keys (a few hundred at a time) with their live IDs; without those that have none."""
+    if not keys:
+        return {}
+    table = session_record.c
+    key = tuple_(table.organization, table.user_name, table.application)
+    query = select(session_record).where(key.in_([tuple(one) for one in keys]))
+    found = [records.read_from(row) for row in connection.execute(query)]
+    return {
+        RecordKey(one.organization, one.user, one.application): one
+        for one in _only_live(connection, found, now)
+        if one.session_ids
+    }
+
+
 def count_live_sessions(
     connection: Connection, organization: str, now: Instant
 ) -> tuple[int, int, int]:

@@ -132,10 +132,11 @@ def read(connection: Connection, key: RecordKey) -> SessionRecord | None:
         session_record.c.application == key.application,
     )
     row = connection.execute(query).one_or_none()
-    return _record(row) if row is not None else None
+    return read_from(row) if row is not None else None
 
 
-def _record(row: Row[Any]) -> SessionRecord:
+def read_from(row: Row[Any]) -> SessionRecord:
+    """The record that a row of the table is."""
     return SessionRecord(
         organization=row.organization,
         user=row.user_name,

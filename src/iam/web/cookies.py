@@ -33,7 +33,11 @@ def cookie_name(settings: Settings, name: str) -> str:
 
 def read_cookie(request: HTTPConnection, settings: Settings, name: str) -> str | None:
     """The cookie's value; None if it is absent, or ambiguous because it came more than once."""
-    wanted = cookie_name(settings, name)
+    return cookie_value(request, cookie_name(settings, name))
+
+
+def cookie_value(request: HTTPConnection, wanted: str) -> str | None:
+    """The same, of a cookie by the name that browsers know it by."""
     found = [
         value.strip()
         for header in request.headers.getlist("cookie")
@@ -51,8 +55,17 @@ def set_cookie(
     max_age: int | None = None,
 ) -> None:
     """Set a cookie that ends with the browser, or after `max_age` seconds."""
+    append_cookie(headers, settings, cookie_name(settings, name), value, max_age)
+
+
+def append_cookie(
+    headers: MutableHeaders, settings: Settings, whole_name: str, value: str, max_age: int | None
+) -> None:
+    """The same, of a cookie by the name that browsers know it by; with a `max_age` of 0 it is deleted."""
+    secure = "; Secure" if settings.secure else ""
     kept = f"; Max-Age={max_age}" if max_age is not None else ""
-    headers.append("set-cookie", _cookie(settings, name, value) + kept)
+    cookie = f"{whole_name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{kept}"
+    headers.append("set-cookie", cookie)
 
 
 def set_browser_session(
@@ -78,9 +91,4 @@ def device_secret(request: HTTPConnection, settings: Settings, random: Random) -
 
 def clear_cookie(headers: MutableHeaders, settings: Settings, name: str) -> None:
     """Delete a cookie: with the same attributes, or browsers keep it."""
-    headers.append("set-cookie", _cookie(settings, name, "") + "; Max-Age=0")
-
-
-def _cookie(settings: Settings, name: str, value: str) -> str:
-    secure = "; Secure" if settings.secure else ""
-    return f"{cookie_name(settings, name)}={value}; Path=/; HttpOnly; SameSite=Lax{secure}"
+    append_cookie(headers, settings, cookie_name(settings, name), "", 0)

@@ -87,10 +87,12 @@ def render(
     status: int = 200,
     form_targets: tuple[str, ...] = (),
     frame_sources: tuple[str, ...] = (),
+    framed_by: str | None = None,
     **context: Any,
 ) -> Response:
     """A page. `person` is who it greets; `form_targets` are origins a form may lead on to, and
-    `frame_sources` those that it may show in frames."""
+    `frame_sources` those that it may show in frames; `framed_by` is the one whose page may frame it, which
+    is for pages that have nothing to press and know nobody."""
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
@@ -104,7 +106,7 @@ def render(
         shell=shell, csrf=csrf, status=status, **context
     )
     response = HTMLResponse(html, status)
-    secure_headers(response.headers, form_targets, frame_sources)
+    secure_headers(response.headers, form_targets, frame_sources, framed_by)
     return response
 
 
@@ -117,18 +119,22 @@ def secure_headers(
     headers: MutableHeaders,
     form_targets: tuple[str, ...] = (),
     frame_sources: tuple[str, ...] = (),
+    framed_by: str | None = None,
 ) -> None:
     """The headers every page has."""
     targets = " ".join(("'self'", *form_targets))
+    framing = framed_by or "'none'"
     frames = f"frame-src {' '.join(frame_sources)}; " if frame_sources else ""
     headers["content-security-policy"] = (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; "
-        f"connect-src 'self'; {frames}form-action {targets}; frame-ancestors 'none'; base-uri 'none'"
+        f"connect-src 'self'; {frames}form-action {targets}; "
+        f"frame-ancestors {framing}; base-uri 'none'"
     )
     headers["cache-control"] = "no-store"
     headers["referrer-policy"] = "same-origin"
     headers["x-content-type-options"] = "nosniff"
-    headers["x-frame-options"] = "DENY"
+    if framed_by is None:
+        headers["x-frame-options"] = "DENY"
     headers["cross-origin-opener-policy"] = "same-origin"
 
 

@@ -1,0 +1,115 @@
+"""What these paths say in words, in the language that is asked for.
+
+Clients of Hanzo IAM and Casdoor show `msg` to people, and some compare it with the English sentence:
+those that they compare stand here word for word. What has no sentence here is said in English.
+"""
+
+from typing import Literal
+
+from starlette.requests import Request
+
+Language = Literal["en", "de", "es", "fr", "ja", "zh"]
+DEFAULT: Language = "en"
+
+SENTENCES: dict[str, dict[Language, str]] = {
+    "sign_in_first": {
+        "en": "Please login first",
+        "de": "Bitte melden Sie sich zuerst an",
+        "es": "Por favor, inicie sesión primero",
+        "fr": "Veuillez d'abord vous connecter",
+        "ja": "先にログインしてください",
+        "zh": "请先登录",
+    },
+    "denied": {
+        "en": "Unauthorized operation",
+        "de": "Nicht autorisierter Vorgang",
+        "es": "Operación no autorizada",
+        "fr": "Opération non autorisée",
+        "ja": "許可されていない操作です",
+        "zh": "未授权的操作",
+    },
+    "current_session": {
+        "en": "session id {id} is the current session and cannot be deleted",
+        "de": "Die Sitzung {id} ist die aktuelle Sitzung und kann nicht gelöscht werden",
+        "es": "la sesión {id} es la sesión actual y no se puede eliminar",
+        "fr": "la session {id} est la session actuelle et ne peut pas être supprimée",
+        "ja": "セッション {id} は現在のセッションのため削除できません",
+        "zh": "会话 {id} 是当前会话，无法删除",
+    },
+    "token_unknown": {
+        "en": "Access token doesn't exist in database",
+        "de": "Das Zugriffstoken ist nicht bekannt",
+        "es": "El token de acceso no existe",
+        "fr": "Le jeton d'accès n'existe pas",
+        "ja": "アクセストークンが存在しません",
+        "zh": "访问令牌不存在",
+    },
+    "session_over": {
+        "en": "The session has ended, please login again",
+        "de": "Die Sitzung ist beendet, bitte melden Sie sich erneut an",
+        "es": "La sesión ha terminado, inicie sesión de nuevo",
+        "fr": "La session est terminée, veuillez vous reconnecter",
+        "ja": "セッションは終了しました。再度ログインしてください",
+        "zh": "会话已结束，请重新登录",
+    },
+    "session_locked": {
+        "en": "The session is locked, please unlock it with your password",
+        "de": "Die Sitzung ist gesperrt, bitte entsperren Sie sie mit Ihrem Passwort",
+        "es": "La sesión está bloqueada, desbloquéela con su contraseña",
+        "fr": "La session est verrouillée, déverrouillez-la avec votre mot de passe",
+        "ja": "セッションはロックされています。パスワードで解除してください",
+        "zh": "会话已锁定，请使用密码解锁",
+    },
+    "client_unknown": {
+        "en": "Incorrect client ID or client secret",
+        "de": "Client-ID oder Client-Secret ist falsch",
+        "es": "ID o secreto de cliente incorrecto",
+        "fr": "Identifiant ou secret de client incorrect",
+        "ja": "クライアント ID またはクライアントシークレットが正しくありません",
+        "zh": "客户端 ID 或客户端密钥不正确",
+    },
+    "wrong_password": {
+        "en": "password or code is incorrect",
+        "de": "Passwort oder Code ist falsch",
+        "es": "la contraseña o el código es incorrecto",
+        "fr": "le mot de passe ou le code est incorrect",
+        "ja": "パスワードまたはコードが正しくありません",
+        "zh": "密码或验证码不正确",
+    },
+    "too_many_attempts": {
+        "en": "Too many failed attempts, please wait {seconds} seconds and try again",
+        "de": "Zu viele Fehlversuche, bitte warten Sie {seconds} Sekunden",
+        "es": "Demasiados intentos fallidos, espere {seconds} segundos e inténtelo de nuevo",
+        "fr": "Trop de tentatives, veuillez patienter {seconds} secondes et réessayer",
+        "ja": "失敗した試行が多すぎます。{seconds} 秒後に再度お試しください",
+        "zh": "失败次数过多，请在 {seconds} 秒后重试",
+    },
+    "too_many_sessions": {
+        "en": "You are signed in in as many places as allowed",
+        "de": "Sie sind bereits an so vielen Orten angemeldet, wie erlaubt ist",
+        "es": "Ya ha iniciado sesión en tantos lugares como se permite",
+        "fr": "Vous êtes déjà connecté à autant d'endroits qu'autorisé",
+        "ja": "許可されている数だけ既にログインしています",
+        "zh": "您已在允许的最大数量的位置登录",
+    },
+    "unavailable": {
+        "en": "This is not available right now, please try again in a moment",
+        "de": "Das ist gerade nicht verfügbar, bitte versuchen Sie es gleich noch einmal",
+        "es": "No disponible en este momento, inténtelo de nuevo en un instante",
+        "fr": "Indisponible pour le moment, veuillez réessayer dans un instant",
+        "ja": "現在利用できません。しばらくしてから再度お試しください",
+        "zh": "暂时不可用，请稍后重试",
+    },
+}
+
+
+def language_of(request: Request) -> Language:
+    """The first two letters of Accept-Language, as those servers take it; else English."""
+    asked = request.headers.get("accept-language", "").strip()[:2].lower()
+    known: dict[str, Language] = {one: one for one in SENTENCES["denied"]}
+    return known.get(asked, DEFAULT)
+
+
+def sentence(key: str, language: Language, **values: object) -> str:
+    """The sentence in this language."""
+    return SENTENCES[key][language].format(**values)

@@ -1,0 +1,19 @@
+// Makes calls of Casdoor's Node SDK and prints what came of each, as JSON.
+//
+// Standard input: {"config": {…}, "calls": [[method, arguments], …]}.
+import { text } from 'node:stream/consumers'
+import sdk from 'casdoor-nodejs-sdk'
+
+const asked = JSON.parse(await text(process.stdin))
+const client = new sdk.SDK(asked.config)
+const outcomes = []
+for (const [method, given] of asked.calls) {
+  try {
+    const found = await client[method](...given)
+    // An answer of axios, or what the SDK made of it.
+    outcomes.push(found?.config ? { status: found.status, value: found.data } : { value: found })
+  } catch (error) {
+    outcomes.push({ status: error.response?.status, value: error.response?.data, error: String(error) })
+  }
+}
+console.log(JSON.stringify(outcomes))

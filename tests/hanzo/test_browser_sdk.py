@@ -1,0 +1,117 @@
+"""Casdoor's JavaScript SDK in Chromium: an application without a back end, on an origin of its own."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.casdoor import run_casdoor_application
+from tests.support.ports import free_port
+from tests.support.processes import Server
+from tests.support.run import run_directory
+
+PASSWORD = "open sesame 1"
+
+
+@pytest.fixture
+def application(
+    request: pytest.FixtureRequest,
+) -> Iterator[tuple[Server, httpx2.Client, str]]:
+    """The server, an administrator of it, and the application's address. It is a public one, or else has a
+    back end and sends no `code_challenge`."""
+    public = getattr(request, "param", True)
+    with ExitStack() as stack:
+        port = free_port()
+        url = f"sqlite:///{run_directory()}/casdoor-{port}.db"
+        server = stack.enter_context(Server(database_url=url))
+        token = server.command("token").stdout.splitlines()[-1]
+        admin = stack.enter_context(
+            httpx2.Client(base_url=server.url, headers={"authorization": f"Bearer {token}"})
+        )
+        assert admin.post("/v1/organizations", json={"name": "acme"}).status_code == 201
+        user = {"organization": "acme", "name": "ann", "password": PASSWORD}
+        assert admin.post("/v1/users", json=user).status_code == 201
+        body = {
+            "organization": "acme",
+            "name": "spa",
+            "public": public,
+            "require_pkce": public,
+            "redirect_uris": [f"http://127.0.0.1:{port}/callback"],
+            "grant_types": ["authorization_code", "refresh_token"],
+        }
+        made = admin.post("/v1/applications", json=body)
+        assert made.status_code == 201, made.text
+        config = {
+            "serverUrl": server.url,
+            "clientId": made.json()["client_id"],
+            "appName": "spa",
+            "organizationName": "acme",
+        }
+        yield server, admin, stack.enter_context(run_casdoor_application(port, config))
+
+
+def test_it_signs_in_refreshes_and_is_refused_when_the_session_has_ended(
+    application: tuple[Server, httpx2.Client, str], page: Page
+) -> None:
+    _, admin, address = application
+    state = page.locator("#state")
+    page.goto(address)
+    expect(state).to_have_text("signed out")
+
+    page.click("#login")
+    page.fill("#username", "ann")
+    page.fill("#password", PASSWORD)
+    page.click("#sign-in")
+
+    expect(state).to_contain_text("acme/ann is ann, sid ses_")
+    record = "/v1/session-records/acme/ann/spa"
+    [entered] = admin.get(record).json()["session_ids"]
+    expect(state).to_contain_text(entered)
+    page.click("#refresh")
+    expect(state).to_contain_text(entered)
+    admin.delete(record)
+    page.click("#refresh")
+    expect(state).to_have_text("refused: invalid_grant")
+
+
+@pytest.mark.parametrize("application", [False], indirect=True)
+def test_it_is_told_in_a_frame_whether_somebody_is_signed_in(
+    application: tuple[Server, httpx2.Client, str], page: Page
+) -> None:
+    server, _, address = application
+    state = page.locator("#state")
+    page.goto(address)
+    page.click("#silent")
+    expect(state).to_have_text("silently: user-not-logged-in")
+
+    page.goto(f"{server.url}/sign-in")
+    page.fill("#organization", "acme")
+    page.fill("#username", "ann")
+    page.fill("#password", PASSWORD)
+    page.click("#sign-in")
+    page.wait_for_url("**/account/sessions")
+    page.goto(address)
+    page.click("#silent")
+
+    expect(state).to_have_text("silently: signed in")
+
+
+def test_its_addresses_lead_to_pages_of_ours(
+    application: tuple[Server, httpx2.Client, str], page: Page
+) -> None:
+    server, _, address = application
+    page.goto(address)
+    expect(page.locator("#state")).to_have_text("signed out")
+
+    for there in json.loads(page.locator("#addresses").inner_text()):
+        answer = httpx2.get(there, follow_redirects=True)
+        # Without PKCE a public application gets no code: the error goes back to it, and it alone.
+        if "oauth/authorize" in there:
+            answer = httpx2.get(there, follow_redirects=False)
+            assert answer.headers["location"].startswith("/oauth/authorize?")
+        else:
+            assert (answer.status_code, answer.url.path) == (200, "/sign-in"), there
+    assert httpx2.get(f"{server.url}/login/oauth/authorize?client_id=x").status_code == 303

@@ -1,0 +1,90 @@
+"""Casdoor's own clients: how tests call them, and the application that one of them is in."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.support.node import CLIENTS, node
+
+_NODE = CLIENTS / "casdoor"
+_PYTHON = CLIENTS / "casdoor-python"
+_MODULES = _NODE / "node_modules"
+_SCRIPT = "text/javascript"
+_PKCE = b"export default window.PKCE"
+
+Calls = Sequence[tuple[str, Sequence[Any]]]
+
+
+def python_sdk(config: dict[str, str], calls: Calls, as_user: str | None = None) -> list[Any]:
+    """What came of these calls of the SDK from PyPI: `value` or `error` of each."""
+    asked = {"config": config, "calls": calls, "as_user": as_user}
+    folder = "Scripts" if sys.platform == "win32" else "bin"
+    return _run([str(_PYTHON / ".venv" / folder / "python"), str(_PYTHON / "calls.py")], asked)
+
+
+def node_sdk(config: dict[str, str], calls: Calls) -> list[Any]:
+    """What came of these calls of the SDK from npm: `status` and `value` of each."""
+    return _run([str(node()), str(_NODE / "calls.mjs")], {"config": config, "calls": calls})
+
+
+def _run(command: list[str], asked: dict[str, Any]) -> list[Any]:
+    ran = subprocess.run(
+        command,
+        input=json.dumps(asked),
+        env={"PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    outcomes: list[Any] = json.loads(ran.stdout)
+    return outcomes
+
+
+_FILES = {
+    "/app.mjs": (_NODE / "browser" / "app.mjs", _SCRIPT),
+    "/sdk/index.js": (_MODULES / "casdoor-js-sdk" / "lib" / "esm" / "index.js", _SCRIPT),
+    "/sdk/sdk": (_MODULES / "casdoor-js-sdk" / "lib" / "esm" / "sdk.js", _SCRIPT),
+    "/js-pkce.js": (_MODULES / "js-pkce" / "dist" / "browser.js", _SCRIPT),
+    "/jwt-decode/index.js": (_MODULES / "jwt-decode" / "build" / "esm" / "index.js", _SCRIPT),
+}
+
+
+@contextmanager
+def run_casdoor_application(port: int, config: dict[str, str]) -> Iterator[str]:
+    """The application in tests/clients/casdoor/browser, served on this port; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path == "/config.json":
+                body, kind = json.dumps(config).encode(), "application/json"
+            elif path == "/pkce.mjs":
+                body, kind = _PKCE, _SCRIPT
+            else:
+                file, kind = _FILES.get(path, (_NODE / "browser" / "index.html", "text/html"))
+                body = file.read_bytes()
+            self.send_response(200)
+            self.send_header("content-type", f"{kind}; charset=utf-8")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
