@@ -22,6 +22,7 @@ from iam.signin.password_sign_in import (
 )
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
+from iam.web.brand_files import brand_context
 from iam.web.continue_with import start_address
 from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
@@ -202,6 +203,7 @@ def _page(
         status=status,
         csrf=csrf_token(flow),
         form_targets=form_targets(destination, engine.settings),
+        brand=brand_context(home.name if home else None, destination.brand),
         action=destination.path,
         application=destination.client_id,
         application_name=destination.name,

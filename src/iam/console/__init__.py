@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from iam.console import (
     applications_change,
+    brand_change,
     organizations_page,
     providers_change,
     users_change,
@@ -77,6 +78,8 @@ def routes() -> list[BaseRoute]:
         Route("/console/organizations/new", organizations_page.create, methods=["POST"]),
         Route("/console/organizations/{name}", organizations_page.show_organization),
         Route("/console/organizations/{name}", organizations_page.change, methods=["POST"]),
+        Route("/console/organizations/{name}/brand", brand_change.change_colour, methods=["POST"]),
+        Route("/console/organizations/{name}/logo", brand_change.change_logo, methods=["POST"]),
         Route("/console/webhooks", show_webhooks),
         Route("/console/webhooks/new", webhooks_change.show_new),
         Route("/console/webhooks/new", webhooks_change.create, methods=["POST"]),

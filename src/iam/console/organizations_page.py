@@ -23,6 +23,7 @@ from iam.console.asking import (
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import organization_in_scope, organizations_of, require_console
 from iam.directory import organizations
+from iam.directory.brands import Brand, read_brand
 from iam.directory.names import NAME_PATTERN
 from iam.directory.organizations import Organization, OrganizationChange
 from iam.kernel.clock import Instant
@@ -30,6 +31,7 @@ from iam.kernel.errors import Forbidden, IamError
 from iam.sessions import rules
 from iam.sessions.figures import count_live
 from iam.sessions.lifecycle import Ended
+from iam.web.brand_files import brand_context
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid
@@ -58,6 +60,7 @@ _NEW = (_NAME, Field(name="display_name", label="Name as people read it"))
 _NOTICES = {
     "created": "The organization has been added.",
     "saved": "Saved.",
+    "brand": "The brand is set. The sign-in page has it already.",
     "disabled": "The organization is disabled, and all its sessions have ended.",
     "enabled": "The organization is enabled.",
     "deleted": "The organization is deleted, and all its sessions have ended.",
@@ -239,8 +242,13 @@ def _read(connection: Connection, person: Person, name: str, now: Instant) -> di
         "fields": [one.with_value(found.display_name) for one in _EDITED],
         "live": count_live(connection, found.name, now),
         "may_delete": person.administers_installation,
+        "brand_now": _brand(found.name, read_brand(connection, found.name)),
         "here": path_of("organizations", found.name),
     }
+
+
+def _brand(organization: str, brand: Brand) -> dict[str, Any]:
+    return {"colour": brand.colour or "", **brand_context(organization, brand)}
 
 
 def _row(organization: Organization, now: Instant) -> dict[str, Any]:
