@@ -146,6 +146,7 @@ def test_nobody_else_may(world: World, boss: Surfer) -> None:
     eve.sign_in("globex", "eve")
     eve.get("/console/organizations/globex")
     assert _upload(eve, _png()).status_code == 404
+    eve.get("/console/organizations/globex")
     assert eve.submit(f"{HERE}/brand", colour="#0b6e4f").status_code == 404
     assert _upload(boss, _png(), csrf="forged").status_code == 403
     assert "/brand/" not in Surfer(world).get("/sign-in/acme").text
