@@ -65,7 +65,9 @@ class Site:
         }
         form = {"type": "code", "application": "portal", "organization": "acme"}
         who = {"username": "ann", "password": PASSWORD, "signinMethod": "Password"}
-        answer = httpx2.post(f"{self.server.url}/api/login", params=query, json=form | who)
+        answer = httpx2.post(
+            f"{self.server.url}/api/login", params=query, json=form | who, timeout=60
+        )
         assert answer.json()["status"] == "ok", answer.text
         found: str = answer.json()["data"]
         return found
@@ -87,7 +89,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Server(database_url=f"sqlite:///{file}") as server:
         token = server.command("token").stdout.splitlines()[-1]
         headers = {"authorization": f"Bearer {token}"}
-        with httpx2.Client(base_url=server.url, headers=headers) as admin:
+        with httpx2.Client(base_url=server.url, headers=headers, timeout=60) as admin:
             admin.post("/v1/organizations", json={"name": "acme"})
             user = {"organization": "acme", "name": "ann", "password": PASSWORD}
             assert admin.post("/v1/users", json=user).status_code == 201
@@ -107,7 +109,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def _certificate(server: Server) -> str:
     """A certificate of the key that tokens are signed with, as the SDKs are set up with one."""
-    keys = KeySet.import_key_set(httpx2.get(f"{server.url}/oauth/jwks").json()).keys
+    keys = KeySet.import_key_set(httpx2.get(f"{server.url}/oauth/jwks", timeout=60).json()).keys
     [public] = [key.get_op_key("verify") for key in keys if key.as_dict()["kty"] == "RSA"]
     assert isinstance(public, rsa.RSAPublicKey)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cert-built-in")])
@@ -277,7 +279,7 @@ def test_pythons_addresses_lead_somewhere(site: Site) -> None:
     )
 
     for one in outcomes:
-        answer = httpx2.get(one["value"], follow_redirects=True)
+        answer = httpx2.get(one["value"], follow_redirects=True, timeout=60)
         assert answer.status_code == 200, one
         assert answer.url.path == "/sign-in", one
 
