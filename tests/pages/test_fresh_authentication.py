@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.support.authenticator import give_authenticator, hidden
 from tests.support.surfer import IPHONE, Surfer
 from tests.support.world import PASSWORD, World
 
@@ -170,3 +171,39 @@ def test_a_sign_in_that_cannot_raise_the_session_still_leads_back_to_the_form(
     signed = bob.submit("/sign-in/acme", username="bob", password=PASSWORD, return_to=back)
     assert signed.headers["location"] == back
     assert "Sign out all others" in bob.get(back).text
+
+
+def test_whoever_has_a_second_factor_shows_both_and_then_goes_on(
+    world: World, surfer: Surfer, applications: Any
+) -> None:
+    app = give_authenticator(world, "acme", "bob")
+    surfer.sign_in("acme", "bob")
+    _show_code(surfer, app.code())
+    world.clock.move(LATER)
+    surfer.get("/account/sessions")
+    me = surfer.session_id
+    location = surfer.submit("/account/sessions/end-others").headers["location"]
+    back = parse_qs(urlsplit(location).query)["return_to"][0]
+    surfer.get(location)
+    asked = surfer.submit("/sign-in/acme", username="bob", password=PASSWORD, return_to=back)
+    assert asked.status_code == 200  # the password alone is not enough
+    refused = surfer.get("/account/sessions")
+    assert refused.status_code == 200
+    again = surfer.submit("/account/sessions/end-others")
+    assert again.headers["location"].startswith("/sign-in/acme?prompt=login")
+    surfer.get(location)
+    surfer.submit("/sign-in/acme", username="bob", password=PASSWORD, return_to=back)
+    assert _show_code(surfer, app.next()).headers["location"] == back
+    assert "Sign out all others" in surfer.get(back).text
+    done = surfer.submit("/account/sessions/end-others")
+    assert done.headers["location"] == "/account/sessions?notice=others"
+    assert surfer.session_id == me
+
+
+def _show_code(surfer: Surfer, code: str) -> Any:
+    carried = {
+        name: hidden(surfer.page, name)
+        for name in ("ticket", "return_to", "application")
+        if f'name="{name}"' in surfer.page
+    }
+    return surfer.submit("/second-factor", code=code, **carried)

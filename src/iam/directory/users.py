@@ -31,6 +31,9 @@ AUDITOR = "auditor"
 SUPPORT = "support"
 """The role that sees sessions and ends them, and nothing else."""
 
+OWN_ROLES = frozenset({ADMINISTRATOR, AUDITOR, SUPPORT})
+"""The roles that allow something here. They are given here, by hand: never taken from anybody else's word."""
+
 FIRST_USER = "admin"
 
 
