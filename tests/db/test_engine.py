@@ -4,15 +4,13 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, func, literal_column, select, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from iam.db import Database, DatabaseUnavailable, open_database
 from iam.db.engine import SAFE_SQLITE, sqlite_module
 from iam.db.lease import take_lease
 from iam.db.migrate import migrate
-from iam.db.prepared import Prepared
-from iam.db.tables import throttle
 from tests.support.heart import START, Heart, after
 from tests.support.postgres import Cluster
 from tests.support.race import race
@@ -201,63 +199,6 @@ def test_of_many_nodes_one_gets_the_lease(database: Database) -> None:
     ]
 
     assert sorted(race(*takes)) == [False] * 5 + [True]
-
-
-def test_a_prepared_statement_says_what_went_wrong_as_any_other_does(database: Database) -> None:
-    row = {"key": "a", "failures": 0, "last_failed_at": 0, "blocked_until": 0}
-    add = Prepared(throttle.insert())
-    database.write(lambda c: add.run(c, row, row | {"key": "b"}))
-
-    with pytest.raises(IntegrityError):
-        database.write(lambda c: add.run(c, row | {"key": "c"}, row))
-
-    keys = Prepared(select(throttle.c.key, throttle.c.failures).order_by(throttle.c.key))
-    assert [one.key for one in database.read(lambda c: keys.rows(c, {}))] == ["a", "b"]
-
-
-def test_a_prepared_statement_gets_over_a_restart(durable_cluster: Cluster) -> None:
-    database = open_database(durable_cluster.new_database())
-    one = Prepared(select(literal_column("1").label("one")))
-    together = threading.Barrier(8)
-
-    def look() -> None:
-        # All at once, so that the pool holds eight connections, each of which will be broken.
-        database.look(lambda c: (one.rows(c, {}), together.wait(60)))
-
-    race(*[look] * 8)
-
-    durable_cluster.crash()
-    with pytest.raises(DatabaseUnavailable):
-        database.read(lambda c: one.rows(c, {}))
-    durable_cluster.start()
-
-    assert database.read(lambda c: one.rows(c, {})) == [(1,)]
-    database.close()
-
-
-def test_prepared_statements_are_known_again_after_a_rollback(database: Database) -> None:
-    count = Prepared(select(func.count().label("number")).select_from(throttle))
-    add = Prepared(throttle.insert())
-    row = {"failures": 0, "last_failed_at": 0, "blocked_until": 0}
-
-    def work(connection: Connection, key: str) -> int:
-        connection.execute(text("SELECT 1"))
-        add.run(connection, row | {"key": key})
-        return int(count.rows(connection, {})[0].number)
-
-    # Often enough for the driver to prepare the plain statement as well: it has all forgotten then.
-    for number in range(8):
-        assert database.write(lambda c, key=str(number): work(c, key)) == number + 1  # type: ignore[misc] # mypy cannot infer defaults
-    for _ in range(2):
-        with pytest.raises(IntegrityError):
-            database.write(lambda c: work(c, "0"))
-
-        def undo_a_part(connection: Connection) -> int:
-            with pytest.raises(IntegrityError), connection.begin_nested():
-                work(connection, "0")
-            return int(count.rows(connection, {})[0].number)
-
-        assert database.write(undo_a_part) == 8
 
 
 def test_works_written_together_are_undone_each_alone(tallies: Database) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from iam.audit import outbox
+from iam.db.prepared import Asked, together
 from iam.db.tables import event as table
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, Event, Origin
@@ -18,6 +19,11 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
 
     With them go the notices to the webhooks that want them (`iam.audit.outbox`).
     """
+    together(connection, *appending(connection, events))
+
+
+def appending(connection: Connection, events: Iterable[Event]) -> list[Asked]:
+    """What `append` asks, to go `together` with what the events tell of."""
     rows: list[Mapping[str, Any]] = [
         {
             "id": event.id,
@@ -35,8 +41,7 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
         }
         for event in events
     ]
-    if rows:
-        outbox.write(connection, rows)
+    return outbox.writing(connection, rows)
 
 
 def list_events(

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Connection, bindparam, text
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared
 from iam.db.tables import event
 
 # Of the wildcards of LIKE one, the underscore, is in the names of events; `replace` has none, and both
@@ -88,14 +88,14 @@ _ITS_NOTICES = Prepared(
 )
 
 
-def write(connection: Connection, rows: list[Mapping[str, Any]]) -> None:
-    """Write these rows of `event`, in their order, and the notices of each."""
+def writing(connection: Connection, rows: list[Mapping[str, Any]]) -> list[Asked]:
+    """What writes these rows of `event`, in their order, and the notices of each."""
     if connection.dialect.name == "postgresql":
         # The order of one statement's notices is the database's; that of one session's is ours.
         if len(rows) > 1 and len({row["session_id"] for row in rows}) == len(rows):
-            _MANY.run(connection, {"rows": json.dumps(rows)})
-        else:
-            _BOTH.run(connection, *rows)
-        return
-    _EVENT.run(connection, *rows)
-    _ITS_NOTICES.run(connection, *({"id": row["id"]} for row in rows))
+            return [(_MANY, {"rows": json.dumps(rows)})]
+        return [(_BOTH, row) for row in rows]
+    return [
+        *((_EVENT, row) for row in rows),
+        *((_ITS_NOTICES, {"id": row["id"]}) for row in rows),
+    ]

@@ -6,8 +6,10 @@ it is compiled at its first use and then given to the driver directly
 (docs/decisions/0007-hot-statements-go-to-the-driver.md).
 """
 
+import itertools
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +34,7 @@ class Prepared:
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
         self._compiled: dict[str, Compiled] = {}
+        self.selects = isinstance(statement, Select)
 
     def run(self, connection: Connection, *rows: Values) -> None:
         """Run it once for each of these sets of values.
@@ -39,7 +42,7 @@ class Prepared:
         Raises:
             sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
         """
-        compiled = self._for(connection.dialect)
+        compiled = self.compiled(connection.dialect)
         try:
             if len(rows) == 1:
                 compiled.execute(connection, rows[0])
@@ -54,7 +57,7 @@ class Prepared:
         Raises:
             sqlalchemy.exc.DBAPIError: as `Connection.execute` does.
         """
-        compiled = self._for(connection.dialect)
+        compiled = self.compiled(connection.dialect)
         try:
             found = compiled.execute(connection, values)
         except connection.dialect.loaded_dbapi.Error as error:
@@ -68,11 +71,53 @@ class Prepared:
             raise AssertionError("a key has two rows")
         return found[0] if found else None
 
-    def _for(self, dialect: Dialect) -> "Compiled":
+    def compiled(self, dialect: Dialect) -> "Compiled":
+        """The statement as this database is given it."""
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
         return compiled
+
+
+Asked = tuple[Prepared, Values]
+"""A statement and the values to run it with."""
+
+
+def together(connection: Connection, *asked: Asked) -> list[list[Any]]:
+    """Run these, none of which needs what another gives, in their order; answer the rows of each.
+
+    On PostgreSQL they make one round trip to the database, with the beginning of the transaction if
+    nothing was asked in it yet.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as `Connection.execute` does, for the first that fails.
+    """
+    if connection.dialect.name != "postgresql":
+        return _in_turn(connection, asked)
+    from iam.db.libpq import run_together
+
+    compiled: list[Any] = [prepared.compiled(connection.dialect) for prepared, _ in asked]
+    try:
+        found = run_together(
+            connection,
+            [(one, values) for one, (_, values) in zip(compiled, asked, strict=True)],
+        )
+    except connection.dialect.loaded_dbapi.Error as error:
+        text = "; ".join(one.text for one in compiled)
+        raise _wrapped(connection, text, error) from error
+    return [[one.row(row) for row in rows] for one, rows in zip(compiled, found, strict=True)]
+
+
+def _in_turn(connection: Connection, asked: Sequence[Asked]) -> list[list[Any]]:
+    found: list[list[Any]] = []
+    for prepared, group in itertools.groupby(asked, key=itemgetter(0)):
+        values = [one for _, one in group]
+        if prepared.selects or len(values) == 1:
+            found += [prepared.rows(connection, one) for one in values]
+        else:
+            prepared.run(connection, *values)
+            found += [[] for _ in values]
+    return found
 
 
 def _compile(statement: Statement, dialect: Dialect) -> "Compiled":
@@ -102,7 +147,7 @@ class Compiled:
         columns = list(statement.selected_columns) if isinstance(statement, Select) else []
         names = [column.name for column in columns]
         row: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024 - its fields are known only here
-        self._make: Callable[[Any], Any] = row._make
+        self._make: Callable[[Any], Any] = row._make if columns else tuple
         self._results: list[tuple[int, _Convert]] = [
             (number, convert)
             for number, column in enumerate(columns)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, bindparam, cast, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared, together
 from iam.db.tables import application, gate_host
 from iam.db.tables import organization as organization_table
 from iam.directory.client_settings import ClientSettings, as_row, settings_of
@@ -166,7 +166,21 @@ def find_application(connection: Connection, organization: str, name: str) -> Ap
     Raises:
         ApplicationMissing: there is none.
     """
-    rows = _FIND.rows(connection, {"organization": organization, "name": name})
+    [rows] = together(connection, asking_application(organization, name))
+    return application_among(rows)
+
+
+def asking_application(organization: str, name: str) -> Asked:
+    """What `find_application` asks, to go `together` with other questions."""
+    return _FIND, {"organization": organization, "name": name}
+
+
+def application_among(rows: Sequence[Any]) -> Application:
+    """The application that the answer to `asking_application` is.
+
+    Raises:
+        ApplicationMissing: there is none.
+    """
     if not rows:
         raise ApplicationMissing
     return _application(rows[0], [row.host for row in rows if row.host is not None])

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared, together
 from iam.db.tables import organization as organization_table
 from iam.db.tables import user_account
 from iam.directory.legacy import forget_members
@@ -120,10 +120,24 @@ def find_user(connection: Connection, organization: str, name: str) -> User:
     Raises:
         UserMissing: there is none.
     """
-    row = _FIND.one_or_none(connection, {"organization": organization, "name": name})
-    if row is None:
+    [rows] = together(connection, asking_user(organization, name))
+    return user_among(rows)
+
+
+def asking_user(organization: str, name: str) -> Asked:
+    """What `find_user` asks, to go `together` with other questions."""
+    return _FIND, {"organization": organization, "name": name}
+
+
+def user_among(rows: Sequence[Any]) -> User:
+    """The user that the answer to `asking_user` is.
+
+    Raises:
+        UserMissing: there is none.
+    """
+    if not rows:
         raise UserMissing
-    return _user(row)
+    return _user(rows[0])
 
 
 def find_user_by_id(connection: Connection, user_id: str) -> User | None:

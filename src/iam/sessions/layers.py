@@ -5,23 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    JSON,
     ColumnElement,
     Connection,
     Row,
-    Text,
     and_,
-    any_,
     bindparam,
     delete,
-    func,
     or_,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared, together
 from iam.db.tables import policy as table
 from iam.sessions.knobs import AtLimit
 from iam.sessions.model import BUILT_IN_ORGANIZATION
@@ -51,42 +46,44 @@ def effective_policy(
 ) -> EffectivePolicy:
     """The policy of a session that a user of `organization`, who has these roles, starts at
     `application`."""
+    [rows] = together(connection, asking_layers(organization, application, user))
+    return policy_among(rows, roles)
+
+
+def asking_layers(organization: str, application: str, user: str) -> Asked:
+    """What `effective_policy` asks, to go `together` with what tells the user's roles."""
     names = {
         "organization": organization,
         "home": home_of(application, organization),
         "application": application,
         "user": user,
-        "roles": list(roles),
     }
-    rows = _LAYERS[connection.dialect.name].rows(connection, names)
-    return strictest([_policy(row) for row in rows])
+    return _LAYERS, names
 
 
-def _layers(among_roles: ColumnElement[bool]) -> Prepared:
-    here = table.c.organization == bindparam("organization")
-    return Prepared(
-        select(*_KNOBS).where(
-            or_(
-                table.c.layer == "installation",
-                and_(table.c.layer == "organization", here),
-                and_(
-                    table.c.layer == "application",
-                    table.c.organization == bindparam("home"),
-                    table.c.name == bindparam("application"),
-                ),
-                and_(table.c.layer == "role", here, among_roles),
-                and_(table.c.layer == "user", here, table.c.name == bindparam("user")),
-            )
+def policy_among(rows: Sequence[Any], roles: Sequence[str]) -> EffectivePolicy:
+    """The policy that the answer to `asking_layers` is for somebody with these roles."""
+    return strictest([_policy(row) for row in rows if row.layer != "role" or row.name in roles])
+
+
+# Built once: putting a statement together costs more than running it. Of the roles all layers are read:
+# there are few, and whose roles count is read at the same time.
+_HERE = table.c.organization == bindparam("organization")
+_LAYERS = Prepared(
+    select(table.c.layer, table.c.name, *_KNOBS).where(
+        or_(
+            table.c.layer == "installation",
+            and_(table.c.layer == "organization", _HERE),
+            and_(
+                table.c.layer == "application",
+                table.c.organization == bindparam("home"),
+                table.c.name == bindparam("application"),
+            ),
+            and_(table.c.layer == "role", _HERE),
+            and_(table.c.layer == "user", _HERE, table.c.name == bindparam("user")),
         )
     )
-
-
-# Built once: putting a statement together costs more than running it.
-_LISTED = func.json_each(bindparam("roles", type_=JSON)).table_valued("value")
-_LAYERS = {
-    "sqlite": _layers(table.c.name.in_(select(_LISTED.c.value))),
-    "postgresql": _layers(table.c.name == any_(bindparam("roles", type_=ARRAY(Text)))),
-}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from iam import audit
+from iam.db.prepared import together
 from iam.kernel.authn import acr_of
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Unauthenticated
@@ -143,10 +144,13 @@ def start(
         entered_through=new.parent if parent is None else None,
         remembered=remembered,
     )
-    store.insert_session(connection, session, hash_secret(secret))
     data = {"parent": session.parent} if session.parent else {}
     event = _event("session.started", session, actor, now, random, new.origin, None, data)
-    audit.append(connection, [event])
+    together(
+        connection,
+        *store.inserting(connection, session, hash_secret(secret)),
+        *audit.appending(connection, [event]),
+    )
     return Started(session=session, token=make_token(session.id, secret))
 
 

@@ -20,26 +20,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared
 from iam.db.tables import session_record
 from iam.kernel.clock import Instant
 from iam.sessions.model import RecordKey, Session, SessionRecord
 
 
-def add(connection: Connection, new: Session) -> None:
-    """Put a session's ID at the end of its record's array, making the record if need be."""
+def adding(connection: Connection, new: Session) -> Asked:
+    """What puts a session's ID at the end of its record's array, making the record if need be."""
     statement = _APPEND_SQLITE if connection.dialect.name == "sqlite" else _APPEND_POSTGRESQL
-    statement.run(
-        connection,
-        {
-            "organization": new.organization,
-            "user_name": new.user,
-            "application": new.application,
-            "created_at": new.created_at,
-            "session_ids": [new.id],
-            "new_id": new.id,
-        },
-    )
+    values = {
+        "organization": new.organization,
+        "user_name": new.user,
+        "application": new.application,
+        "created_at": new.created_at,
+        "session_ids": [new.id],
+        "new_id": new.id,
+    }
+    return statement, values
 
 
 _RECORD_KEY = list(session_record.primary_key)

@@ -7,7 +7,7 @@ limited, their starts come one after the other.
 
 from sqlalchemy import Connection, text
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared, together
 
 
 def share_rules(connection: Connection, organization: str) -> None:
@@ -17,8 +17,14 @@ def share_rules(connection: Connection, organization: str) -> None:
     `hold_rules`. Without it a start could read the old rule, be overtaken by the change that goes
     through all live sessions, and then add one that the change never saw.
     """
-    if connection.dialect.name != "sqlite":  # SQLite has one writer at a time anyway
-        _SHARE_RULES.run(connection, {"all": _ALL_RULES, "one": organization})
+    together(connection, *sharing_rules(connection, organization))
+
+
+def sharing_rules(connection: Connection, organization: str) -> list[Asked]:
+    """What `share_rules` asks, to go `together` with what is read under it."""
+    if connection.dialect.name == "sqlite":  # which has one writer at a time anyway
+        return []
+    return [(_SHARE_RULES, {"all": _ALL_RULES, "one": organization})]
 
 
 def hold_rules(connection: Connection, organization: str | None) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Asked, Prepared
 from iam.db.tables import DUE_AT, session
 from iam.kernel.addresses import address_bytes
 from iam.kernel.clock import Instant
@@ -75,39 +75,36 @@ def read_session(connection: Connection, session_id: str) -> Session | None:
     return _session(row) if row is not None else None
 
 
-def insert_session(connection: Connection, new: Session, secret_hash: bytes) -> None:
-    """Add the row and put its ID at the end of its record's array, making the record if need be."""
-    records.add(connection, new)
-    _INSERT_SESSION.run(
-        connection,
-        {
-            "id": new.id,
-            "secret_hash": secret_hash,
-            "organization": new.organization,
-            "user_name": new.user,
-            "application": new.application,
-            "parent": new.parent,
-            "instance": new.instance,
-            "created_at": new.created_at,
-            "authenticated_at": new.authenticated_at,
-            "last_active_at": new.last_active_at,
-            "idle_timeout": new.idle_timeout,
-            "expires_at": new.expires_at,
-            "check_at": new.idle_expires_at,
-            "display_name": new.identity.display_name,
-            "email": new.identity.email,
-            "roles": ",".join(new.identity.roles),
-            "amr": list(new.amr),
-            "acr": new.acr,
-            "ip": new.ip,
-            "user_agent": new.user_agent,
-            "device": new.device,
-            "metadata": dict(new.metadata),
-            "address": address_bytes(new.ip),
-            "entered_through": new.entered_through,
-            "remembered": new.remembered,
-        },
-    )
+def inserting(connection: Connection, new: Session, secret_hash: bytes) -> list[Asked]:
+    """What adds the row and puts its ID at the end of its record's array, making the record if need be."""
+    row = {
+        "id": new.id,
+        "secret_hash": secret_hash,
+        "organization": new.organization,
+        "user_name": new.user,
+        "application": new.application,
+        "parent": new.parent,
+        "instance": new.instance,
+        "created_at": new.created_at,
+        "authenticated_at": new.authenticated_at,
+        "last_active_at": new.last_active_at,
+        "idle_timeout": new.idle_timeout,
+        "expires_at": new.expires_at,
+        "check_at": new.idle_expires_at,
+        "display_name": new.identity.display_name,
+        "email": new.identity.email,
+        "roles": ",".join(new.identity.roles),
+        "amr": list(new.amr),
+        "acr": new.acr,
+        "ip": new.ip,
+        "user_agent": new.user_agent,
+        "device": new.device,
+        "metadata": dict(new.metadata),
+        "address": address_bytes(new.ip),
+        "entered_through": new.entered_through,
+        "remembered": new.remembered,
+    }
+    return [records.adding(connection, new), (_INSERT_SESSION, row)]
 
 
 # The statements of a start are built once: putting one together costs more than running it.

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from iam.db.prepared import together
 from iam.db.tables import session as session_table
-from iam.directory.applications import Application, find_application
+from iam.directory.applications import application_among, asking_application
 from iam.directory.names import ApplicationMissing, UserMissing
-from iam.directory.users import User, find_user
+from iam.directory.users import User, asking_user, user_among
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Forbidden
 from iam.kernel.events import NOWHERE, Actor, Origin, user_actor
 from iam.kernel.secrets import Random
 from iam.sessions import limits, raising, rules, store, touch
-from iam.sessions.layers import effective_policy
+from iam.sessions.layers import asking_layers, effective_policy, policy_among
 from iam.sessions.lifecycle import EntryLocked, NewSession, ParentEnded, Started
 from iam.sessions.limits import Crowd
 from iam.sessions.model import Session
@@ -66,8 +67,7 @@ def approach(
     """
     rules.share_rules(connection, organization)
     browser = _browser(connection, browser_session, organization, now)
-    user, _ = admit(connection, organization, browser.user, application)
-    policy = policy_of(connection, user, application)
+    user, policy = admit(connection, organization, browser.user, application)
     since = None
     if policy.reauthentication_age is not None:
         earliest = after(now, -policy.reauthentication_age)
@@ -83,20 +83,27 @@ def approach(
 
 def admit(
     connection: Connection, organization: str, user: str, application: str
-) -> tuple[User, Application]:
-    """The user and the application, if the one may enter the other. Call `share_rules` before.
+) -> tuple[User, EffectivePolicy]:
+    """The user, if they may enter the application, and the policy of their session there. Shares the
+    rules, and reads all that under them.
 
     Raises:
         NotAdmitted: either does not exist in that organization or is disabled.
     """
+    *_, users, applications, layers = together(
+        connection,
+        *rules.sharing_rules(connection, organization),
+        asking_user(organization, user),
+        asking_application(home_of(application, organization), application),
+        asking_layers(organization, application, user),
+    )
     try:
-        person = find_user(connection, organization, user)
-        target = find_application(connection, home_of(application, organization), application)
+        person, target = user_among(users), application_among(applications)
     except (UserMissing, ApplicationMissing) as error:
         raise NotAdmitted from error
     if not person.admitted or not target.enabled:
         raise NotAdmitted
-    return person, target
+    return person, policy_among(layers, person.roles)
 
 
 def enter_application(
@@ -131,8 +138,7 @@ def enter_application(
     """
     rules.share_rules(connection, organization)
     browser = _browser(connection, browser_session, organization, now)
-    user, _ = admit(connection, organization, browser.user, application)
-    policy = policy_of(connection, user, application)
+    user, policy = admit(connection, organization, browser.user, application)
     limits.hold(connection, policy, organization, user.name)
     # Locked first, and alone: two tabs that enter one application at once get one session, and none
     # waits for a row of the other's in a ring.
@@ -244,9 +250,7 @@ def start_for_user(
         NotAdmitted: no such user or application, or one is disabled.
         SessionLimit: they have as many sessions as the policy allows.
     """
-    rules.share_rules(connection, organization)
-    person, _ = admit(connection, organization, user, application)
-    policy = policy_of(connection, person, application)
+    person, policy = admit(connection, organization, user, application)
     limits.hold(connection, policy, organization, user)
     return limits.start_within(
         connection,
