@@ -34,6 +34,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "updatePolicy": {"maximum_sessions": 3, "at_limit": "ask"},
     "createRegistrationToken": {"organization": "acme"},
     "setSamlProvider": {"metadata": "<x/>"},
+    "createProvider": {
+        "organization": "acme",
+        "name": "spare",
+        "kind": "oidc",
+        "options": {"issuer": "https://id.example", "client_id": "iam"},
+    },
+    "updateProvider": {"display_name": "Theirs"},
     "createWebhook": {
         "organization": "acme",
         "url": "https://hooks.example/",
@@ -218,6 +225,56 @@ BAD: dict[str, list[dict[str, Any]]] = {
         {"allow_idp_initiated": "no"},
         {"logout_ends_browser_session": None},
     ],
+    "createProvider": [
+        {"kind": "ldap"},
+        {"kind": None},
+        {"name": "a b"},
+        {"display_name": NUL},
+        {"enabled": "yes"},
+        {"creates_users": 1},
+        {"options": None},
+        {"options": {}},
+        {"options": {"issuer": "https://id.example"}},
+        {"options": {"issuer": "id.example", "client_id": "iam"}},
+        {"options": {"issuer": "https://id.example/?a=b", "client_id": "iam"}},
+        {"options": {"issuer": "https://user@id.example", "client_id": "iam"}},
+        {"options": {"issuer": "https://id.example", "client_id": ""}},
+        {"options": {"issuer": "https://id.example", "client_id": "a b"}},
+        {"options": {"issuer": "https://id.example", "client_id": "x" * 256}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "scopes": ["a b"]}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "preset": "github"}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "userinfo": "yes"}},
+        {
+            "options": {
+                "issuer": "https://id.example",
+                "client_id": "x",
+                "auth_method": "tls_client_auth",
+            }
+        },
+        {"client_secret": ""},
+        {"client_secret": "two\nlines"},
+        {"client_secret": "x" * 1025},
+        {"trusted_domains": "acme.example"},
+        {"trusted_domains": ["Acme.example"]},
+        {"trusted_domains": ["*"]},
+        {"trusted_domains": ["com"]},
+        {"trusted_domains": ["a.example"] * 101},
+        {"attributes": {"password_hash": "sub"}},
+        {"attributes": {"email": ""}},
+        {"attributes": {"email": NUL}},
+        {"attributes": ["email"]},
+    ],
+    "updateProvider": [
+        {"kind": "oidc"},
+        {"name": "other"},
+        {"display_name": None},
+        {"enabled": 0},
+        {"options": {"client_id": "x", "preset": "myspace"}},
+        {"options": {"issuer": "https://id.example", "client_id": "x", "unheard": "of"}},
+        {"client_secret": None},
+        {"trusted_domains": None},
+        {"attributes": {"is_admin": "x"}},
+    ],
     "createWebhook": [
         {"organization": "Upper"},
         {"organization": 1},
@@ -258,7 +315,8 @@ def _send(
         "kind": "users",
     }
     last = operation.path.split("/")[2]
-    names["name"] = {"organizations": "acme", "applications": "shop"}.get(last, "ann")
+    known = {"organizations": "acme", "applications": "shop", "providers": "idp"}
+    names["name"] = known.get(last, "ann")
     return world.request(
         operation.method, operation.path.format(**names), headers=headers, **options
     )

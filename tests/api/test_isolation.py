@@ -42,6 +42,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "updateOrganizationPolicy": {"idle_timeout": 1},
     "updatePolicy": {"idle_timeout": 1},
     "setSamlProvider": {"metadata": "<x/>"},
+    "createProvider": {
+        "organization": "acme",
+        "name": "evil",
+        "kind": "oidc",
+        "options": {"issuer": "https://evil.example", "client_id": "x"},
+        "creates_users": True,
+    },
+    "updateProvider": {"options": {"issuer": "https://evil.example", "client_id": "x"}},
     "createWebhook": {"organization": "acme", "url": "https://e.example/", "event_types": ["*"]},
     "createRegistrationToken": {"organization": "acme"},
     "updateWebhook": {"url": "https://evil.example/", "event_types": ["*"]},
@@ -92,6 +100,8 @@ def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant
 
 
 def _id(operation: Operation, of: Tenant) -> str:
+    if operation.id == "removeLink":
+        return of.link
     kinds = {"webhooks": of.webhook, "deliveries": of.delivery, "mails": of.mail}
     return kinds.get(operation.path.split("/")[2], of.session)
 
@@ -99,6 +109,8 @@ def _id(operation: Operation, of: Tenant) -> str:
 def _name(operation: Operation) -> str:
     if "/organizations/" in operation.path:
         return "acme"
+    if "/providers/" in operation.path:
+        return "idp"
     return "shop" if "/applications/" in operation.path else "ann"
 
 

@@ -32,7 +32,8 @@ def operations() -> list[Operation]:
 def _body(operation: dict[str, Any]) -> str | None:
     content = operation.get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema", {})
-    name: str = schema.get("$ref", "")
+    # Where there is a choice among several, by the first of them.
+    name: str = schema.get("oneOf", [schema])[0].get("$ref", "")
     return name.rpartition("/")[2] or None
 
 

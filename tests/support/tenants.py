@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from iam.directory.providers import add_link, link_id
 from tests.support.basic import basic
 from tests.support.world import World
 
@@ -9,7 +10,8 @@ from tests.support.world import World
 @dataclass
 class Tenant:
     """An organization, its people and their headers. `session` is the user's at application `shop`;
-    `delivery` is a notice that waits for `webhook`, `mail` one about another session of the user."""
+    `delivery` is a notice that waits for `webhook`, `mail` one about another session of the user, `link` what
+    provider `idp` knows her by."""
 
     name: str
     administrator: dict[str, str]
@@ -20,6 +22,7 @@ class Tenant:
     webhook: str
     delivery: str
     mail: str
+    link: str
 
 
 def make_tenant(world: World, name: str) -> Tenant:
@@ -43,6 +46,7 @@ def make_tenant(world: World, name: str) -> Tenant:
     world.address = former
     mail = world.get("/v1/mails", headers=boss).json()["items"][0]["id"]
     return Tenant(
+        link=_link(world, name, boss),
         name=name,
         administrator=boss,
         user=user,
@@ -53,3 +57,19 @@ def make_tenant(world: World, name: str) -> Tenant:
         delivery=delivery,
         mail=mail,
     )
+
+
+def _link(world: World, organization: str, boss: dict[str, str]) -> str:
+    body = {
+        "organization": organization,
+        "name": "idp",
+        "kind": "oidc",
+        "options": {"issuer": f"https://id.{organization}.example", "client_id": "iam"},
+        "client_secret": "known to both",
+    }
+    made = world.post("/v1/providers", json=body, headers=boss)
+    assert made.status_code == 201, made.text
+    user = world.get(f"/v1/users/{organization}/ann", headers=boss).json()["id"]
+    engine, now = world.engine, world.clock()
+    link = engine.database.write(lambda c: add_link(c, made.json()["id"], "ann there", user, now))
+    return link_id(link)

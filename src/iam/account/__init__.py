@@ -11,16 +11,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.account.activity_page import show_activity
-from iam.account.choose_page import PATH as CHOOSE
 from iam.account.choose_page import choose, show_choice
 from iam.account.device_page import end_device, show_device
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.password_page import save_password, show_password
 from iam.account.sign_in_page import check_sign_in, show_sign_in
-from iam.account.sign_out_page import show_sign_out, sign_out
+from iam.account.sign_out_page import show_sign_out, sign_out, signed_out_there
 from iam.account.state import show_state, stay
 from iam.account.unlock_page import check_unlock, show_unlock
+from iam.account.ways_page import show_ways, unlink
+from iam.web.arriving import CHOOSE
 from iam.web.pages import see_other
+from iam.web.provider_onward import BACK
 from iam.web.returning import HOME
 
 
@@ -44,12 +46,15 @@ def routes() -> list[BaseRoute]:
         Route("/unlock", check_unlock, methods=["POST"]),
         Route("/sign-out", show_sign_out),
         Route("/sign-out", sign_out, methods=["POST"]),
+        Route(BACK, signed_out_there),
         Route("/sign-out/device", show_device),
         Route("/sign-out/device", end_device, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/activity", show_activity),
         Route("/account/password", show_password),
         Route("/account/password", save_password, methods=["POST"]),
+        Route("/account/ways", show_ways),
+        Route("/account/ways/unlink", unlink, methods=["POST"]),
         Route("/account/state", show_state),
         Route("/account/stay", stay, methods=["POST"]),
         Route("/account/sessions/end", end_one, methods=["POST"]),

@@ -112,9 +112,10 @@ def _lines(session: Session, names: dict[str, str], now: Instant) -> list[_Line]
 def _failed(event: Event, now: Instant) -> _Line:
     device = device_label(event.origin.user_agent)
     where = f"{device}, {event.origin.ip}" if event.origin.ip else device
-    words = (
-        "Sign-in refused: too many attempts"
-        if event.reason == "blocked"
-        else "Somebody tried to sign in with a wrong password"
-    )
+    if event.reason == "blocked":
+        words = "Sign-in refused: too many attempts"
+    elif "provider" in event.data:
+        words = f"Sign-in by {event.data['provider']} refused"
+    else:
+        words = "Somebody tried to sign in with a wrong password"
     return _Line(event.at, moment(event.at, now), words, where, "bad")

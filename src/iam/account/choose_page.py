@@ -14,40 +14,33 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.destination import Destination, find_destination, form_targets
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Invalid
 from iam.sessions import lifecycle
-from iam.sessions.lifecycle import Ended, Started
+from iam.sessions.lifecycle import Ended
 from iam.sessions.limits import Crowd, SessionLimit
-from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
+from iam.sessions.model import BUILT_IN_APPLICATION, EndReason
 from iam.signin.arrival import Arrival, NoRoom, Proven
-from iam.signin.codes import issue_code, redeem_code
+from iam.signin.codes import redeem_code
 from iam.signin.enter import approach
-from iam.signin.known_devices import REMEMBERED
 from iam.signin.password_sign_in import go_on
 from iam.web.address import origin_of
-from iam.web.cookies import (
-    DEVICE,
-    FLOW,
-    clear_cookie,
-    device_secret,
-    read_cookie,
-    set_browser_session,
-    set_cookie,
+from iam.web.arriving import (
+    LIMIT_TICKET,
+    choice_page,
+    choose_for_sign_in,
+    choose_more,
+    signed_in,
 )
-from iam.web.csrf import check_csrf, csrf_token
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.cookies import FLOW, device_secret, read_cookie
+from iam.web.csrf import check_csrf
+from iam.web.destination import Destination, find_destination
+from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
-from iam.web.pages import moment, page_errors, render, see_other
+from iam.web.pages import page_errors, see_other
 from iam.web.returning import return_path
-from iam.web.session_words import application_names, device_of
+from iam.web.session_words import application_names
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
-
-PATH = "/choose-sessions"
-_KIND = "limit"
-_LIFETIME = 5 * 60
-_SHOWN = 40
 
 
 class ChoiceExpired(Invalid):
@@ -55,62 +48,6 @@ class ChoiceExpired(Invalid):
 
     code = "choice_expired"
     title = "This page is no longer valid. Sign in again."
-
-
-def signed_in(
-    engine: Engine, started: Started, return_to: str, now: Instant, device: str
-) -> Response:
-    """Lead somebody on who has just signed in; their browser keeps what it is told again by."""
-    engine.metrics.sign_ins["succeeded"] += 1
-    engine.count_started(started)
-    response = see_other(return_to)
-    set_browser_session(response.headers, engine.settings, started, now)
-    set_cookie(response.headers, engine.settings, DEVICE, device, REMEMBERED)
-    clear_cookie(response.headers, engine.settings, FLOW)
-    return response
-
-
-async def choose_for_sign_in(
-    request: Request,
-    destination: Destination,
-    arrival: Arrival,
-    full: NoRoom,
-    return_to: str,
-    error: str | None = None,
-) -> Response:
-    """The page for somebody whose password was right and for whom there is no room."""
-    engine, now = engine_of(request), engine_of(request).clock()
-    flow = read_cookie(request, engine.settings, FLOW) or ""
-
-    def work(connection: Connection) -> tuple[str, dict[str, str]]:
-        ticket = issue_code(
-            connection,
-            _KIND,
-            browser_session="",
-            payload={
-                "flow": sha256(flow.encode()).hexdigest(),
-                "proven": full.proven.to_payload(),
-                "replaces": arrival.replaces,
-                "remember": arrival.remember,
-            },
-            now=now,
-            random=engine.random,
-            lifetime=_LIFETIME,
-        )
-        return ticket, application_names(connection, full.crowd.sessions)
-
-    ticket, names = await in_thread(lambda: engine.database.write(work))
-    return _page(
-        request,
-        full.crowd,
-        names,
-        now,
-        csrf=csrf_token(flow),
-        ticket=ticket,
-        destination=destination,
-        return_to=return_to,
-        error=error,
-    )
 
 
 @page_errors
@@ -160,7 +97,7 @@ async def choose(request: Request) -> Response:
     if crowd is None:
         return see_other(return_to)
     return _for_visitor(
-        request, visitor, destination, crowd, names, return_to, now, error=_more(crowd)
+        request, visitor, destination, crowd, names, return_to, now, error=choose_more(crowd)
     )
 
 
@@ -171,7 +108,7 @@ async def _go_on_signing_in(
     flow = read_cookie(request, engine.settings, FLOW)
     check_csrf(request, engine.settings, flow, fields.get("csrf"))
     code = await in_thread(
-        lambda: engine.database.write(lambda c: redeem_code(c, _KIND, fields["ticket"], now))
+        lambda: engine.database.write(lambda c: redeem_code(c, LIMIT_TICKET, fields["ticket"], now))
     )
     browser = sha256((flow or "").encode()).hexdigest()
     if code is None or code.replayed or code.payload["flow"] != browser:
@@ -200,7 +137,7 @@ async def _go_on_signing_in(
             )
         )
         return await choose_for_sign_in(
-            request, destination, arrival, full, return_to, _more(full.crowd)
+            request, destination, arrival, full, return_to, choose_more(full.crowd)
         )
     return signed_in(engine, started, return_to, now, device)
 
@@ -240,7 +177,7 @@ def _for_visitor(
     now: Instant,
     error: str | None = None,
 ) -> Response:
-    return _page(
+    return choice_page(
         request,
         crowd,
         names,
@@ -251,51 +188,3 @@ def _for_visitor(
         return_to=return_to,
         error=error,
     )
-
-
-def _page(
-    request: Request,
-    crowd: Crowd,
-    names: dict[str, str],
-    now: Instant,
-    *,
-    csrf: str,
-    ticket: str | None,
-    destination: Destination,
-    return_to: str,
-    error: str | None,
-) -> Response:
-    return render(
-        request,
-        "choose_sessions.html",
-        status=409 if error else 200,
-        csrf=csrf,
-        form_targets=form_targets(destination, engine_of(request).settings),
-        path=PATH,
-        ticket=ticket,
-        application=destination.client_id,
-        application_name=destination.name,
-        return_to=return_to,
-        surplus=crowd.surplus,
-        # Whoever has hundreds chooses among those they have used least.
-        sessions=[_shown(one, names, now) for one in crowd.sessions[-_SHOWN:]],
-        error=error,
-    )
-
-
-def _shown(session: Session, names: dict[str, str], now: Instant) -> dict[str, Any]:
-    device = device_of(session)
-    return {
-        "id": session.id,
-        "device": device.label,
-        "icon": device.icon,
-        "application_name": names[session.application],
-        "last_active": moment(session.last_active_at, now),
-        "started": moment(session.created_at, now),
-        "ip": session.ip,
-    }
-
-
-def _more(crowd: Crowd) -> str:
-    number = crowd.surplus
-    return f"Choose at least {number} {'session' if number == 1 else 'sessions'} to end."

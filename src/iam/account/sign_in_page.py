@@ -7,8 +7,6 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.choose_page import choose_for_sign_in, signed_in
-from iam.account.destination import Destination, find_destination, form_targets
 from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
@@ -22,8 +20,11 @@ from iam.signin.password_sign_in import (
     sign_in_with_password,
 )
 from iam.web.address import origin_of
+from iam.web.arriving import choose_for_sign_in, signed_in
+from iam.web.continue_with import start_address
 from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
+from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render
@@ -69,6 +70,9 @@ async def show_sign_in(request: Request) -> Response:
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}
+    if request.query_params.get("with") == "cancelled":
+        text = "You came back without having signed in there. Choose how to go on."
+        notice = {"title": "You did not sign in", "text": text}
     response = _page(
         request,
         destination,
@@ -197,6 +201,20 @@ def _page(
         return_to=return_to,
         remember_offered=destination.may_remember,
         remember=remember,
+        ways=[
+            {
+                "name": one.name,
+                "display_name": one.display_name,
+                "address": start_address(
+                    one,
+                    application=destination.client_id,
+                    return_to=return_to,
+                    login_hint=username,
+                    again=request.query_params.get("prompt") == "login",
+                ),
+            }
+            for one in destination.providers
+        ],
         error=error,
         notice=notice,
         current=current,

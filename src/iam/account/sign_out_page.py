@@ -4,13 +4,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.sessions import store
+from iam.signin.codes import redeem_code
 from iam.web import signing_out
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin
 from iam.web.engine import engine_of, in_thread
-from iam.web.forms import read_form
-from iam.web.pages import page_errors, render
+from iam.web.forms import query_text, read_form
+from iam.web.pages import page_errors, render, see_other
+from iam.web.provider_onward import CODE as PROVIDER_LOGOUT
 from iam.web.signing_out import Left, signed_out_page
 from iam.web.visitor import look, visitor_of
 
@@ -50,3 +52,17 @@ async def sign_out(request: Request) -> Response:
     if row is not None:
         left = await signing_out.sign_out(request, Person(row).actor, now, row.id)
     return signed_out_page(request, left)
+
+
+@page_errors
+async def signed_out_there(request: Request) -> Response:
+    """GET: back from the provider at which somebody was signed out as well, and on from here."""
+    engine, now = engine_of(request), engine_of(request).clock()
+    state = query_text(request, "state")
+    code = await in_thread(
+        lambda: engine.database.write(lambda c: redeem_code(c, PROVIDER_LOGOUT, state, now))
+    )
+    onward = code.payload["onward"] if code is not None and not code.replayed else None
+    if isinstance(onward, str):
+        return see_other(onward)
+    return signed_out_page(request, Left())

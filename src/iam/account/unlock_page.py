@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.account.destination import Destination, find_destination, form_targets
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Throttled
 from iam.kernel.ids import SESSION, is_id
@@ -26,6 +25,7 @@ from iam.signin.unlock import Unlock, unlock_with_password
 from iam.web.address import origin_of
 from iam.web.cookies import set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
+from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render, see_other

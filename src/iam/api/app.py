@@ -2,7 +2,7 @@
 
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +23,7 @@ from iam.api import (
     own_api,
     policies_api,
     progress_api,
+    providers_api,
     registrations_api,
     saml_api,
     search_api,
@@ -34,6 +35,7 @@ from iam.api import (
 )
 from iam.api.documents import complete
 from iam.api.guard import Guard
+from iam.directory.providers import Kind
 from iam.kernel.errors import IamError, Invalid
 from iam.web.engine import Engine
 from iam.web.problems import on_crash, on_http_error, on_iam_error, problem
@@ -84,6 +86,7 @@ def create_api() -> FastAPI:
         applications_api.router,
         saml_api.router,
         users_api.router,
+        providers_api.router,
         registrations_api.router,
         policies_api.router,
         events_api.router,
@@ -171,7 +174,9 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 def _field(location: tuple[int | str, ...]) -> str:
     # A name can be the caller's own invention: bounded, and whatever no UTF-8 can say replaced.
-    text = ".".join(str(part) for part in location[1:]) or str(location[0])
+    # Where there are bodies of several kinds the framework names the kind, which is no member.
+    members = location[2:] if len(location) > 2 and location[1] in get_args(Kind) else location[1:]
+    text = ".".join(str(part) for part in members) or str(location[0])
     return text[:200].encode("utf-8", "replace").decode()
 
 

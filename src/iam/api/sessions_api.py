@@ -26,6 +26,7 @@ from iam.api.documents import BY_CLIENT, BY_MANAGER, errors, secured
 from iam.api.ending_schemas import ExtendBody, ValidateBody
 from iam.api.schemas import StartBody
 from iam.api.search_api import end_these
+from iam.api.session_detail import SessionDetailView, session_detail_view
 from iam.api.views import (
     RecordsView,
     RecordView,
@@ -58,6 +59,7 @@ from iam.sessions.validate import (
 )
 from iam.signin.devices import device_label
 from iam.signin.enter import start_for_user
+from iam.signin.federated_sessions import Federated, read_federated
 from iam.web.caller import Client
 from iam.web.changes import Change
 from iam.web.engine import in_thread
@@ -161,14 +163,20 @@ def _judged(call: Call, verdict: Verdict, sessions: dict[str, Session]) -> dict[
     "/v1/sessions/{id}",
     operation_id="getSession",
     summary="One session",
-    response_model=SessionView,
+    response_model=SessionDetailView,
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_MANAGER),
 )
 def get_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
     """Also an ended one, with its reason, until the retention time is over."""
-    session = call.engine.database.read(lambda c: _find(c, call, id))
-    return answer(session_view(session, call.now))
+
+    def work(connection: Connection) -> tuple[Session, Federated | None]:
+        session = _find(connection, call, id)
+        born = read_federated(connection, {session.id, session.seat})
+        return session, born.get(session.id, born.get(session.seat))
+
+    session, federated = call.engine.database.read(work)
+    return answer(session_detail_view(session, federated, call.now))
 
 
 @router.delete(

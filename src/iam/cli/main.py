@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from iam.cli import directory, keys, mails, operations, policies, saml, sessions, webhooks
+from iam.cli import (
+    directory,
+    keys,
+    mails,
+    operations,
+    policies,
+    providers,
+    saml,
+    sessions,
+    webhooks,
+)
 from iam.kernel.errors import IamError
 from iam.settings import SettingsInvalid
 
@@ -22,6 +32,7 @@ app.add_typer(directory.organizations, name="org")
 app.add_typer(directory.applications, name="app")
 directory.applications.add_typer(saml.providers, name="saml")
 app.add_typer(directory.users, name="user")
+app.add_typer(providers.providers, name="provider")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(policies.app, name="policy")
 app.add_typer(keys.app, name="keys")

@@ -21,6 +21,7 @@ from iam.sessions.listing import MAXIMUM_PAGE
 from iam.sessions.model import Session
 from iam.sessions.policy import end_reason
 from iam.sessions.search import SessionFilter, entered_from, list_sessions
+from iam.signin.federated_sessions import read_federated
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import tell
@@ -80,7 +81,9 @@ def _read(
     )
     urls = {one.id: one.url for one in list_webhooks(connection, bound, limit=1000)}
     types = {one.id: one.type for one in events}
+    born = read_federated(connection, {session.id, session.seat})
     return {
+        "federated": born.get(session.id, born.get(session.seat)),
         "session": row_of(session, names, own, now) | _whole(session, now),
         "family": [row_of(one, names, own, now) for one in family],
         "timeline": [tell(one, now) for one in events],

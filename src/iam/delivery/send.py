@@ -99,7 +99,7 @@ async def send(
             port = parts.port or (443 if parts.scheme == "https" else 80)
             addresses = await resolve(host, port, allow_private=allow_private)
             headers = {**message.headers, "host": parts.netloc, "user-agent": "Hanzo-IAM"}
-            answer = await _post(client, claimed.url, host, addresses, headers, message.body)
+            answer = await ask(client, "POST", claimed.url, host, addresses, headers, message.body)
             try:
                 status: int = answer.status_code
                 if refusable and status == 400:
@@ -130,12 +130,13 @@ async def _beginning(answer: Any, longest: int) -> bytes:
     return found[:longest]
 
 
-async def _post(
+async def ask(
     client: Any,
+    method: str,
     url: str,
     host: str,
     addresses: tuple[str, ...],
-    headers: dict[str, str],
+    headers: Mapping[str, str],
     body: bytes,
 ) -> Any:
     """The answer, its body unread, from the first of these addresses that can be connected to.
@@ -145,7 +146,7 @@ async def _post(
     http = _http()
     for number, address in enumerate(addresses, 1):
         request = client.build_request(
-            "POST",
+            method,
             http.URL(url).copy_with(host=address),
             content=body,
             headers=headers,

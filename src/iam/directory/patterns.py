@@ -19,3 +19,5 @@ _LOWER = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 GATE_HOST_PATTERN = rf"^{_LOWER}(?:\.{_LOWER}){{0,10}}{_PORT}$"
 WEBHOOK_URL_PATTERN = rf"^https?://{_HOST}{_PORT}(?:[/?]{_URI})?$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,189}$"
+# An issuer has no query (OpenID Connect Discovery §3).
+ISSUER_PATTERN = rf"^https?://{_HOST}{_PORT}(?:/[A-Za-z0-9._~:/@!$&'()*+,;=%-]*)?$"

@@ -6,6 +6,7 @@ stored as the caller has encrypted it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -17,7 +18,7 @@ from iam.directory.names import NameTaken, check_name
 from iam.directory.organizations import find_organization
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Missing
-from iam.kernel.ids import PROVIDER, make_id
+from iam.kernel.ids import LINK, PROVIDER, make_id
 from iam.kernel.secrets import Random
 
 Kind = Literal["oidc", "oauth2", "saml"]
@@ -29,6 +30,13 @@ class ProviderMissing(Missing):
 
     code = "provider_not_found"
     title = "There is no such provider."
+
+
+class LinkMissing(Missing):
+    """No provider knows this user under that name, or not for this caller."""
+
+    code = "link_not_found"
+    title = "There is no such link."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,8 @@ class NewProvider:
     trusted_domains: tuple[str, ...] = ()
     """Mail domains of which it is believed: only there are its people linked to ours by address."""
     attributes: Mapping[Attribute, str] = field(default_factory=dict)
-    """Which claim or attribute of its fills what of ours; what is not named has its kind's default."""
+    """Which claim or attribute of its fills what of ours, anew at each sign-in; what is not named has its
+    kind's default, and is filled once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,12 @@ def find_provider(connection: Connection, organization: str, name: str) -> Provi
     return _provider(row)
 
 
+def find_provider_by_id(connection: Connection, provider_id: str) -> Provider | None:
+    """The provider with this ID, of whatever organization; None if there is none."""
+    row = connection.execute(select(table).where(table.c.id == provider_id)).one_or_none()
+    return _provider(row) if row is not None else None
+
+
 def list_providers(connection: Connection, organization: str) -> tuple[Provider, ...]:
     """Every provider of an organization, by name; there are few."""
     here = select(table).where(table.c.organization == organization).order_by(table.c.name)
@@ -191,6 +206,23 @@ def add_link(
     return Link(
         provider=provider, subject=subject, user_id=user_id, created_at=now, last_used_at=None
     )
+
+
+def link_id(link: Link) -> str:
+    """What a link is called where a subject cannot stand: in an address, whatever it is made of."""
+    return LINK + sha256(f"{link.provider}\0{link.subject}".encode()).hexdigest()[:32]
+
+
+def find_own_link(connection: Connection, user_id: str, wanted: str) -> Link:
+    """The link of this user that `link_id` calls so.
+
+    Raises:
+        LinkMissing: they have none of that name.
+    """
+    for one in list_links(connection, user_id):
+        if link_id(one) == wanted:
+            return one
+    raise LinkMissing
 
 
 def note_use(connection: Connection, provider: str, subject: str, now: Instant) -> None:

@@ -146,6 +146,13 @@ def find_user_by_id(connection: Connection, user_id: str) -> User | None:
     return _user(row) if row is not None else None
 
 
+def users_with_email(connection: Connection, organization: str, email: str) -> tuple[User, ...]:
+    """Users of an organization with this address, in any case; two at most, for two are too many."""
+    address = func.lower(user_account.c.email) == email.lower()
+    query = _USER.where(user_account.c.organization == organization, address)
+    return tuple(_user(row) for row in connection.execute(query.limit(2)))
+
+
 def read_password_hash(connection: Connection, organization: str, name: str) -> str | None:
     """The stored hash of an admitted user's password; None when there is nothing to compare with."""
     query = _USER.with_only_columns(user_account.c.password_hash, maintain_column_froms=True).where(

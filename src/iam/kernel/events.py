@@ -11,6 +11,7 @@ from iam.kernel.clock import Instant, to_iso
 
 Actor = NewType("Actor", str)
 """Who did it: `user:<organization>/<name>`, `application:<organization>/<name>`,
+`provider:<organization>/<name>` (by which people sign in),
 `mail:<organization>/<name>` (the link in a mail to that user), `system`."""
 
 SYSTEM = Actor("system")
@@ -35,6 +36,11 @@ def application_actor(organization: str, name: str) -> Actor:
     return Actor(f"application:{organization}/{name}")
 
 
+def provider_actor(organization: str, name: str) -> Actor:
+    """The actor that a provider is, by which people sign in."""
+    return Actor(f"provider:{organization}/{name}")
+
+
 EVENT_TYPES = (
     "application.created",
     "application.deleted",
@@ -50,6 +56,11 @@ EVENT_TYPES = (
     "organization.deleted",
     "organization.updated",
     "policy.updated",
+    "provider.created",
+    "provider.deleted",
+    "provider.linked",
+    "provider.unlinked",
+    "provider.updated",
     "registration_token.created",
     "session.ended",
     "session.extended",

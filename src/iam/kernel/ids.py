@@ -25,6 +25,7 @@ REGISTRATION = "rgt_"
 SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
 PROVIDER = "idp_"
+LINK = "lnk_"
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:

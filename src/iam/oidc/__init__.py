@@ -1,4 +1,5 @@
-"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS, logout.
+"""OpenID Connect: authorization code with PKCE, ID and access tokens, userinfo, discovery, JWKS, logout;
+and in `upstream` the other side of it, signing in through others.
 
 Owns: the protocol's parameters, errors and tokens. Authlib judges the requests, joserfc signs.
 Does not own: who is signed in, the sessions that a code leads to and when they end (`signin`,
@@ -8,6 +9,7 @@ Hands to: `server`, which serves its routes.
 
 from starlette.routing import BaseRoute, Route
 
+from iam.oidc import upstream
 from iam.oidc.authorize import authorize
 from iam.oidc.consent import CONSENT_PATH, answer_consent
 from iam.oidc.cross_origin import cross_origin
@@ -46,4 +48,5 @@ def routes() -> list[BaseRoute]:
         Route("/oauth/logout", logout, methods=["GET", "POST"]),
         Route(CONFIRM_PATH, confirm, methods=["POST"]),
         cross_origin("/oauth/userinfo", userinfo, "GET", "POST"),
+        *upstream.routes(),
     ]

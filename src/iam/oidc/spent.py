@@ -1,4 +1,5 @@
-"""What is good once, or no more: assertions and proofs that were used, access tokens that were revoked.
+"""What is good once, or no more: assertions and proofs that were used, access tokens that were revoked,
+logout tokens.
 
 Kept in the database, so that what one node has seen no other takes.
 """
@@ -15,6 +16,7 @@ from iam.kernel.clock import Instant
 ASSERTION = "assertion"
 PROOF = "proof"
 REVOKED = "revoked"
+LOGOUT = "logout"
 
 _FIND = Prepared(select(table.c.key).where(table.c.key == bindparam("key")))
 

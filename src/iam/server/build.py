@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 
 from iam.db import Database, open_database
 from iam.db.migrate import migrate
+from iam.delivery.fetch import Documents, Fetcher
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys import KeyRing, load_keys
@@ -57,6 +58,7 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
     """
     database: Database = open_database(settings.database)
     metrics, cipher = Metrics(), open_cipher(settings)
+    fetcher = Fetcher(allow_private=settings.delivery_allow_private)
     return Engine(
         settings=settings,
         database=database,
@@ -71,6 +73,8 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
         threads=CapacityLimiter(4),
         changes=Changes(database),
         cipher=cipher,
+        fetcher=fetcher,
+        documents=Documents(fetcher),
         key_ring=KeyRing(database.look(lambda connection: load_keys(connection, cipher))),
         metrics=metrics,
     )
@@ -91,6 +95,7 @@ async def close_engine(engine: Engine) -> None:
     await engine.reader.close()
     for close in engine.closers:
         await close()
+    await engine.fetcher.close()
     engine.hash_pool.shutdown(wait=True, cancel_futures=True)
     engine.changes.close()
     touches = engine.touches.take()

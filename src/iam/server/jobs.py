@@ -29,7 +29,7 @@ from iam.saml.notice import soap_logout
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
-from iam.signin import codes, known_devices, throttle
+from iam.signin import codes, federation_requests, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
 _log = structlog.get_logger("iam.jobs")
@@ -156,6 +156,7 @@ _SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
     device_requests.purge,
     bulk.purge,
     received.purge,
+    federation_requests.purge,
 )
 
 

@@ -26,15 +26,23 @@ def raise_session(
     now: Instant,
     random: Random,
     origin: Origin = NOWHERE,
+    authenticated_at: Instant | None = None,
 ) -> Started | None:
-    """Give a live session a new secret, and note that its holder has authenticated now by these methods;
-    None if it is over. It lives no longer by it than it would have."""
+    """Give a live session a new secret, and note that its holder has authenticated by these methods;
+    None if it is over. It lives no longer by it than it would have.
+
+    Args:
+        authenticated_at: when, if not now. One that is known to be later stays.
+    """
     rotated = lifecycle.rotate(
         connection, session_id, actor=actor, now=now, random=random, origin=origin
     )
     if rotated is None:
         return None
-    raised = replace(rotated.session, authenticated_at=now, amr=amr, acr=acr_of(amr))
+    at = now
+    if authenticated_at is not None:
+        at = max(authenticated_at, rotated.session.authenticated_at or authenticated_at)
+    raised = replace(rotated.session, authenticated_at=at, amr=amr, acr=acr_of(amr))
     store.set_authentication(connection, raised)
     touch.write_touches(connection, {session_id: now}, now)
     return replace(rotated, session=replace(raised, last_active_at=now), raised=True)

@@ -10,7 +10,14 @@ from sqlalchemy import Connection
 from iam import audit
 from iam.directory.applications import find_application
 from iam.directory.names import ApplicationMissing, UserMissing
-from iam.directory.users import User, find_user, read_password_hash, set_password_hash
+from iam.directory.providers import Link, Provider, find_link, find_provider_by_id
+from iam.directory.users import (
+    User,
+    find_user,
+    find_user_by_id,
+    read_password_hash,
+    set_password_hash,
+)
 from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
@@ -24,6 +31,7 @@ from iam.sessions.raising import raise_session
 from iam.signin import known_devices, throttle
 from iam.signin.devices import device_label
 from iam.signin.enter import policy_of
+from iam.signin.federated_sessions import Federated, note_federated
 from iam.signin.known_devices import SignIn
 
 
@@ -54,6 +62,10 @@ class Proven:
     username: str
     amr: tuple[str, ...]
     seal: bytes
+    federated: Federated | None = None
+    """The provider that vouched for them; None: they have shown their password."""
+    authenticated_at: Instant | None = None
+    """When they showed it, if that was not just now: a provider may have known them for hours."""
 
     def to_payload(self) -> dict[str, Any]:
         """As it lies in a ticket (`signin.codes`) while its person is asked something else."""
@@ -62,16 +74,21 @@ class Proven:
             "username": self.username,
             "amr": list(self.amr),
             "seal": self.seal.hex(),
+            "federated": self.federated.to_payload() if self.federated is not None else None,
+            "authenticated_at": self.authenticated_at,
         }
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """What `to_payload` has written."""
+        federated, at = payload["federated"], payload["authenticated_at"]
         return cls(
             organization=payload["organization"],
             username=payload["username"],
             amr=tuple(payload["amr"]),
             seal=bytes.fromhex(payload["seal"]),
+            federated=Federated.from_payload(federated) if federated is not None else None,
+            authenticated_at=Instant(at) if at is not None else None,
         )
 
 
@@ -87,6 +104,29 @@ class NoRoom(SessionLimit):
 def password_seal(stored: str) -> bytes:
     """The seal of having shown the password whose hash this is."""
     return hash_secret(stored)
+
+
+def link_seal(provider: Provider, link: Link) -> bytes:
+    """The seal of a provider's having vouched by this link: both as they are now."""
+    return hash_secret(
+        "\0".join(map(str, (provider.id, provider.updated_at, link.user_id, link.created_at)))
+    )
+
+
+def _still_good(connection: Connection, proven: Proven) -> bool:
+    """Whether what they showed is what it was: a password that was not changed since, or a provider that
+    is enabled and means them by its subject."""
+    if proven.federated is None:
+        stored = read_password_hash(connection, proven.organization, proven.username)
+        return stored is not None and compare_digest(password_seal(stored), proven.seal)
+    provider = find_provider_by_id(connection, proven.federated.provider)
+    link = find_link(connection, proven.federated.provider, proven.federated.subject)
+    if provider is None or link is None or not provider.enabled:
+        return False
+    user = find_user_by_id(connection, link.user_id)
+    if user is None or (user.organization, user.name) != (proven.organization, proven.username):
+        return False
+    return compare_digest(link_seal(provider, link), proven.seal)
 
 
 def arrive(
@@ -108,10 +148,9 @@ def arrive(
         NoRoom: the user has as many sessions as the policy allows.
     """
     rules.share_rules(connection, proven.organization)
-    # Under the lock, the user once more: a password changed or a user disabled meanwhile must not
-    # let in who had the old one.
-    stored = read_password_hash(connection, proven.organization, proven.username)
-    if stored is None or not compare_digest(password_seal(stored), proven.seal):
+    # Under the lock, once more: a password changed, a provider switched off or a user disabled
+    # meanwhile must not let in who had shown the old one.
+    if not _still_good(connection, proven):
         return None
     user = _admitted(connection, proven, arrival)
     if user is None:
@@ -120,13 +159,16 @@ def arrive(
     limits.hold(connection, policy, user.organization, user.name)
     if renewed is not None:
         set_password_hash(connection, user.organization, user.name, renewed)
-    throttle.forgive(connection, throttle.account_key(user.organization, user.name))
+    if proven.federated is None:
+        throttle.forgive(connection, throttle.account_key(user.organization, user.name))
     started = _raise(connection, proven, arrival, user, policy, now, random)
     if started is None:
         try:
             started = _start(connection, proven, arrival, user, policy, now, random)
         except SessionLimit as full:
             raise NoRoom(full.crowd, proven) from full
+    if proven.federated is not None:
+        note_federated(connection, started.session.id, proven.federated)
     _tell(connection, proven, arrival, user, started, now, random)
     return started
 
@@ -141,6 +183,9 @@ def _tell(
     random: Random,
 ) -> None:
     actor = user_actor(user.organization, user.name)
+    data: dict[str, object] = {"amr": list(proven.amr)}
+    if proven.federated is not None:
+        data["provider"] = proven.federated.name
     event = Event(
         id=make_id(EVENT, now, random),
         at=now,
@@ -151,7 +196,7 @@ def _tell(
         application=arrival.application,
         session=started.session.id,
         origin=arrival.origin,
-        data={"amr": list(proven.amr)},
+        data=data,
     )
     audit.append(connection, [event])
     sign_in = SignIn(
@@ -190,6 +235,7 @@ def _raise(
         connection,
         former.id,
         amr=proven.amr,
+        authenticated_at=proven.authenticated_at,
         actor=user_actor(user.organization, user.name),
         now=now,
         random=random,
@@ -226,7 +272,7 @@ def _start(
             user=user.name,
             application=arrival.application,
             identity=user.identity,
-            authenticated_at=now,
+            authenticated_at=now if proven.authenticated_at is None else proven.authenticated_at,
             amr=proven.amr,
             origin=arrival.origin,
             device=device_label(arrival.origin.user_agent),

@@ -78,10 +78,15 @@ def set_browser_session(
     set_cookie(headers, settings, BROWSER, started.token, max_age)
 
 
+def is_made(value: str) -> bool:
+    """Whether a cookie's value has the form of those that are made here."""
+    return _MADE.fullmatch(value) is not None
+
+
 def device_secret(request: HTTPConnection, settings: Settings, random: Random) -> str:
     """What this browser is told again by: its cookie's value, or a new one if it has none of ours."""
     held = read_cookie(request, settings, DEVICE) or ""
-    return held if _MADE.fullmatch(held) else make_secret(random)
+    return held if is_made(held) else make_secret(random)
 
 
 def clear_cookie(headers: MutableHeaders, settings: Settings, name: str) -> None:

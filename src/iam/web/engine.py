@@ -10,6 +10,7 @@ from anyio import CapacityLimiter
 from starlette.requests import Request
 
 from iam.db import Database
+from iam.delivery.fetch import Documents, Fetcher
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys import KeyRing, SigningKey
@@ -44,6 +45,9 @@ class Engine:
     threads: CapacityLimiter
     changes: Changes
     cipher: Cipher
+    # What is asked of other servers, and what they publish.
+    fetcher: Fetcher
+    documents: Documents
     key_ring: KeyRing
     metrics: Metrics
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)

@@ -23,6 +23,11 @@ _WORDS = {
     "organization.deleted": "Organization deleted",
     "organization.updated": "Organization changed",
     "policy.updated": "Policy changed",
+    "provider.created": "Provider added",
+    "provider.deleted": "Provider deleted",
+    "provider.linked": "Linked to a provider",
+    "provider.unlinked": "Link to a provider removed",
+    "provider.updated": "Provider changed",
     "session.ended": "Session ended",
     "registration_token.created": "Registration token made",
     "session.extended": "Session extended",
@@ -60,9 +65,11 @@ REASONS = {
     "refresh_reuse": "a used refresh token came back",
     "credentials": "user name or password not right",
     "blocked": "too many attempts",
+    "federation_refused": "nobody here is meant, or they may not sign in this way",
+    "not_admitted": "the user or the application is switched off",
 }
 """Why something ended or failed."""
-_SHOWN = ("note", "changed", "url", "sessions", "roles", "layer")
+_SHOWN = ("note", "changed", "url", "sessions", "roles", "layer", "provider")
 """Members of an event's data that say more to people than to programs."""
 
 

@@ -139,11 +139,19 @@ def see_other(url: str) -> Response:
 
 
 def error_page(
-    request: Request, status: int, title: str, text: str, code: str = "error"
+    request: Request,
+    status: int,
+    title: str,
+    text: str,
+    code: str = "error",
+    way_on: tuple[str, str] | None = None,
 ) -> Response:
-    """An error in plain words, with a way on."""
+    """An error in plain words, with a way on: an address and what its button says, by default a page that
+    fits the request's."""
     path = request.url.path
-    if path.startswith("/console") and status != 403:
+    if way_on is not None:
+        href, label = way_on
+    elif path.startswith("/console") and status != 403:
         href, label = "/console", "Go to the console"
     elif path.startswith(("/console", "/account")):
         href, label = "/account/sessions", "Go to your sessions"

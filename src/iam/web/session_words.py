@@ -44,7 +44,11 @@ def actor_words(actor: str | None) -> str | None:
     organization, _, own = name.partition("/")
     if not own:
         return actor
-    before = {"application": "the application ", "mail": "the link in a mail to "}.get(kind, "")
+    before = {
+        "application": "the application ",
+        "mail": "the link in a mail to ",
+        "provider": "the provider ",
+    }.get(kind, "")
     return f"{before}{own} ({organization})"
 
 

@@ -17,6 +17,7 @@ from iam.sessions.model import EndReason
 from iam.web.address import origin_of
 from iam.web.engine import engine_of, in_thread
 from iam.web.pages import render, see_other
+from iam.web.provider_onward import provider_onward
 from iam.web.saml_onward import saml_onward
 from iam.web.targets import host_target
 from iam.web.visitor import forget_browser
@@ -30,6 +31,9 @@ class Left:
     frames: tuple[str, ...] = ()
     saml: str | None = None
     """Where the browser goes on to, to tell SAML applications; it leads on to where `sign_out` was told."""
+    provider: str | None = None
+    """Where it goes on to, to sign out at the provider by which the session was born; the same of that."""
+    provider_name: str = ""
 
 
 async def sign_out(
@@ -62,10 +66,14 @@ async def sign_out(
         if not ids:
             return Left()
         frames = frames_of(connection, ids, engine.settings.issuer)
+        there = provider_onward(connection, engine, ids, now, onward, onward_name)
+        address, name = there or (onward, onward_name)
         further = saml_onward(
-            connection, ended, now, engine.random, onward=onward, onward_name=onward_name
+            connection, ended, now, engine.random, onward=address, onward_name=name
         )
-        return Left(ended, frames, further)
+        if there is None or further is not None:
+            return Left(ended, frames, further)
+        return Left(ended, frames, None, *there)
 
     left = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(left.ended)
@@ -98,11 +106,14 @@ def signed_out_page(
         leading=leading,
         saml_onward=left.saml,
         saml_partial=False,
+        provider_onward=left.provider,
+        provider_name=left.provider_name,
     )
-    if left.saml is not None:
+    further = left.saml or left.provider
+    if further is not None:
         # Not a redirect: browsers hold those that follow a form against its page's form-action. The
         # frames get their time first.
-        response.headers["refresh"] = f"{3 if left.frames else 1}; url={left.saml}"
+        response.headers["refresh"] = f"{3 if left.frames else 1}; url={further}"
     forget_browser(response.headers, engine_of(request))
     return response
 
@@ -112,7 +123,7 @@ def signed_out_onward(
 ) -> Response:
     """Lead somebody who has just signed out on to an address that was checked: the one that `sign_out` was
     told."""
-    if left.saml is not None:
+    if left.saml is not None or left.provider is not None:
         return signed_out_page(request, left)
     if left.frames:
         return signed_out_page(request, left, onward=onward, onward_name=onward_name, leading=True)

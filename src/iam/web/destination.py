@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from iam.directory.applications import Application, find_application, find_client
 from iam.directory.names import NAME_PATTERN, ApplicationMissing, OrganizationMissing
 from iam.directory.organizations import Organization, find_organization
+from iam.directory.providers import Provider, list_providers
 from iam.kernel.errors import Forbidden
 from iam.kernel.ids import APPLICATION, is_id
 from iam.sessions.layers import effective_policy
@@ -45,6 +46,8 @@ class Destination:
     application: Application | None = None
     organization: Organization | None = None
     own_name: str = "Hanzo IAM"
+    providers: tuple[Provider, ...] = ()
+    """By which else one can sign in, where the organization is settled."""
     may_remember: bool = False
     """Whether one may ask to be kept signed in, as far as that is known before it is known who one is."""
 
@@ -77,6 +80,7 @@ def find_destination(
         path="/sign-in" if organization is None else f"/sign-in/{organization}",
         application=application,
         organization=_organization(connection, home) if home is not None else None,
+        providers=_providers(connection, home) if home is not None else (),
         own_name=own.display_name,
     )
 
@@ -86,6 +90,10 @@ def _organization(connection: Connection, name: str) -> Organization:
     if not found.enabled:
         raise OrganizationOff(f"{found.display_name} takes no sign-ins at the moment.")
     return found
+
+
+def _providers(connection: Connection, organization: str) -> tuple[Provider, ...]:
+    return tuple(one for one in list_providers(connection, organization) if one.enabled)
 
 
 def _application(connection: Connection, client_id: str) -> Application | None:

@@ -1,0 +1,304 @@
+"""Signing in by another provider: who one becomes here, and what is kept of it."""
+
+import base64
+from typing import Any
+from urllib.parse import quote_plus
+
+from iam.kernel.clock import from_iso
+from tests.support.surfer import Surfer
+from tests.support.upstream import query_of
+
+Federation = Any  # conftest's own: test folders are no packages
+
+
+def test_the_sign_in_page_of_an_organization_offers_its_providers(federation: Federation) -> None:
+    surfer = federation.surfer()
+    surfer.get("/sign-in/acme?return_to=/account/activity")
+    assert "Continue with Example ID" in surfer.page
+    assert f"/sign-in/with/{federation.provider['id']}?return_to=%2Faccount" in surfer.page
+    federation.change(enabled=False)
+    surfer.get("/sign-in/acme")
+    assert "Continue with" not in surfer.page
+
+
+def test_what_the_provider_is_asked_is_bound_and_single(federation: Federation) -> None:
+    asked = query_of(federation.set_out(federation.surfer(), login_hint="ann@acme.example"))
+    assert asked["response_type"] == "code"
+    assert asked["scope"] == "openid profile email"
+    assert asked["code_challenge_method"] == "S256"
+    assert asked["login_hint"] == "ann@acme.example"
+    assert asked["redirect_uri"] == federation.provider["redirect_uri"]
+    assert {len(asked[name]) for name in ("state", "nonce", "code_challenge")} == {43}
+    other = query_of(federation.set_out(federation.surfer()))
+    assert not {asked["state"], asked["nonce"]} & {other["state"], other["nonce"]}
+
+
+def test_whom_the_provider_knows_and_we_do_not_becomes_a_user(both_federations: Federation) -> None:
+    federation, surfer = both_federations, both_federations.surfer()
+    back = federation.upstream.sign_in(
+        federation.set_out(surfer, return_to="/account/activity"),
+        subject="sub-1",
+        preferred_username="ann",
+        name="Ann Other",
+        email="ann@else.example",
+        email_verified=True,
+        sid="upstream-session",
+        amr=["pwd", "mfa"],
+        acr="urn:theirs:gold",
+    )
+    answer = federation.come_back(surfer, back)
+    assert answer.headers["location"] == "/account/activity"
+    made = federation.users()["ann"]
+    assert (made["display_name"], made["email"]) == ("Ann Other", "ann@else.example")
+    assert made["has_password"] is False
+    session = federation.session(surfer)
+    assert session["user"] == "ann"
+    assert session["amr"] == ["fed"]
+    assert session["federated"] == {
+        "provider": "idp",
+        "provider_id": federation.provider["id"],
+        "subject": "sub-1",
+        "session": "upstream-session",
+        "amr": ["pwd", "mfa"],
+        "acr": "urn:theirs:gold",
+    }
+    [succeeded] = [e for e in federation.events("sign_in.succeeded") if e["user"] == "ann"]
+    assert succeeded["data"] == {"amr": ["fed"], "provider": "idp"}
+    [linked] = federation.events("provider.linked")
+    assert linked["data"] == {"provider": "idp", "subject": "sub-1", "by": "created"}
+    assert linked["actor"] == "provider:acme/idp"
+    [created] = [e for e in federation.events("user.created") if e["user"] == "ann"]
+    assert created["data"]["provider"] == "idp"
+    # The second time they are the same user, with a session of the same kind.
+    again = federation.surfer()
+    assert federation.sign_in(again, subject="sub-1").status_code == 303
+    assert federation.session(again)["user"] == "ann"
+    assert len(federation.events("provider.linked")) == 1
+
+
+def test_without_creating_users_only_who_is_linked_comes_in(federation: Federation) -> None:
+    federation.change(creates_users=False)
+    surfer = federation.surfer()
+    answer = federation.sign_in(surfer, subject="stranger", preferred_username="bob")
+    assert answer.status_code == 403
+    assert "No account here belongs to this account of Example ID" in surfer.page
+    assert "/sign-in/acme" in surfer.page
+    assert "iam" not in surfer.cookies
+    [failed] = federation.events("sign_in.failed")
+    assert (failed["reason"], failed["data"]) == ("federation_refused", {"provider": "idp"})
+    federation.link("bob", "stranger")
+    assert federation.sign_in(surfer, subject="stranger").status_code == 303
+    assert federation.session(surfer)["user"] == "bob"
+
+
+def test_a_name_that_is_taken_is_never_taken_over(federation: Federation) -> None:
+    for number, name in enumerate(("bob", "bob", "Bob / Smith ", "é")):
+        surfer = federation.surfer()
+        federation.sign_in(surfer, subject=f"sub-{number}", preferred_username=name)
+        assert federation.session(surfer)["user"] != "bob"
+    assert set(federation.users()) == {"bob", "bob-2", "bob-3", "Bob-Smith", "user"}
+
+
+def test_an_address_links_only_where_the_provider_is_trusted_for_it(
+    both_federations: Federation,
+) -> None:
+    federation = both_federations
+    claims = {"subject": "sub-bob", "email": "BOB@acme.example", "preferred_username": "robert"}
+    surfer = federation.surfer()
+    answer = federation.sign_in(surfer, **claims, email_verified=True)
+    assert answer.status_code == 403
+    assert "There is an account with the address" in surfer.page
+    federation.change(trusted_domains=["acme.example"])
+    # Not verified: then it is an address that somebody says of themselves.
+    for unverified in (False, None, "yes", 1):
+        surfer = federation.surfer()
+        federation.sign_in(
+            surfer, **{**claims, "subject": f"mallory {unverified}"}, email_verified=unverified
+        )
+        assert federation.session(surfer)["user"].startswith("robert")
+        assert federation.users()[federation.session(surfer)["user"]]["email"] is None
+    surfer = federation.surfer()
+    assert federation.sign_in(surfer, **claims, email_verified=True).status_code == 303
+    assert federation.session(surfer)["user"] == "bob"
+    # An address that was given to somebody else there does not give them the account as well.
+    answer = federation.sign_in(**{**claims, "subject": "new hire"}, email_verified=True)
+    assert answer.status_code == 403
+
+
+def test_an_address_that_two_users_have_links_nobody(federation: Federation) -> None:
+    federation.world.make_user("acme", "rob", email="bob@acme.example")
+    federation.change(trusted_domains=["acme.example"])
+    answer = federation.sign_in(subject="x", email="bob@acme.example", email_verified=True)
+    assert answer.status_code == 403
+
+
+def test_what_an_administrator_has_mapped_is_filled_anew_each_time(federation: Federation) -> None:
+    federation.change(
+        attributes={"display_name": "nick", "roles": "groups", "email": "mail", "name": "uid"},
+        options={"issuer": federation.upstream.issuer, "client_id": "iam", "trust_email": True},
+    )
+    first = {"subject": "s", "uid": "ann", "nick": "Ann", "mail": "ann@x.example"}
+    federation.sign_in(**first, groups=["staff", "administrator", "with space", 7])
+    made = federation.users()["ann"]
+    assert (made["display_name"], made["email"]) == ("Ann", "ann@x.example")
+    assert made["roles"] == ["staff", "7"]
+    federation.sign_in(subject="s", nick="Annie", mail="bob@acme.example", groups=["boss"])
+    now = federation.users()["ann"]
+    # Bob's address stays Bob's.
+    assert (now["display_name"], now["email"], now["roles"]) == ("Annie", "ann@x.example", ["boss"])
+    [updated] = federation.events("user.updated")
+    assert updated["data"] == {
+        "changed": ["display_name", "roles"],
+        "roles": ["boss"],
+        "provider": "idp",
+    }
+    federation.sign_in(subject="s", nick="Annie", groups=["boss"])
+    assert len(federation.events("user.updated")) == 1
+
+
+def test_without_a_mapping_what_is_here_stays(federation: Federation) -> None:
+    federation.sign_in(subject="s", preferred_username="ann", name="Ann")
+    federation.sign_in(subject="s", preferred_username="annette", name="Annette")
+    assert federation.users()["ann"]["display_name"] == "Ann"
+
+
+def test_nobody_comes_in_who_is_switched_off(federation: Federation) -> None:
+    federation.link("bob", "bob there")
+    headers = federation.admin
+    for path, word in (
+        ("/v1/users/acme/bob", "user"),
+        ("/v1/organizations/acme", "organization"),
+    ):
+        surfer = federation.surfer()
+        back = federation.upstream.sign_in(federation.set_out(surfer), subject="bob there")
+        federation.world.patch(path, json={"enabled": False}, headers=headers)
+        assert federation.come_back(surfer, back).status_code == 403, word
+        assert "iam" not in surfer.cookies, word
+        federation.world.patch(path, json={"enabled": True}, headers=headers)
+    surfer = federation.surfer()
+    back = federation.upstream.sign_in(federation.set_out(surfer), subject="bob there")
+    federation.change(enabled=False)
+    assert federation.come_back(surfer, back).status_code == 404
+    assert federation.surfer().get(f"/sign-in/with/{federation.provider['id']}").status_code == 404
+
+
+def test_signing_in_there_takes_the_place_of_the_browsers_session(federation: Federation) -> None:
+    federation.link("bob", "bob there")
+    surfer = federation.surfer()
+    surfer.sign_in("acme", "bob")
+    before, token = surfer.session_id, surfer.cookies["iam"]
+    federation.sign_in(surfer, subject="bob there")
+    # The same person: the same session under a new secret.
+    assert surfer.session_id == before
+    assert surfer.cookies["iam"] != token
+    assert federation.session(surfer)["amr"] == ["fed"]
+    federation.sign_in(surfer, subject="somebody else")
+    assert surfer.session_id != before
+    ended = federation.world.get(f"/v1/sessions/{before}", headers=federation.admin).json()
+    assert ended["end_reason"] == "signed_out"
+
+
+def test_who_has_no_room_chooses_and_the_choice_holds_the_proof(
+    both_federations: Federation,
+) -> None:
+    federation = both_federations
+    federation.link("bob", "bob there")
+    limit = {"maximum_sessions": 1, "at_limit": "ask"}
+    path = "/v1/policies/organizations/acme"
+    federation.world.patch(path, json=limit, headers=federation.admin)
+    first, second = federation.surfer(), federation.surfer()
+    federation.sign_in(first, subject="bob there")
+    answer = federation.sign_in(second, subject="bob there", sid="second")
+    assert answer.status_code == 200
+    assert "You are signed in elsewhere" in second.page
+    fields = {first.session_id: "1", "ticket": _hidden(second, "ticket"), "return_to": "/account"}
+    answer = second.submit("/choose-sessions", **fields)
+    assert answer.status_code == 303
+    assert federation.session(second)["federated"]["session"] == "second"
+    assert federation.session(first)["state"] == "ended"
+
+
+def test_a_choice_is_worth_nothing_once_the_link_or_the_provider_is_not_as_it_was(
+    federation: Federation,
+) -> None:
+    federation.link("bob", "bob there")
+    limit = {"maximum_sessions": 1, "at_limit": "ask"}
+    federation.world.patch("/v1/policies/organizations/acme", json=limit, headers=federation.admin)
+    holder = federation.surfer()
+    federation.sign_in(holder, subject="bob there")
+    links = "/v1/users/acme/bob/links"
+
+    def unlink() -> None:
+        [link] = federation.world.get(links, headers=federation.admin).json()["items"]
+        gone = federation.world.delete(f"{links}/{link['id']}", headers=federation.admin)
+        assert gone.status_code == 204
+
+    for spoil in (lambda: federation.change(enabled=False), unlink):
+        federation.change(enabled=True)
+        surfer = federation.surfer()
+        assert federation.sign_in(surfer, subject="bob there").status_code == 200
+        fields = {holder.session_id: "1", "ticket": _hidden(surfer, "ticket")}
+        federation.world.clock.move(1)
+        spoil()
+        answer = surfer.submit("/choose-sessions", **fields)
+        assert "iam" not in surfer.cookies
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/sign-in")
+    assert federation.session(holder)["state"] == "active"
+
+
+def _hidden(surfer: Surfer, name: str) -> str:
+    return surfer.page.split(f'name="{name}" value="')[1].split('"')[0]
+
+
+def test_we_show_who_we_are_as_the_provider_wants_it(federation: Federation) -> None:
+    federation.sign_in(subject="s")
+    _, headers, form = next(one for one in federation.upstream.requests if one[0] == "/token")
+    shown = base64.b64decode(headers["authorization"].removeprefix("Basic ")).decode()
+    assert shown == f"iam:{quote_plus('p+ss w?rd')}"
+    assert "client_secret" not in form
+    for method, members in (
+        ("client_secret_post", {"client_id", "client_secret"}),
+        ("private_key_jwt", {"client_id", "client_assertion", "client_assertion_type"}),
+        ("none", {"client_id"}),
+    ):
+        options = {"issuer": federation.upstream.issuer, "client_id": "iam", "auth_method": method}
+        federation.change(options=options)
+        federation.upstream.requests.clear()
+        assert federation.sign_in(subject="s").status_code == 303
+        _, headers, form = next(one for one in federation.upstream.requests if one[0] == "/token")
+        assert "authorization" not in headers
+        usual = {"grant_type", "code", "redirect_uri", "code_verifier"}
+        assert set(form) == usual | members, method
+
+
+def test_claims_come_from_userinfo_too_if_it_is_about_the_same_person(
+    federation: Federation,
+) -> None:
+    surfer = federation.surfer()
+    there = {"preferred_username": "ann", "name": "Ann"}
+    back = federation.upstream.sign_in(federation.set_out(surfer), "s", userinfo=there)
+    assert federation.come_back(surfer, back).status_code == 303
+    assert federation.session(surfer)["user"] == "ann"
+    surfer = federation.surfer()
+    other = {"sub": "somebody else", "preferred_username": "bob"}
+    back = federation.upstream.sign_in(federation.set_out(surfer), "s", userinfo=other)
+    assert federation.come_back(surfer, back).status_code == 403
+
+
+def test_when_somebody_signed_in_there_is_when_they_did(federation: Federation) -> None:
+    now = federation.world.clock()
+    surfer = federation.surfer()
+    federation.sign_in(surfer, subject="s", auth_time=now // 1000 - 3600)
+    at = federation.session(surfer)["authenticated_at"]
+    assert now - from_iso(at) == 3_600_000 + now % 1000
+
+
+def test_an_account_is_not_stolen_by_an_application_of_another_organization(
+    federation: Federation,
+) -> None:
+    federation.world.make_organization("globex")
+    shop = federation.world.make_application("globex", "shop")
+    path = f"/sign-in/with/{federation.provider['id']}"
+    answer = federation.surfer().get(path, params={"application": shop["client_id"]})
+    assert answer.status_code == 404
