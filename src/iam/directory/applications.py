@@ -117,12 +117,18 @@ def create_application(
     openid: OpenidSettings = _UNCHOSEN,
     public: bool = False,
     client: ClientSettings | None = None,
+    client_id: str | None = None,
+    secret: str | None = None,
     now: Instant,
     random: Random,
 ) -> tuple[Application, str | None]:
     """Add an application; answer it and its client secret, if it has one, which is shown this once.
 
     The organization must exist (the caller has looked); URIs and hosts are checked by the door.
+
+    Args:
+        client_id: the one that it has had elsewhere (`kernel.ids.is_client_id`); None: a new one.
+        secret: likewise.
 
     Raises:
         NameInvalid: the name's form.
@@ -136,11 +142,11 @@ def create_application(
     settings = client or ClientSettings()
     if public and settings.token_endpoint_auth_method is None:
         settings = replace(settings, token_endpoint_auth_method="none")  # noqa: S106 - a method's name
-    secret = make_secret(random) if settings.check(public=public).has_secret else None
+    secret = (secret or make_secret(random)) if settings.check(public=public).has_secret else None
     row = {
         "organization": organization,
         "name": check_name(name),
-        "client_id": make_id(APPLICATION, now, random),
+        "client_id": client_id or make_id(APPLICATION, now, random),
         "secret_hash": hash_secret(secret) if secret is not None else None,
         "display_name": display_name or name,
         "redirect_uris": list(redirect_uris),

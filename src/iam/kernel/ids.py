@@ -4,6 +4,8 @@ The characters are a UUIDv7 (RFC 9562 §5.7) in Crockford's base32, lower case: 
 milliseconds, then 74 random bits. They are stable, safe to log and say what they name.
 """
 
+import re
+
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import Random
 
@@ -26,6 +28,10 @@ SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
 PROVIDER = "idp_"
 LINK = "lnk_"
+
+
+# Nothing that begins as an identifier of ours does, which would make two receivers of notices look like one.
+_MOVED_CLIENT = re.compile(r"(?!app_|whk_|sml_)[A-Za-z0-9][A-Za-z0-9._~@+-]{0,79}", re.ASCII)
 
 
 def make_id(prefix: str, now: Instant, random: Random) -> str:
@@ -57,3 +63,11 @@ def is_id(prefix: str, text: str) -> bool:
         and text.startswith(prefix)
         and all(character in _ALPHABET for character in text[len(prefix) :])
     )
+
+
+def is_client_id(text: str) -> bool:
+    """Whether `text` may be an application's client ID: one of ours, or one that it brought along when it
+    moved in (`iam.moving`)."""
+    if is_id(APPLICATION, text):
+        return True
+    return _MOVED_CLIENT.fullmatch(text) is not None and not is_id(APPLICATION, APPLICATION + text)

@@ -9,7 +9,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
 from sqlalchemy import Connection
 
 from iam.directory.applications import Application, find_client
-from iam.kernel.ids import APPLICATION, is_id
+from iam.kernel.ids import is_client_id
 from iam.oidc.tokens import OFFLINE, SCOPES
 from iam.sessions.model import BUILT_IN_APPLICATION
 
@@ -55,7 +55,7 @@ def find_openid_client(connection: Connection, client_id: str | None) -> OpenidC
 
     Not the server's own: its sessions are the browser sessions, which no code may lead to.
     """
-    if client_id is None or not is_id(APPLICATION, client_id):
+    if client_id is None or not is_client_id(client_id):
         return None
     application = find_client(connection, client_id)
     if application is None or not application.is_open or application.name == BUILT_IN_APPLICATION:

@@ -10,7 +10,7 @@ from iam.directory.names import NAME_PATTERN, ApplicationMissing, OrganizationMi
 from iam.directory.organizations import Organization, find_organization
 from iam.directory.providers import Provider, list_providers
 from iam.kernel.errors import Forbidden
-from iam.kernel.ids import APPLICATION, is_id
+from iam.kernel.ids import is_client_id
 from iam.sessions.layers import effective_policy
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.settings import Settings
@@ -99,7 +99,7 @@ def _providers(connection: Connection, organization: str) -> tuple[Provider, ...
 def _application(connection: Connection, client_id: str) -> Application | None:
     if not client_id:
         return None
-    found = find_client(connection, client_id) if is_id(APPLICATION, client_id) else None
+    found = find_client(connection, client_id) if is_client_id(client_id) else None
     if found is None:
         raise ApplicationMissing("No application here has this client ID.")
     if not found.enabled:
