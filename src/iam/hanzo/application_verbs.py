@@ -100,7 +100,7 @@ def meant_application(connection: Connection, call: Call, owner: str, name: str)
     """
     if owner != OWNER:
         return owner, name
-    organization = call.query("organization") or call.text("organization")
+    organization = call.text("organization") or call.query("organization")
     if organization:
         return organization, name
     if administers_installation(call):

@@ -93,36 +93,35 @@ def forget_access_token(connection: Connection, name: str) -> None:
 
 
 def _union(wanted: TokenFilter, now: Instant) -> Any:
-    of_session = (session.c.organization, session.c.user_name, session.c.application)
+    columns = (session.c.id, session.c.organization, session.c.user_name, session.c.application)
+    living = select(*columns, session.c.expires_at).where(lives(now)).subquery("living").c
+    of_session = (living.organization, living.user_name, living.application)
     refresh = (
         select(
             refresh_token.c.id,
             literal("refresh").label("kind"),
             *of_session,
-            session.c.id.label("session_id"),
+            living.id.label("session_id"),
             refresh_token.c.scope,
             refresh_token.c.jkt,
             refresh_token.c.created_at,
-            session.c.expires_at,
+            living.expires_at,
         )
-        .join(session, session.c.id == refresh_token.c.session_id)
-        .where(
-            lives(now), *_narrowed(wanted, refresh_token.c.id, *of_session, refresh_token.c.scope)
-        )
+        .where(refresh_token.c.session_id == living.id)
+        .where(*_narrowed(wanted, refresh_token.c.id, *of_session, refresh_token.c.scope))
     )
     access = (
         select(
             access_token.c.id,
             literal("access"),
             *of_session,
-            session.c.id,
+            living.id,
             access_token.c.scope,
             access_token.c.jkt,
             access_token.c.created_at,
             access_token.c.expires_at,
         )
-        .join(session, session.c.id == access_token.c.session_id)
-        .where(lives(now), access_token.c.expires_at > now)
+        .where(access_token.c.session_id == living.id, access_token.c.expires_at > now)
         .where(*_narrowed(wanted, access_token.c.id, *of_session, access_token.c.scope))
     )
     nobody = cast(null(), Text)
