@@ -98,7 +98,7 @@ def add_record(call: Call) -> Reply:
 
     def work(connection: Connection) -> None:
         find_organization(connection, organization)
-        event = call.event(ADDED, organization=organization, data={"record": told})
+        event = call.event("record.added", organization=organization, data={"record": told})
         audit.append(connection, [event])
 
     call.engine.database.write(work)
