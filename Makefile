@@ -16,7 +16,7 @@ export PYTHON ?= python3
 WORKERS ?= 2
 
 INPUTS := pyproject.toml uv.lock scripts/setup.sh
-CLIENTS := tests/clients/openid tests/clients/saml tests/clients/casdoor
+CLIENTS := tests/clients/openid tests/clients/provider tests/clients/saml tests/clients/casdoor
 PYTHON_CLIENTS := tests/clients/casdoor-python
 PROVIDER := benchmarks/provider
 
@@ -64,7 +64,7 @@ setup: .venv/.ready-tests ## Install the server and the test tools into .venv
 	@echo "→ ready: $(BIN)/iam"
 
 .PHONY: tools
-tools: $(CLIENTS:=/node_modules/.ready) $(PYTHON_CLIENTS:=/.venv/.ready) ## Make sure of PostgreSQL, Chromium, nginx, Apache and Node for the tests
+tools: $(CLIENTS:=/node_modules/.ready) $(PYTHON_CLIENTS:=/.venv/.ready) ## Make sure of databases, Chromium, nginx, Caddy, Apache and Node for the tests
 	@scripts/test-tools.sh
 
 .PHONY: clean

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv
-clients=(tests/clients/openid tests/clients/saml tests/clients/casdoor)
+clients=(tests/clients/openid tests/clients/provider tests/clients/saml tests/clients/casdoor)
 python_clients=(tests/clients/casdoor-python)
 
 say() { printf '→ %s\n' "$*"; }

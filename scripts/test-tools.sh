@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure of the programs that the tests run for real: PostgreSQL 15+, Chromium, nginx, Apache with
-# mod_auth_openidc and mod_auth_mellon, a font, and a library that Playwright takes for granted.
+# Makes sure of the programs that the tests run for real: PostgreSQL 15+, MariaDB, Chromium, nginx, Caddy, Apache with
+# mod_auth_openidc and mod_auth_mellon, SimpleSAMLphp, a font, and a library that Playwright takes for granted.
 #
 # As root, or where sudo asks no password, on Debian and its relatives: installs what is missing. Elsewhere
 # says what is missing and how to get it, and exits 1: a test without its tool is a failure, never a skip.
@@ -36,11 +36,16 @@ has_library() {
 # The Debian packages that are missing, one word each.
 missing() {
     has_postgres || echo postgresql
+    has_program mariadb-install-db || echo mariadb-server-core
+    has_program my_print_defaults || echo mariadb-client-core # what makes its first tables asks this one
     has_program chromium chromium-browser google-chrome || echo chromium
     has_program nginx || echo nginx
     has_program apache2 || echo apache2-bin
     [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || echo libapache2-mod-auth-openidc
     [ -e /usr/lib/apache2/modules/mod_auth_mellon.so ] || echo libapache2-mod-auth-mellon
+    has_program caddy || echo caddy
+    has_program php || echo php-cli
+    [ -e /usr/share/simplesamlphp/www ] || echo simplesamlphp php-xml php-sqlite3
     has_program curl || echo curl
     has_font || echo fonts-dejavu-core
     has_library libatomic.so.1 || echo libatomic1 # the Node that Playwright brings along needs it
@@ -75,7 +80,7 @@ apt() {
     fi
 }
 
-# The packages would start a PostgreSQL, an nginx and an Apache of the machine's own, which nobody asked for. Debian's
+# The packages would start a PostgreSQL, an nginx, a Caddy and an Apache of the machine's own, which nobody asked for. Debian's
 # way to say no is this file; one that exists is the owner's word and stays.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then

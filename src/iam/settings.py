@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (),
-        description="Networks (CIDR, separated by commas) whose X-Forwarded-* headers are believed.",
+        description="Networks of proxies (CIDR, separated by commas) whose X-Forwarded-* are believed.",
     )
     retention: int = Field(
         30 * 24 * 60 * 60, ge=60, description="Seconds for which ended sessions stay as history."
@@ -85,7 +85,8 @@ class Settings(BaseSettings):
         15, ge=1, le=60, description="Seconds that one attempt may take altogether."
     )
     delivery_allow_private: bool = Field(
-        False, description="Whether notices may go to private addresses, and by plain http."
+        False,
+        description="Whether notices and questions to providers may go to private addresses, and by http.",
     )
     smtp_url: str = Field(
         "",

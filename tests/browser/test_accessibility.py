@@ -14,6 +14,7 @@ OWN = [
     "/account/sessions",
     "/account/activity",
     "/account/password",
+    "/account/ways",
     "/sign-out",
     "/console",
     "/console?range=30d",
@@ -42,7 +43,7 @@ OWN = [
 ]
 
 
-def _violations(page: Page) -> list[str]:
+def violations(page: Page) -> list[str]:
     """What axe finds, each with the element and what is wrong with it."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_AXE.read_text())
@@ -71,7 +72,7 @@ def test_no_page_shuts_anybody_out(show: Show, browser: Browser, width: int, sch
 
     def look(path: str) -> None:
         page.goto(show.url + path)
-        found = _violations(page)
+        found = violations(page)
         if found:
             wrong[page.url] = found
         wide = page.evaluate("document.documentElement.scrollWidth")
@@ -90,13 +91,13 @@ def test_no_page_shuts_anybody_out(show: Show, browser: Browser, width: int, sch
     look(page.locator('a[href*="/webhooks/whk_"]').first.get_attribute("href") or "")
     page.goto(f"{show.url}/console/sessions")
     page.get_by_role("button", name="End all").click()
-    wrong |= {"preview": found} if (found := _violations(page)) else {}
+    wrong |= {"preview": found} if (found := violations(page)) else {}
     page.goto(f"{show.url}/console/sessions?user=joao")
     page.locator("summary", has_text="Filter").click()
-    wrong |= {"filter": found} if (found := _violations(page)) else {}
+    wrong |= {"filter": found} if (found := violations(page)) else {}
     page.keyboard.press("Escape")
     page.locator(".end button").first.click()
-    wrong |= {"dialog": found} if (found := _violations(page)) else {}
+    wrong |= {"dialog": found} if (found := violations(page)) else {}
     context.close()
 
     assert wrong == {}

@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,12 +65,14 @@ class Home:
         return str(root.findtext(".//md:KeyDescriptor//ds:X509Certificate", namespaces=NS))
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+@contextmanager
+def run_home(folder: Path, **env: str) -> Iterator[Home]:
+    """A server of its own until the `with` block ends; `env` are further settings."""
     with ExitStack() as stack:
-        env = {"IAM_DELIVERY_ALLOW_PRIVATE": "true"}
-        url = f"sqlite:///{tmp_path / 'iam.db'}"
-        server = stack.enter_context(Server(database_url=url, env=env))
+        given = {"IAM_DELIVERY_ALLOW_PRIVATE": "true", "IAM_DATA_DIR": str(folder), **env}
+        port = int(given.pop("PORT", 0)) or free_port()
+        url = f"sqlite:///{folder / 'iam.db'}"
+        server = stack.enter_context(Server(database_url=url, port=port, env=given))
         token = server.command("token").stdout.splitlines()[-1]
         admin = stack.enter_context(
             httpx2.Client(
@@ -82,6 +84,12 @@ def home(tmp_path: Path) -> Iterator[Home]:
         user["email"] = "alice@acme.test"
         assert admin.post("/v1/users", json=user).status_code == 201
         yield Home(server, admin)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with run_home(tmp_path) as running:
+        yield running
 
 
 def write_keys(folder: Path) -> tuple[Path, Path]:
@@ -125,9 +133,9 @@ ProxyPass / http://127.0.0.1:{page}/
 """
 
 
-@pytest.fixture
-def handbook(home: Home) -> Iterator[str]:
-    """A page behind Apache with mod_auth_mellon; its address."""
+@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
+def handbook(request: pytest.FixtureRequest, home: Home) -> Iterator[str]:
+    """A page behind Apache with mod_auth_mellon, which is told in the open or encrypted; its address."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="mellon-")))
         # Its workers read these files themselves, and root has them run as nobody.
@@ -150,7 +158,9 @@ def handbook(home: Home) -> Iterator[str]:
             )
         )
         described = httpx2.get(f"{address}/mellon/metadata", timeout=PATIENCE).text
-        home.application("handbook", described, attributes={"mail": "email"})
+        home.application(
+            "handbook", described, attributes={"mail": "email"}, encrypt_assertion=request.param
+        )
         yield address
 
 
@@ -190,9 +200,11 @@ def test_mod_auth_mellon_signs_in_and_out_and_is_told_of_every_end(
 # --- npm's node-saml
 
 
-@pytest.fixture(params=["HTTP-Redirect", "HTTP-POST"])
+@pytest.fixture(params=["HTTP-Redirect", "HTTP-POST", "encrypted"])
 def shop(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator[str]:
-    """An application on node-saml that sends its requests by one binding or the other; its address."""
+    """An application on node-saml that sends its requests by one binding or the other, or that has what it
+    is told encrypted; its address."""
+    encrypted = request.param == "encrypted"
     key, certificate = write_keys(tmp_path)
     port = free_port()
     address = f"http://localhost:{port}"
@@ -203,14 +215,19 @@ def shop(request: pytest.FixtureRequest, home: Home, tmp_path: Path) -> Iterator
         "PORT": str(port),
         "KEY_FILE": str(key),
         "CERT_FILE": str(certificate),
-        "BINDING": request.param,
+        "BINDING": "HTTP-Redirect" if encrypted else request.param,
+        **({"ENCRYPTED": "yes"} if encrypted else {}),
     }
     command = [node(), CLIENTS / "saml" / "app.mjs"]
     with Process(command, env=env, cwd=CLIENTS / "saml", name="node-saml") as process:
         process.wait_ready(f"http://127.0.0.1:{port}/metadata")
         described = httpx2.get(f"http://127.0.0.1:{port}/metadata", timeout=PATIENCE).text
         home.application(
-            "shop", described, attributes={"mail": "email"}, require_signed_requests=True
+            "shop",
+            described,
+            attributes={"mail": "email"},
+            require_signed_requests=True,
+            encrypt_assertion=encrypted,
         )
         yield address
 

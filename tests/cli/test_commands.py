@@ -7,13 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from iam.audit import list_events
 from iam.db import Database
 from iam.directory.applications import find_application
+from iam.directory.providers import add_link, find_provider, link_id
+from iam.directory.users import find_user
 from iam.kernel.clock import after, system_clock
 from iam.kernel.events import OPERATOR, Event
+from iam.kernel.secrets import system_random
+from iam.keys.cipher import Cipher
+from iam.sessions.model import EndReason
+from iam.signin.factors import add_factor, renew_recovery_codes
+from iam.signin.totp import make_totp_secret
 from tests.support.heart import Heart
 from tests.support.processes import Server
 
@@ -27,7 +34,8 @@ def iam(database: Database) -> Iam:
     cheap = {"IAM_PASSWORD_MEMORY_KIB": "64", "IAM_PASSWORD_PASSES": "1"}
     kind = database.url.get_backend_name()
     url = database.url.set(drivername=kind).render_as_string(hide_password=False)
-    env = kept | cheap | {"IAM_DATABASE_URL": url, "PYTHONWARNINGS": "ignore"}
+    key = {"IAM_ENCRYPTION_KEY": "00" * 32, "PYTHONWARNINGS": "ignore"}
+    env = kept | cheap | key | {"IAM_DATABASE_URL": url}
 
     def run(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -114,6 +122,35 @@ def test_disabling_a_user_ends_their_sessions_and_enabling_lets_them_in_again(
         {"changed": ["enabled"]},
         {"changed": ["password"]},
     ]
+
+
+def test_a_second_factor_is_removed_and_the_sessions_end(
+    iam: Iam, heart: Heart, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    iam("user", "create", "acme", "ana", "--no-password")
+    heart.now = system_clock()
+    session = heart.browser()
+    cipher = Cipher((bytes(32),))
+
+    def work(connection: Connection) -> None:
+        user = find_user(connection, "acme", "ana")
+        secret = make_totp_secret(system_random)
+        given = {"step": 0, "now": heart.now, "random": system_random}
+        add_factor(connection, cipher, user.id, secret, **given)  # type: ignore[arg-type]  # by name
+        renew_recovery_codes(connection, user.id, system_random)
+
+    database.write(work)
+
+    done = iam("user", "remove-factor", "acme", "ana")
+    again = iam("user", "remove-factor", "acme", "ana")
+
+    assert done.returncode == 0, done.stderr
+    assert (again.returncode, len(again.stderr.splitlines())) == (1, 1)
+    heart.now = system_clock()
+    assert heart.over(session) is EndReason.CREDENTIALS_CHANGED
+    removed = [one for one in events(database) if one.type == "factor.removed"]
+    assert [(one.actor, one.user) for one in removed] == [(OPERATOR, "ana")]
 
 
 def test_disabling_an_organization_ends_its_sessions(iam: Iam, database: Database) -> None:
@@ -256,6 +293,61 @@ def test_webhooks_are_made_listed_and_deleted_and_leave_events(
         "delivery.redelivered",
         "webhook.deleted",
     ]
+
+
+def test_providers_are_made_listed_switched_and_deleted_and_leave_events(
+    iam: Iam, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    iam("user", "create", "acme", "alice", "--no-password")
+    made = iam(
+        *("provider", "create", "acme", "corp", "--issuer", "https://sso.acme.example"),
+        *("--client-id", "iam", "--client-secret-file", "-", "--creates-users"),
+        *("--trusted-domain", "acme.example", "--attribute", "roles=groups"),
+        *("--option", "sign_out_there=true", "--display-name", "Acme SSO"),
+        typed="known to both\n",
+    )
+    assert made.returncode == 0, made.stderr
+    provider = database.read(lambda c: find_provider(c, "acme", "corp"))
+    assert f"/oauth/callback/{provider.id}" in made.stdout
+    assert f"/oauth/backchannel-logout/{provider.id}" in made.stdout
+    assert "known to both" not in made.stdout + str(provider.sealed_secret)
+    assert provider.options["sign_out_there"] is True
+    assert (provider.creates_users, provider.trusted_domains) == (True, ("acme.example",))
+    assert provider.attributes == {"roles": "groups"}
+    preset = ("--kind", "oauth2", "--preset", "github", "--client-id", "x")
+    assert iam("provider", "create", "acme", "github", *preset).returncode == 0
+    assert "Acme SSO" in iam("provider", "list", "acme").stdout
+
+    for wrong in (
+        ("inner", "--issuer", "https://127.0.0.1", "--client-id", "x"),
+        ("corp", "--issuer", "https://sso.acme.example", "--client-id", "x"),
+        ("odd", *preset, "--option", "unheard=of"),
+        ("odd", *preset, "--client-secret-file", "/nowhere"),
+    ):
+        refused = iam("provider", "create", "acme", *wrong)
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), wrong
+
+    assert iam("provider", "disable", "acme", "corp").returncode == 0
+    assert database.read(lambda c: find_provider(c, "acme", "corp")).enabled is False
+    assert iam("provider", "enable", "acme", "corp").returncode == 0
+
+    user = database.read(lambda c: find_user(c, "acme", "alice"))
+    link = database.write(lambda c: add_link(c, provider.id, "s", user.id, system_clock()))
+    assert link_id(link) in iam("provider", "links", "acme", "alice").stdout
+    assert iam("provider", "unlink", "acme", "alice", link_id(link)).returncode == 0
+    assert iam("provider", "unlink", "acme", "alice", link_id(link)).returncode == 1
+    assert iam("provider", "delete", "acme", "corp").returncode == 0
+    types = [one.type for one in events(database) if one.type.startswith("provider.")]
+    assert types == [
+        "provider.created",
+        "provider.created",
+        "provider.updated",
+        "provider.updated",
+        "provider.unlinked",
+        "provider.deleted",
+    ]
+    assert {one.actor for one in events(database)} == {OPERATOR}
 
 
 def test_a_policy_is_tried_set_and_explained(iam: Iam, heart: Heart, database: Database) -> None:

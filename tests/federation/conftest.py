@@ -36,7 +36,7 @@ class Federation:
     def come_back(self, surfer: Surfer, address: str) -> httpx2.Response:
         return surfer.get(address.removeprefix(ISSUER))
 
-    def sign_in(self, surfer: Surfer | None = None, **claims: Any) -> httpx2.Response:
+    def sign_in(self, surfer: Surfer | None = None, /, **claims: Any) -> httpx2.Response:
         """There and back again."""
         surfer = surfer or self.surfer()
         back = self.upstream.sign_in(self.set_out(surfer), **claims)

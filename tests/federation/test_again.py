@@ -1,13 +1,12 @@
 """Showing once more who one is, by a provider: it is asked to ask, and has to say that it did."""
 
-from typing import Any
 from urllib.parse import urlencode
 
 from iam.kernel.clock import from_iso
+from tests.federation.conftest import Federation
 from tests.support.surfer import Surfer
 from tests.support.upstream import query_of
 
-Federation = Any  # conftest's own: test folders are no packages
 CALLBACK = "https://wiki.acme.example/callback"
 
 

@@ -17,11 +17,11 @@ from sqlalchemy import Connection, func, select
 from iam.db.provider_tables import federated_session, federation_request, provider_link
 from iam.db.tables import session, user_account
 from iam.directory.providers import NewProvider, create_provider
+from tests.federation.conftest import Federation
 from tests.support.surfer import Surfer
 from tests.support.upstream import Upstream, new_ec_key, query_of
 from tests.support.world import ISSUER, World
 
-Federation = Any  # conftest's own: test folders are no packages
 Claims = dict[str, Any]
 
 

@@ -15,12 +15,12 @@ from sqlalchemy import select
 
 from iam.db.provider_tables import federated_session
 from iam.server.jobs import make_deliverer
+from tests.federation.conftest import Federation
 from tests.support.receiver import Receiver
 from tests.support.surfer import Surfer
 from tests.support.upstream import Upstream, query_of
 from tests.support.world import ISSUER
 
-Federation = Any  # conftest's own: test folders are no packages
 CALLBACK = "https://wiki.acme.example/callback"
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-x"
 

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.federation.conftest import Federation
 from tests.support.surfer import Surfer
 from tests.support.upstream import query_of
-
-Federation = Any  # conftest's own: test folders are no packages
 
 
 def _add(federation: Federation, preset: str | None, **more: Any) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """Signing in by another provider: who one becomes here, and what is kept of it."""
 
 import base64
-from typing import Any
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote_plus
 
 from iam.kernel.clock import from_iso
+from tests.federation.conftest import Federation
 from tests.support.surfer import Surfer
 from tests.support.upstream import query_of
-
-Federation = Any  # conftest's own: test folders are no packages
 
 
 def test_the_sign_in_page_of_an_organization_offers_its_providers(federation: Federation) -> None:
@@ -74,6 +74,10 @@ def test_whom_the_provider_knows_and_we_do_not_becomes_a_user(both_federations: 
     assert federation.sign_in(again, subject="sub-1").status_code == 303
     assert federation.session(again)["user"] == "ann"
     assert len(federation.events("provider.linked")) == 1
+    # From a browser that was not seen before, which they are told of as after a password.
+    [news] = federation.events("sign_in.new_device")
+    assert (news["user"], news["data"]["mailed"]) == ("ann", True)
+    assert federation.world.engine.metrics.sign_ins["succeeded"] >= 2
 
 
 def test_without_creating_users_only_who_is_linked_comes_in(federation: Federation) -> None:
@@ -89,6 +93,44 @@ def test_without_creating_users_only_who_is_linked_comes_in(federation: Federati
     federation.link("bob", "stranger")
     assert federation.sign_in(surfer, subject="stranger").status_code == 303
     assert federation.session(surfer)["user"] == "bob"
+
+
+def test_of_two_who_come_for_the_first_time_at_once_one_is_made(
+    both_federations: Federation,
+) -> None:
+    federation = both_federations
+    surfers = [federation.surfer() for _ in range(4)]
+    ways = [
+        federation.upstream.sign_in(federation.set_out(one), "s", preferred_username="ann")
+        for one in surfers
+    ]
+    barrier = threading.Barrier(len(surfers))
+
+    def come_back(pair: tuple[Surfer, str]) -> int:
+        barrier.wait()
+        return federation.come_back(*pair).status_code
+
+    with ThreadPoolExecutor(len(surfers)) as pool:
+        assert set(pool.map(come_back, zip(surfers, ways, strict=True))) == {303}
+    assert {federation.session(one)["user"] for one in surfers} == {"ann"}
+    assert set(federation.users()) == {"bob", "ann"}
+    assert len(federation.events("provider.linked")) == 1
+
+
+def test_a_provider_does_not_become_another_under_its_users(federation: Federation) -> None:
+    other = {"options": {"issuer": "https://id.example", "client_id": "iam"}}
+    path = "/v1/providers/acme/idp"
+    federation.link("bob", "1")
+    answer = federation.world.patch(path, json=other, headers=federation.admin)
+    assert (answer.status_code, answer.json()["code"]) == (409, "provider_linked")
+    # Whatever else of it may change.
+    federation.change(options={"issuer": federation.upstream.issuer, "client_id": "another"})
+    [link] = federation.world.get("/v1/users/acme/bob/links", headers=federation.admin).json()[
+        "items"
+    ]
+    federation.world.delete(f"/v1/users/acme/bob/links/{link['id']}", headers=federation.admin)
+    answer = federation.world.patch(path, json=other, headers=federation.admin)
+    assert answer.status_code == 200
 
 
 def test_a_name_that_is_taken_is_never_taken_over(federation: Federation) -> None:
@@ -233,7 +275,10 @@ def test_a_choice_is_worth_nothing_once_the_link_or_the_provider_is_not_as_it_wa
         gone = federation.world.delete(f"{links}/{link['id']}", headers=federation.admin)
         assert gone.status_code == 204
 
-    for spoil in (lambda: federation.change(enabled=False), unlink):
+    def disable() -> None:
+        federation.change(enabled=False)
+
+    for spoil in (disable, unlink):
         federation.change(enabled=True)
         surfer = federation.surfer()
         assert federation.sign_in(surfer, subject="bob there").status_code == 200

@@ -1,13 +1,10 @@
 """The page of one's own ways to sign in: linking one more, removing one, and never the last."""
 
-from typing import Any
-
 import httpx2
 
 from iam.web.csrf import csrf_token
+from tests.federation.conftest import Federation
 from tests.support.surfer import Surfer
-
-Federation = Any  # conftest's own: test folders are no packages
 
 
 def _link(federation: Federation, surfer: Surfer) -> str:

@@ -2,90 +2,29 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 
 import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.behind import PASSWORD, Behind, run_behind
 from tests.support.nginx import run_nginx
 from tests.support.ports import free_port
-from tests.support.processes import Server
+from tests.support.processes import Process
 from tests.support.site import documented, run_page
 
-PASSWORD = "open sesame 1"
 
-
-@dataclass
-class Behind:
-    """What is running, and an administrator."""
-
-    iam: Server
-    admin: httpx2.Client
-    site: str
-    nginx: str
-
-    def sign_in(self) -> str:
-        """A session of alice at the wiki, started through the API; its token."""
-        body = {
-            "organization": "acme",
-            "application": "wiki",
-            "username": "alice",
-            "password": PASSWORD,
-        }
-        answer = self.admin.post("/v1/sign-in", json=body)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["token"])
-
-    def visit(
-        self, token: str | None = None, path: str = "/page", **headers: str
-    ) -> httpx2.Response:
-        """The page through nginx, redirects not followed."""
-        sent = {"host": self.site.removeprefix("http://")}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            sent["cookie"] = f"iam-app={token}"
-        return httpx2.get(f"{self.nginx}{path}", headers=sent)
+def nginx(*, iam: int, page: int, port: int) -> AbstractContextManager[Process]:
+    config = documented(iam=iam, page=page, port=port)
+    return run_nginx(config, f"http://127.0.0.1:{port}/.iam/sign-out")
 
 
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
     url = f"sqlite:///{tmp_path_factory.mktemp('gate') / 'iam.db'}"
-    port = free_port()
-    with ExitStack() as stack:
-        cheap = {"IAM_PASSWORD_MEMORY_KIB": "64", "IAM_PASSWORD_PASSES": "1"}
-        iam = stack.enter_context(Server(database_url=url, env=cheap))
-        token = iam.command("token").stdout.splitlines()[-1]
-        admin = stack.enter_context(
-            httpx2.Client(base_url=iam.url, headers={"authorization": f"Bearer {token}"})
-        )
-        page = stack.enter_context(run_page())
-        config = documented(iam=iam.port, page=page, port=port)
-        nginx = f"http://127.0.0.1:{port}"
-        stack.enter_context(run_nginx(config, f"{nginx}/.iam/sign-out"))
-        for path, body in (
-            ("/v1/organizations", {"name": "acme"}),
-            (
-                "/v1/users",
-                {
-                    "organization": "acme",
-                    "name": "alice",
-                    "password": PASSWORD,
-                    "display_name": "Älice",
-                    "email": "alice@acme.test",
-                    "roles": ["editor"],
-                },
-            ),
-            (
-                "/v1/applications",
-                {"organization": "acme", "name": "wiki", "gate_hosts": [f"wiki.test:{port}"]},
-            ),
-            ("/v1/applications", {"organization": "acme", "name": "shop"}),
-        ):
-            answer = admin.post(path, json=body)
-            assert answer.status_code == 201, answer.text
-        yield Behind(iam=iam, admin=admin, site=f"http://wiki.test:{port}", nginx=nginx)
+    with run_behind(url, nginx) as running:
+        yield running
 
 
 def test_a_person_signs_in_sees_the_page_and_is_out_when_the_session_is_ended(
@@ -159,13 +98,7 @@ def test_without_a_session_the_page_is_never_reached(behind: Behind) -> None:
 
 
 def test_a_session_of_another_application_is_forbidden(behind: Behind) -> None:
-    body = {
-        "organization": "acme",
-        "application": "shop",
-        "username": "alice",
-        "password": PASSWORD,
-    }
-    token = behind.admin.post("/v1/sign-in", json=body).json()["token"]
+    token = behind.sign_in("shop")
     assert behind.visit(token).status_code == 403
 
 

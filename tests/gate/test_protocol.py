@@ -42,7 +42,8 @@ def request(
 ) -> bytes:
     lines = [
         f"{method} {path} HTTP/{version}",
-        "Host: iam.test",
+        # Envoy says the host here; to the others it is their own business.
+        f"Host: {'wiki.test' if '/envoy' in path else 'iam.test'}",
         "X-Forwarded-Host: wiki.test",
         f"Cookie: iam-app={token}",
         *more,
@@ -86,23 +87,83 @@ def wire(server: Server) -> Iterator[Wire]:
     wire.close()
 
 
-@pytest.mark.parametrize("path", ["/gate/nginx", "/gate/check"])
-def test_both_ways_give_the_same_answer(wire: Wire, token: str, path: str) -> None:
+# What makes a request out of the ordinary without changing what it asks.
+LONG_WAY = "TE: trailers"
+PATHS = [
+    "/gate/nginx",
+    "/gate/check",
+    "/gate/traefik",
+    "/gate/caddy",
+    "/gate/caddy?a=1&b=//c",
+    "/gate/envoy/",
+    "/gate/envoy/deep/page?a=1&b=//c",
+    "/gate/envoy//x/%2e%2e/y",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+def test_both_ways_give_the_same_answer(wire: Wire, token: str, path: str, accept: str) -> None:
     statuses = []
+    more = (f"Accept: {accept}", "X-Forwarded-Method: GET", "X-Forwarded-Uri: /page?a=1")
     for presented in (token, "nonsense", token[:-1] + ("A" if token[-1] != "A" else "Q")):
-        wire.send(request(presented, path=path))
+        wire.send(request(presented, *more, path=path))
         short = wire.receive()
-        wire.send(request(presented, "Content-Length: 0", path=path))
+        wire.send(request(presented, *more, LONG_WAY, path=path))
         long = wire.receive()
         assert short == long
-        wire.send(request(presented, method="HEAD", path=path))
+        wire.send(request(presented, *more, method="HEAD", path=path))
         assert wire.receive(with_body=False)[:2] == short[:2]
         statuses.append(short[0])
-    assert statuses == [200, 401, 401]
+    leads = accept == "text/html" and not path.endswith(("/nginx", "/check"))
+    assert statuses == ([200, 302, 302] if leads else [200, 401, 401])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_envoys_methods_give_the_same_answer_both_ways(wire: Wire, token: str, method: str) -> None:
+    for presented, status in ((token, 200), ("nonsense", 401)):
+        wire.send(request(presented, "content-length: 0", method=method, path="/gate/envoy/a"))
+        short = wire.receive()
+        wire.send(request(presented, LONG_WAY, method=method, path="/gate/envoy/a"))
+        assert wire.receive() == short
+        assert short[0] == status
+
+
+def test_envoys_host_is_told_once_or_not_at_all(wire: Wire, token: str) -> None:
+    for lines in (["Host: shop.test"], ["Host: wiki.test", "Host: wiki.test"], ["Host:"]):
+        head = ["GET /gate/envoy/a HTTP/1.1", *lines, "X-Forwarded-Host: wiki.test"]
+        head += [f"Cookie: iam-app={token}", "", ""]
+        wire.send("\r\n".join(head).encode())
+        assert wire.receive()[0] in (400, 403)
+
+
+@pytest.mark.parametrize("path", ["/gate/nginx", "/gate/traefik", "/gate/caddy", "/gate/envoy/ws"])
+def test_the_wish_for_a_web_socket_is_passed_over_and_logged_by_nobody(
+    server: Server, wire: Wire, token: str, path: str
+) -> None:
+    wish = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw=="
+    for presented, status in ((token, 200), ("nonsense", 401)):
+        wire.send(request(presented, *wish, key, path=path))
+        assert wire.receive()[0] == status
+        # The long way, by a head that comes in drops.
+        for byte in request(presented, *wish, key, path=path):
+            wire.send(bytes([byte]))
+        assert wire.receive()[0] == status
+    wire.send(request(token, "Connection: upgrade", "Upgrade: h2c", path=path))
+    assert wire.receive()[0] == 200
+    assert "upgrade" not in server.logs().lower()
 
 
 def test_other_addresses_are_not_taken_for_the_gate(wire: Wire, token: str) -> None:
-    for path, status in (("/gate/nginx/", 404), ("/gate", 404), ("/healthz", 200)):
+    for path, status in (
+        ("/gate/nginx/", 404),
+        ("/gate", 404),
+        ("/gate/envoy", 404),
+        ("/gate/envoyx/", 404),
+        ("/gate/nothing?x=1", 404),
+        ("/healthz", 200),
+    ):
         wire.send(request(token, path=path))
         assert wire.receive()[0] == status
     wire.send(request(token, path="/gate/nginx?x=1"))
@@ -147,6 +208,13 @@ def test_a_request_that_comes_in_drops_is_answered(wire: Wire, token: str) -> No
 def test_a_body_is_read_past(wire: Wire, token: str) -> None:
     wire.send(request(token, "Content-Length: 5"), b"hello")
     assert wire.receive()[0] == 200
+    # Two lengths that contradict each other are a way to smuggle a request: the first one decides nothing.
+    wire.send(request(token, "Content-Length: 0", "Content-Length: 5"), b"hello")
+    assert wire.receive()[0] == 400
+    assert wire.ended()
+
+
+def test_a_body_in_chunks_is_read_past(wire: Wire, token: str) -> None:
     wire.send(request(token, "Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n")
     assert wire.receive()[0] == 200
     wire.send(request(token))
@@ -171,12 +239,18 @@ def test_a_client_that_leaves_harms_nobody(server: Server, wire: Wire, token: st
         b"Cookie: \xe9\x80=\x01; iam-app=",
         b"X-Forwarded-Host: \xff",
         b"X-Forwarded-Uri: /" + b"\xff" * 3000,
+        b"X-Forwarded-Method: \xff",
+        b"Accept: text/html\xff",
+        b"X-Forwarded-Proto: \xff\xfe",
     ],
 )
+@pytest.mark.parametrize(
+    "path", [b"/gate/nginx", b"/gate/traefik", b"/gate/caddy", b"/gate/envoy/"]
+)
 def test_hostile_headers_are_refused_and_nothing_breaks(
-    server: Server, wire: Wire, token: str, line: bytes
+    server: Server, wire: Wire, line: bytes, path: bytes
 ) -> None:
-    wire.send(b"GET /gate/nginx HTTP/1.1\r\nHost: a\r\nX-Forwarded-Host: wiki.test\r\n" + line)
-    wire.send(b"\r\n\r\n")
-    assert wire.receive()[0] in (400, 401, 403)
+    wire.send(b"GET " + path + b" HTTP/1.1\r\nHost: wiki.test\r\nX-Forwarded-Host: wiki.test\r\n")
+    wire.send(line + b"\r\n\r\n")
+    assert wire.receive()[0] in (302, 400, 401, 403)
     assert "Traceback" not in server.logs()

@@ -174,9 +174,7 @@ def _state(legacy: Legacy) -> Any:
         legacy.get(verb, owner="acme", headers=admin)["data"]
         for verb in ("get-users", "get-providers", "get-roles", "get-tokens")
     ]
-    certs = [
-        one["name"] for one in legacy.get("get-certs", owner="acme", headers=admin)["data"]
-    ]
+    certs = [one["name"] for one in legacy.get("get-certs", owner="acme", headers=admin)["data"]]
     return native, kept, certs
 
 

@@ -178,3 +178,32 @@ def test_a_session_whose_time_is_over_is_in_no_row_before_the_sweep_has_come(bot
     both.token("acme", "ann", "shop")
     page = both.get("get-sessions", p=1, pageSize=10, **office)
     assert (len(page["data"][0]["sessionId"]), page["data2"]) == (1, 1)
+
+
+def test_adding_an_id_of_ours_says_nothing_new(both: Legacy) -> None:
+    office = both.client("acme/office")
+    ours = both.token("acme", "ann", "shop").split(".")[0]
+
+    both.post("add-session", {**ROW, "sessionId": [ours]}, **office)
+    assert both.get("get-session", sessionPkId="acme/ann/shop", **office)["data"]["sessionId"] == [
+        ours
+    ]
+    both.world.delete(f"/v1/sessions/{ours}", headers=both.world.admin)
+
+    assert both.get("get-session", sessionPkId="acme/ann/shop", **office)["data"] is None
+    late = both.world.post("/api/add-session", json={**ROW, "sessionId": [ours]}, params=office)
+    assert bad(late) == f"{ours} is no live session of this user and application."
+    updated = {**ROW, "sessionId": [ours, "own"]}
+    both.post("add-session", {**ROW, "sessionId": ["own"]}, **office)
+    assert both.post("update-session", updated, **office)["data"] == "Affected"
+    row = both.get("get-session", sessionPkId="acme/ann/shop", **office)["data"]
+    assert row["sessionId"] == ["own"], "no session that is over is listed as live"
+
+
+def test_a_row_that_a_client_begins_without_ids_is_there(both: Legacy) -> None:
+    office = both.client("acme/office")
+
+    both.post("add-session", {**ROW, "sessionId": [], "createdTime": "yesterday"}, **office)
+
+    row = both.get("get-session", sessionPkId="acme/ann/shop", **office)["data"]
+    assert (row["sessionId"], row["createdTime"]) == ([], "yesterday")

@@ -271,3 +271,37 @@ def test_an_application_is_shown_before_sign_in_without_what_is_nobodys(legacy: 
     assert bad(get("/api/get-app-login?clientId=nothing")) == "Invalid client_id"
     wrong = f"/api/get-app-login?clientId={client['client_id']}&redirectUri=https://evil.example"
     assert "doesn't exist in the allowed Redirect URI list" in bad(get(wrong))
+
+
+def test_a_password_is_worth_tokens_on_their_paths_and_only_where_that_was_allowed(
+    both: Legacy,
+) -> None:
+    world, client = both.world, both.applications["acme/shop"]
+    form = {
+        "grant_type": "password",
+        "username": "acme/ann",
+        "password": PASSWORD,
+        "client_id": client["client_id"],
+        "client_secret": client["client_secret"],
+    }
+    path = "/api/login/oauth/access_token"
+    refused = world.post(path, data=form)
+    assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_grant_type")
+
+    grants = {"grant_types": ["authorization_code", "refresh_token", "password"]}
+    world.patch("/v1/applications/acme/shop", json=grants, headers=world.admin)
+    tokens = world.post(path, data=form).json()
+    wrong = world.post(path, data={**form, "password": "wrong one"})
+    nobody = world.post(path, data={**form, "username": "nobody"})
+    stranger = world.post(path, data={**form, "client_secret": "x"})
+
+    assert tokens["refresh_token"].startswith("rft_")
+    [session] = both.live("acme", "ann", "shop")
+    account = both.get("get-account", headers=world.bearer(tokens["access_token"]))
+    assert account["name"] == "ann"
+    world.delete(f"/v1/sessions/{session}", headers=world.admin)
+    assert bad(world.get("/api/get-account", headers=world.bearer(tokens["access_token"])))
+    assert wrong.json() == nobody.json()
+    assert (wrong.status_code, stranger.status_code) == (400, 401)
+    ours = world.post("/oauth/token", data=form)
+    assert ours.json()["error"] == "unsupported_grant_type"

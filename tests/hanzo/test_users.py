@@ -19,9 +19,9 @@ def _native(legacy: Legacy, organization: str, name: str) -> dict[str, Any]:
 def _events(legacy: Legacy, type_: str) -> list[dict[str, Any]]:
     world = legacy.world
     query = {"type": type_, "organization": "acme"}
-    found: list[dict[str, Any]] = world.get(
-        "/v1/events", params=query, headers=world.admin
-    ).json()["items"]
+    found: list[dict[str, Any]] = world.get("/v1/events", params=query, headers=world.admin).json()[
+        "items"
+    ]
     return found
 
 
@@ -30,9 +30,19 @@ def test_a_user_who_is_added_can_sign_in_and_is_read_with_what_means_nothing_to_
 ) -> None:
     office = both.client("acme/office")
     body = {
-        **{"owner": "acme", "name": "dora", "displayName": "Dora", "email": "dora@acme.example"},
-        **{"password": NEW, "phone": "+15550001", "tag": "vip", "properties": {"a": ["b", 1]}},
-        **{"id": "chosen", "isAdmin": False, "isForbidden": False, "score": 7, "type": "normal"},
+        "owner": "acme",
+        "name": "dora",
+        "displayName": "Dora",
+        "email": "dora@acme.example",
+        "password": NEW,
+        "phone": "+15550001",
+        "tag": "vip",
+        "properties": {"a": ["b", 1]},
+        "id": "chosen",
+        "isAdmin": False,
+        "isForbidden": False,
+        "score": 7,
+        "type": "normal",
     }
 
     assert both.post("add-user", body, id="acme/dora", **office)["data"] == "Affected"
@@ -54,7 +64,7 @@ def test_a_user_is_found_by_name_mail_phone_and_id(both: Legacy) -> None:
     both.post("update-user", {"owner": "acme", "name": "ann", "phone": "+15550001"}, **office)
     ann = _native(both, "acme", "ann")["id"]
 
-    def found(**query: str) -> str | None:
+    def found(**query: Any) -> str | None:
         user = both.get("get-user", **query, **office)["data"]
         return user["name"] if user is not None else None
 
@@ -120,7 +130,7 @@ def test_an_object_that_is_sent_back_as_it_was_read_changes_nothing(both: Legacy
 
 def test_columns_say_what_of_the_body_is_meant(both: Legacy) -> None:
     office = both.client("acme/office")
-    body = {**{"owner": "acme", "name": "ann", "displayName": "Annie", "isForbidden": True}}
+    body = {"owner": "acme", "name": "ann", "displayName": "Annie", "isForbidden": True}
     body |= {"email": "other@acme.example", "isAdmin": True, "tag": "x", "bio": "y"}
 
     both.post("update-user", body, id="acme/ann", columns="display_name,tag", **office)
@@ -146,10 +156,22 @@ def test_an_administrator_is_made_and_unmade(both: Legacy) -> None:
 def test_what_is_kept_never_stands_for_what_is_decided_here(both: Legacy) -> None:
     office = both.client("acme/office")
     body = {
-        **{"owner": "acme", "name": "ann", "id": "forged", "createdTime": "1999", "roles": ["a"]},
-        **{"permissions": [{"name": "all"}], "isGlobalAdmin": True, "isOnline": True},
-        **{"totpSecret": "seed", "passwordSalt": "salt", "accessKey": "k", "accessSecret": "s"},
-        **{"recoveryCodes": ["1"], "hash": "h", "mfaAccounts": [{}], "passwordType": "plain"},
+        "owner": "acme",
+        "name": "ann",
+        "id": "forged",
+        "createdTime": "1999",
+        "roles": ["a"],
+        "permissions": [{"name": "all"}],
+        "isGlobalAdmin": True,
+        "isOnline": True,
+        "totpSecret": "seed",
+        "passwordSalt": "salt",
+        "accessKey": "k",
+        "accessSecret": "s",
+        "recoveryCodes": ["1"],
+        "hash": "h",
+        "mfaAccounts": [{}],
+        "passwordType": "plain",
     }
 
     both.post("update-user", body, **office)

@@ -1,273 +1,142 @@
 """One event and all its effects: it happens on one node, and the very next request on another shows it.
 
-Each row is an event and what it means for the person's own browser and for their other one, at every
-door there is: the browser session, the session behind the gate, and that of an OpenID client with its
-access token and a code that was issued before the event.
+Each row is an event and what it means for the person's own browser and for their other one, at every door
+there is, for what was under way at that moment, and for whether the application is told.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from tests.nodes import event_causes as cause
+from tests.nodes.event_causes import Case
 from tests.support.node_client import FAST
-from tests.support.person_on_nodes import (
-    IN,
-    PASSWORD,
-    Browser,
-    Node,
-    Place,
-    administrator,
-    make_place,
-)
+from tests.support.node_http import Node
+from tests.support.person_on_nodes import IN, NOTICE, QUIET, TOLD, Browser
+from tests.support.place_on_nodes import administrator, make_place
 from tests.support.ports import free_port
 from tests.support.postgres import Cluster
 from tests.support.processes import Server
 
-CHILDREN = ("application's session API", "gate", "validation")
-"""Doors that ask about a session which was entered from the browser session."""
+GATE = ("application's session API", "gate", "validation")
+"""Doors that ask about a session which was entered from the browser session, behind the gate."""
+CLIENT = ("userinfo", "introspection", "token exchange", "refresh")
+"""Those that ask about another, that of the OpenID client."""
+APART = "refresh of who stays signed in"
+"""About one that was started to outlive the browser session."""
+ENTRIES = ("entering through the gate", "authorization", "pushed request", "SAML sign-on")
+"""Those at which the browser's cookie enters applications."""
+UNDER_WAY = ("code redemption", "device")
+"""Where what was approved in the browser session is taken up by somebody else."""
 
 
 @dataclass(frozen=True)
 class Means:
-    """What an event means for a browser: at a door that is not named, `rest`.
+    """What an event means for a browser: at a door that is not named, `rest`. `notice`: whether the OpenID
+    client is told that its session has ended.
 
     `out` is any refusal: a door that does not say why, or one that may say so in several ways.
     """
 
     rest: str = IN
     named: tuple[tuple[str, str], ...] = ()
+    notice: str = QUIET
 
     def at(self, door: str) -> str:
         return dict(self.named).get(door, self.rest)
 
 
-def _over(reason: str, children: str = "parent_ended") -> Means:
+def _at(doors: tuple[str, ...], what: str) -> tuple[tuple[str, str], ...]:
+    return tuple((door, what) for door in doors)
+
+
+def _over(
+    reason: str, children: str = "parent_ended", *, apart: str = IN, notice: str = TOLD
+) -> Means:
     """Its browser session is over for this reason, its children for that one."""
-    named = [("session API", reason), *((door, children) for door in CHILDREN)]
-    return Means("out", tuple(named))
+    named = (("session API", reason), *_at(GATE, children), (APART, apart))
+    return Means("out", named, notice)
 
 
 STAYS = Means()
-ROTATED = Means("out", (*((door, IN) for door in (*CHILDREN, "userinfo", "code redemption")),))
+ROTATED = Means("out", _at((*GATE, *CLIENT, APART, *UNDER_WAY), IN))
 """The former token of the browser session is nobody's; what was entered from it goes on."""
-APPLICATION_OVER = Means(
-    IN, (*((door, "out") for door in (*CHILDREN, "userinfo", "code redemption")),)
-)
+ROTATED_ALONE = Means("out", _at((*GATE, *CLIENT, *UNDER_WAY), IN))
+"""The same, and what was not entered from it, or was to outlive it, is over with all others."""
+ADMIN, DISABLED, CHANGED = "ended_by_admin", "user_disabled", "credentials_changed"
+ALL_OVER = _over(ADMIN, "out", apart="out")
+ALL_DISABLED = _over(DISABLED, "out", apart="out")
+ALL_CHANGED = _over(CHANGED, "out", apart="out")
 
 
-@dataclass
-class Case:
-    """Where an event happens: the node, who is meant, and by whose hand."""
+def _application_over(reason: str, *, entered: str = IN, notice: str = TOLD) -> Means:
+    """The sessions at the application are over; the browser session and the other application stay."""
+    rest = (*_at(CLIENT, "out"), *_at(ENTRIES, entered), ("code redemption", entered))
+    return Means(IN, (*_at(GATE, reason), *rest), notice)
 
-    node: Node
-    admin: str
-    place: Place
-    own: Browser
-    other: Browser
 
-    def as_admin(self, method: str, path: str, body: object = None) -> Any:
-        return self.node.ask(method, path, token=self.admin, body=body)
+def _not_allowed() -> Means:
+    """The application is not allowed any more what its tokens and codes tell it."""
+    refused = ("authorization", "pushed request", "code redemption")
+    over = _application_over("out", entered=IN)
+    return Means(IN, (*over.named, *_at(refused, "out")), TOLD)
 
-    def as_person(self, method: str, path: str, body: object = None) -> Any:
-        return self.node.ask(method, path, token=self.own.token, body=body)
 
-    @property
-    def user(self) -> str:
-        return f"/v1/users/{self.place.name}/ana"
+Row = tuple[Callable[[Case], None], Means, Means]
 
-    @property
-    def organization(self) -> str:
-        return f"/v1/organizations/{self.place.name}"
 
-    @property
-    def application(self) -> str:
-        return f"/v1/applications/{self.place.name}/wiki"
+def _both(event: Callable[[Case], None], means: Means) -> Row:
+    """What means the same for both browsers."""
+    return event, means, means
 
-    @property
-    def session(self) -> str:
-        return f"/v1/sessions/{self.own.session}"
 
-    def child(self) -> str:
-        return f"/v1/sessions/{self.own.gate.partition('.')[0]}"
-
-
-def _nothing(_: Case) -> None:
-    """The control: without an event every door lets both in."""
-
-
-def _sign_out(case: Case) -> None:
-    case.as_person("DELETE", "/v1/session")
-
-
-def _sign_out_everywhere(case: Case) -> None:
-    case.as_person("POST", "/v1/me/sessions/end-others")
-    case.as_person("DELETE", "/v1/session")
-
-
-def _end_others(case: Case) -> None:
-    case.node.ask("POST", "/v1/me/sessions/end-others", token=case.other.token)
-
-
-def _end_one_of_ones_own(case: Case) -> None:
-    case.node.ask("DELETE", f"/v1/me/sessions/{case.own.session}", token=case.other.token)
-
-
-def _sign_out_of_an_application(case: Case) -> None:
-    answer = case.node(
-        "POST",
-        "/.iam/sign-out",
-        cookies={"iam-app": case.own.gate},
-        form={},
-        host=case.place.host,
-    )
-    assert answer.status == 303, answer.text
-
-
-def _idle(case: Case) -> None:
-    case.as_admin("PATCH", case.organization, {"policy": {"idle_timeout": 3}})
-    time.sleep(3.1)
-
-
-def _expire(case: Case) -> None:
-    case.as_admin("PATCH", case.organization, {"policy": {"maximum_lifetime": 4}})
-    time.sleep(4.1)
-
-
-def _tighten(case: Case) -> None:
-    time.sleep(1.1)
-    case.as_admin("PATCH", case.organization, {"policy": {"maximum_lifetime": 1}})
-
-
-def _sign_in_again(case: Case) -> None:
-    case.own.sign_in_again(case.node)
-
-
-def _change_password(case: Case) -> None:
-    body = {"current_password": PASSWORD, "new_password": "another one 1"}
-    case.as_person("POST", "/v1/me/password", body)
-
-
-def _reset_password(case: Case) -> None:
-    case.as_admin("PATCH", case.user, {"password": "another one 1"})
-
-
-def _admin_ends_session(case: Case) -> None:
-    case.as_admin("DELETE", case.session)
-
-
-def _admin_ends_child(case: Case) -> None:
-    case.as_admin("DELETE", case.child())
-
-
-def _admin_ends_user(case: Case) -> None:
-    wanted = {"organization": case.place.name, "user": "ana"}
-    case.as_admin("POST", "/v1/sessions/end", {"filter": wanted})
-
-
-def _admin_ends_record(case: Case) -> None:
-    case.as_admin("DELETE", f"/v1/session-records/{case.place.name}/ana/wiki")
-
-
-def _everything_before_now(case: Case) -> None:
-    case.as_admin("POST", "/v1/sessions/not-before", {"organization": case.place.name})
-
-
-def _disable_user(case: Case) -> None:
-    case.as_admin("PATCH", case.user, {"enabled": False})
-
-
-def _delete_user(case: Case) -> None:
-    case.as_admin("DELETE", case.user)
-
-
-def _disable_application(case: Case) -> None:
-    case.as_admin("PATCH", case.application, {"enabled": False})
-
-
-def _delete_application(case: Case) -> None:
-    case.as_admin("DELETE", case.application)
-
-
-def _disable_organization(case: Case) -> None:
-    case.as_admin("PATCH", case.organization, {"enabled": False})
-
-
-def _delete_organization(case: Case) -> None:
-    case.as_admin("DELETE", case.organization)
-
-
-def _use_a_code_twice(case: Case) -> None:
-    assert case.own.redeem(case.node, case.own.used).status == 400
-
-
-def _lock(case: Case) -> None:
-    case.as_admin("POST", f"{case.session}/lock")
-
-
-def _lock_child(case: Case) -> None:
-    case.as_admin("POST", f"{case.child()}/lock")
-
-
-def _lock_and_unlock(case: Case) -> None:
-    _lock(case)
-    case.as_person("POST", "/v1/session/unlock", {"password": PASSWORD})
-
-
-ADMIN, DISABLED = "ended_by_admin", "user_disabled"
-NOBODYS_APPLICATION = Means(
-    "out",
-    (("session API", IN), ("page", IN), ("application's session API", "application_disabled")),
-)
-TABLE: tuple[tuple[Callable[[Case], None], Means, Means], ...] = (
-    (_nothing, STAYS, STAYS),
-    (_sign_out, _over("signed_out"), STAYS),
-    (_sign_out_everywhere, _over("signed_out"), _over("ended_by_user", "out")),
-    (_end_others, _over("ended_by_user", "out"), STAYS),
-    (_end_one_of_ones_own, _over("ended_by_user"), STAYS),
+TABLE: tuple[Row, ...] = (
+    (cause.nothing, STAYS, STAYS),
+    (cause.sign_out, _over("signed_out"), STAYS),
     (
-        _sign_out_of_an_application,
-        Means(IN, tuple((door, "signed_out") for door in CHILDREN)),
+        cause.sign_out_everywhere,
+        _over("signed_out", apart="out"),
+        _over("ended_by_user", "out", apart="out"),
+    ),
+    (cause.sign_out_at_an_application, _over("signed_out"), STAYS),
+    (cause.end_others, _over("ended_by_user", "out", apart="out"), Means(IN, ((APART, "out"),))),
+    (cause.end_one_of_ones_own, _over("ended_by_user"), STAYS),
+    (cause.sign_out_behind_the_gate, Means(IN, _at(GATE, "signed_out")), STAYS),
+    _both(cause.idle, _over("idle", "idle", apart="out", notice=QUIET)),
+    _both(cause.expire, _over("expired", "expired", apart="out", notice=QUIET)),
+    _both(cause.tighten, _over("policy", "policy", apart="out")),
+    (cause.make_room, _over("limit"), STAYS),
+    (cause.allow_one_session_only, _over("exclusive", "out", apart="out"), STAYS),
+    (cause.sign_in_again, ROTATED, STAYS),
+    (cause.change_password, ROTATED_ALONE, ALL_CHANGED),
+    (cause.reset_password, ALL_CHANGED, ALL_CHANGED),
+    (cause.add_a_second_factor, ROTATED, STAYS),
+    (cause.add_a_second_factor_and_end_the_others, ROTATED_ALONE, ALL_CHANGED),
+    (cause.remove_ones_second_factor, ROTATED_ALONE, ALL_CHANGED),
+    (cause.admin_removes_second_factor, ALL_CHANGED, ALL_CHANGED),
+    (cause.admin_ends_session, _over(ADMIN), STAYS),
+    (cause.admin_ends_child, Means(IN, _at(GATE, ADMIN)), STAYS),
+    (cause.admin_ends_user, ALL_OVER, ALL_OVER),
+    _both(cause.admin_ends_record, _application_over(ADMIN)),
+    (cause.everything_before_now, ALL_OVER, ALL_OVER),
+    (cause.disable_user, ALL_DISABLED, ALL_DISABLED),
+    (cause.delete_user, ALL_DISABLED, ALL_DISABLED),
+    _both(cause.disable_application, _application_over("out", entered="out")),
+    # Who is gone is told nothing.
+    _both(cause.delete_application, _application_over("out", entered="out", notice=QUIET)),
+    (cause.disable_organization, ALL_DISABLED, ALL_DISABLED),
+    _both(cause.delete_organization, _over(DISABLED, "out", apart="out", notice=QUIET)),
+    (cause.use_a_code_twice, Means(IN, _at(CLIENT, "out"), TOLD), STAYS),
+    (cause.use_a_refresh_token_twice, Means(IN, _at(CLIENT, "out"), TOLD), STAYS),
+    _both(cause.withdraw_consent, _not_allowed()),
+    (cause.lock, _over("session_locked", "session_locked", notice=QUIET), STAYS),
+    (
+        cause.lock_child,
+        Means(IN, (*_at(GATE, "session_locked"), *_at(ENTRIES, "out"))),
         STAYS,
     ),
-    (_idle, _over("idle", "idle"), _over("idle", "idle")),
-    (_expire, _over("expired", "expired"), _over("expired", "expired")),
-    (_tighten, _over("policy", "policy"), _over("policy", "policy")),
-    (_sign_in_again, ROTATED, STAYS),
-    (_change_password, ROTATED, _over("credentials_changed", "out")),
-    (_reset_password, _over("credentials_changed", "out"), _over("credentials_changed", "out")),
-    (_admin_ends_session, _over(ADMIN), STAYS),
-    (_admin_ends_child, Means(IN, tuple((door, ADMIN) for door in CHILDREN)), STAYS),
-    (_admin_ends_user, _over(ADMIN, "out"), _over(ADMIN, "out")),
-    (
-        _admin_ends_record,
-        Means(IN, (*((door, ADMIN) for door in CHILDREN), ("userinfo", "out"))),
-        Means(IN, (*((door, ADMIN) for door in CHILDREN), ("userinfo", "out"))),
-    ),
-    (_everything_before_now, _over(ADMIN, "out"), _over(ADMIN, "out")),
-    (_disable_user, _over(DISABLED, "out"), _over(DISABLED, "out")),
-    (_delete_user, _over(DISABLED, "out"), _over(DISABLED, "out")),
-    (_disable_application, NOBODYS_APPLICATION, NOBODYS_APPLICATION),
-    (_delete_application, NOBODYS_APPLICATION, NOBODYS_APPLICATION),
-    (_disable_organization, _over(DISABLED, "out"), _over(DISABLED, "out")),
-    (_delete_organization, _over(DISABLED, "out"), _over(DISABLED, "out")),
-    (_use_a_code_twice, Means(IN, (("userinfo", "out"),)), STAYS),
-    (_lock, _over("session_locked", "session_locked"), STAYS),
-    (
-        _lock_child,
-        Means(
-            IN,
-            (
-                *((door, "session_locked") for door in CHILDREN),
-                ("entering through the gate", "out"),
-                ("authorization", "out"),
-            ),
-        ),
-        STAYS,
-    ),
-    (_lock_and_unlock, ROTATED, STAYS),
+    (cause.lock_and_unlock, ROTATED, STAYS),
 )
 
 
@@ -283,7 +152,8 @@ class Pair:
 def pair(postgres_cluster: Cluster) -> Iterator[Pair]:
     """Two nodes that the rows of the table share; each row has an organization of its own."""
     url, port = postgres_cluster.new_database(), free_port()
-    env = {**FAST, "IAM_ISSUER": f"http://127.0.0.1:{port}"}
+    own = {"IAM_ISSUER": f"http://127.0.0.1:{port}", "IAM_DELIVERY_ALLOW_PRIVATE": "true"}
+    env = {**FAST, **own}
     with (
         Server(database_url=url, env=env, port=port, name="here") as here,
         Server(database_url=url, env=env, name="there") as there,
@@ -293,7 +163,7 @@ def pair(postgres_cluster: Cluster) -> Iterator[Pair]:
 
 
 def _words(event: Callable[[Case], None]) -> str:
-    return event.__name__.strip("_").replace("_", " ")
+    return event.__name__.replace("_", " ")
 
 
 @pytest.mark.parametrize(
@@ -304,16 +174,18 @@ def test_what_happens_on_one_node_is_true_for_the_next_request_on_the_other(
 ) -> None:
     with Node(pair.here) as here, Node(pair.there) as there:
         admin = administrator(here)
-        place = make_place(here, admin, _words(event).replace(" ", "-").replace("'", ""))
+        place = make_place(here, admin, event.__name__.replace("_", "-"))
         case = Case(here, admin, place, Browser(here, place), Browser(here, place))
 
         event(case)
 
         for browser, means in ((case.own, own), (case.other, other)):
             found = browser.doors(there)
-            expected = {door: means.at(door) for door in found}
-            shown = {
-                door: "out" if expected[door] == "out" and one != IN else one
-                for door, one in found.items()
+            found[NOTICE] = browser.told(there, admin, wait=means.notice == TOLD)
+            expected = {door: means.at(door) for door in found} | {NOTICE: means.notice}
+            differing = {
+                door: (what, expected[door])
+                for door, what in found.items()
+                if not (what == expected[door] or (expected[door] == "out" and what != IN))
             }
-            assert shown == expected
+            assert differing == {}, "(found, expected)"

@@ -1,10 +1,13 @@
 """Access tokens: whom they are for, in which form, and those of applications themselves."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from tests.oidc.conftest import ISSUER, Party, query_of
 
 NOTES = "https://notes.acme.test/api"
+FILES = "https://files.acme.test/api"
 INACTIVE = {"active": False}
 
 
@@ -39,6 +42,33 @@ def test_a_token_for_a_resource_is_for_nobody_else(served: Party) -> None:
     assert (told["active"], told["aud"], told["username"]) == (True, NOTES, "ada")
     other = served.ask("/oauth/introspect", "mail", token=tokens["access_token"])
     assert other.json() == INACTIVE
+
+
+def test_a_token_may_be_for_several_resources_and_later_for_fewer(served: Party) -> None:
+    """RFC 8707 §2: the parameter comes again, through sign-in and back, and a part of it later."""
+    update = {"resources": [NOTES, FILES]}
+    world = served.world
+    assert world.patch("/v1/applications/acme/shop", json=update, headers=world.admin).is_success
+    query = [*served.asked("mail").items(), ("resource", NOTES), ("resource", FILES)]
+    asked = f"/oauth/authorize?{urlencode(query)}"
+    # By way of the sign-in page, which leads back to the same request.
+    to_sign_in = served.visit(asked, None).headers["location"]
+    back = query_of(to_sign_in)["return_to"]
+    sent = query_of(served.visit(back, served.browser().token).headers["location"])
+    tokens = served.redeem(sent["code"], "mail").json()
+    fewer = served.refresh(tokens["refresh_token"], resource=FILES).json()
+
+    for token, audience in (
+        (tokens["access_token"], [NOTES, FILES]),
+        (fewer["access_token"], FILES),
+    ):
+        told = served.ask("/oauth/introspect", "shop", token=token).json()
+        assert (told["active"], told["aud"]) == (True, audience)
+    assert served.userinfo(tokens["access_token"]).status_code == 401
+    for wrong in ([NOTES, "https://other.test"], [NOTES, ""], [f"{FILES}/{n}" for n in range(11)]):
+        query = [*served.asked("mail").items(), *(("resource", one) for one in wrong)]
+        answer = served.visit(f"/oauth/authorize?{urlencode(query)}", served.browser().token)
+        assert query_of(answer.headers["location"])["error"] == "invalid_target"
 
 
 def test_the_resource_server_is_told_of_the_end_at_once(served: Party) -> None:

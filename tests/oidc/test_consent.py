@@ -155,3 +155,16 @@ def test_a_consent_is_seen_and_withdrawn_by_its_person_with_all_it_gave(strict: 
     for name in ("wiki", "nothing", "mail"):
         gone = world.delete(f"/v1/me/consents/{name}", headers=mine)
         assert gone.json()["code"] == "consent_not_found"
+
+
+def test_a_code_is_worth_nothing_once_the_person_no_longer_allows_it(strict: Party) -> None:
+    browser = strict.browser()
+    decide(strict, browser.token, strict.authorize(browser.token), "allow")
+    code = strict.code(browser.token)
+    gone = strict.world.delete("/v1/me/consents/wiki", headers=strict.world.bearer(browser.token))
+    assert gone.status_code == 204, gone.text
+
+    assert strict.redeem(code).json()["error"] == "invalid_grant"
+
+    live = strict.world.get("/v1/sessions?application=wiki", headers=strict.world.admin).json()
+    assert live["items"] == [], "and starts nothing"

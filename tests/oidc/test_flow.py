@@ -79,7 +79,8 @@ def test_an_access_token_is_a_jwt_of_rfc_9068_that_names_the_session(party: Part
 
     claims = party.claims(tokens["access_token"])
     assert header_of(tokens["access_token"])["typ"] == "at+jwt"
-    assert {"iss", "sub", "aud", "client_id", "iat", "exp", "jti", "sid", "scope"} == set(claims)
+    said = {"iss", "sub", "aud", "client_id", "iat", "exp", "jti", "sid", "scope"}
+    assert said | {"acr", "amr", "auth_time"} == set(claims)
     assert claims["sid"] == party.claims(tokens["id_token"])["sid"]
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 600)
 

@@ -31,6 +31,20 @@ def test_a_refresh_gives_new_tokens_of_the_same_session(party: Party) -> None:
     assert party.userinfo(second["access_token"]).status_code == 200
 
 
+def test_each_refresh_is_in_the_sessions_timeline_and_a_retry_is_not(party: Party) -> None:
+    tokens = party.tokens(party.browser().token, "mail")
+    sid = party.claims(tokens["id_token"])["sid"]
+    new = party.refresh(tokens["refresh_token"]).json()
+    party.refresh(tokens["refresh_token"])  # the answer was lost
+    party.refresh(new["refresh_token"])
+
+    path = f"/v1/sessions/{sid}/timeline"
+    told = party.world.get(path, headers=party.world.admin).json()["items"]
+
+    refreshed = [one["actor"] for one in told if one["type"] == "session.refreshed"]
+    assert refreshed == ["application:acme/mail"] * 2
+
+
 def test_an_application_that_may_not_refresh_gets_no_refresh_token(party: Party) -> None:
     assert "refresh_token" not in party.tokens(party.browser().token)
 

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from iam.audit.search import EventFilter, search_events
-from iam.kernel.events import Event
+from iam.kernel.events import EVENT_TYPES, Event
+from iam.web.event_words import event_name
 from tests.support.people import populate
 from tests.support.surfer import Surfer
 from tests.support.world import ADMIN_PASSWORD, World
@@ -95,3 +96,22 @@ def test_the_installations_administrator_reads_all_of_it(world: World, alice: Su
     page = admin.get("/console/audit").text
     assert "Installation set up" in page
     assert "alice (acme)" in page
+
+
+def test_every_type_of_event_has_a_name_in_words() -> None:
+    assert [one for one in EVENT_TYPES if event_name(one) == one] == []
+
+
+def test_a_page_that_is_seen_from_elsewhere_is_in_the_sessions_story(
+    world: World, alice: Surfer, bob: Surfer
+) -> None:
+    world.clock.move(61)
+    world.address = "203.0.113.9"
+    bob.get("/account/sessions")
+    world.clock.move(1)
+
+    world.write_touches()
+
+    page = alice.get(f"/console/sessions/{bob.session_id}").text
+    assert "Used from elsewhere" in page
+    assert "before: 127.0.0.1" in page

@@ -12,6 +12,7 @@ from iam.directory.users import find_user
 from iam.kernel.events import Event
 from iam.sessions import store
 from iam.sessions.policy import end_reason
+from tests.support.authenticator import give_authenticator
 from tests.support.people import enter
 from tests.support.surfer import Surfer
 from tests.support.world import ADMIN_PASSWORD, World
@@ -127,6 +128,26 @@ def test_a_password_that_is_made_is_shown_once_and_ends_all_sessions(
     assert Surfer(world).sign_in("acme", "bob", "chosen by alice").status_code == 303
 
 
+def test_a_second_factor_is_seen_and_removed_after_a_question(world: World, alice: Surfer) -> None:
+    here = "/console/users/acme/bob"
+    assert "The password alone signs bob in" in alice.get(here).text
+    give_authenticator(world, "acme", "bob")
+    page = alice.get(here).text
+    assert "10 recovery codes left" in page
+
+    asked = alice.submit(here, do="remove-factor")
+    assert "Remove the second factor of bob?" in asked.text
+    assert _events(world, "factor.removed") == []
+    done = alice.submit(here, do="remove-factor", confirmed="1")
+
+    assert done.headers["location"] == f"{here}?notice=factor"
+    (event,) = _events(world, "factor.removed")
+    assert (event.actor, event.user) == ("user:acme/alice", "bob")
+    assert Surfer(world).sign_in("acme", "bob").status_code == 303
+    alice.get(here)
+    assert alice.submit(here, do="remove-factor", confirmed="1").headers["location"] == here
+
+
 def test_a_user_is_deleted_and_the_first_administrator_is_not(
     world: World, alice: Surfer, admin: Surfer
 ) -> None:
@@ -162,6 +183,7 @@ def test_an_application_is_added_with_a_secret_that_is_shown_once(
     page = alice.get("/console/applications/acme/blog").text
     assert secret not in page
     assert "Put blog.acme.example behind the gate" in page
+    assert "forward_auth 127.0.0.1:8000 {" in page
     asked = alice.submit("/console/applications/acme/blog", do="secret")
     assert "Replace the client secret?" in asked.text
     again = alice.submit("/console/applications/acme/blog", do="secret", confirmed="1")

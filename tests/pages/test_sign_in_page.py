@@ -234,7 +234,7 @@ def test_an_application_of_another_organization_asks_for_an_account_there(
     [
         (EndReason.ENDED_BY_ADMIN, "An administrator ended this session at {time} UTC."),
         (EndReason.ENDED_BY_USER, "You ended this session from another device at {time} UTC."),
-        (EndReason.CREDENTIALS_CHANGED, "Your password was changed."),
+        (EndReason.CREDENTIALS_CHANGED, "Your password or your second factor was changed."),
     ],
 )
 def test_the_page_says_why_a_session_is_over_to_its_former_holder(

@@ -189,7 +189,7 @@ def test_a_dry_run_of_many_shows_some_of_those_that_would_end(heart: Heart) -> N
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"at_limit": "refuse"}, {"end_children": True}, {"notify_on_expiry": True}]
+    "knobs", [{"at_limit": "refuse"}, {"reauthentication_age": 60}, {"notify_on_expiry": True}]
 )
 def test_what_is_asked_only_when_something_happens_leaves_live_sessions_alone(
     heart: Heart, knobs: dict[str, str | bool]
@@ -236,11 +236,13 @@ def test_where_the_end_of_the_browser_session_is_not_to_end_them_sessions_go_on(
 def test_where_it_is_to_end_them_a_longer_policy_does_not_free_them(heart: Heart) -> None:
     heart.set_policy(WIKI, maximum_lifetime=864000)
     browser = heart.browser()
-    free = heart.start(parent=browser)
+    free, gone = heart.start(parent=browser), heart.browser()
+    heart.end(gone)
+    assert free.session.parent is None
     heart.set_policy(WIKI, maximum_lifetime=864000, end_children=True)
     bound = heart.start(parent=browser)
 
     heart.end(browser)
 
-    assert heart.over(free) is None
+    assert heart.over(free) is EndReason.PARENT_ENDED
     assert heart.over(bound) is EndReason.PARENT_ENDED

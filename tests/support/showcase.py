@@ -12,6 +12,7 @@ from iam.db import Database
 from iam.delivery.webhooks import create_webhook
 from iam.directory.applications import create_application
 from iam.directory.organizations import create_organization
+from iam.directory.providers import NewProvider, add_link, create_provider
 from iam.directory.users import ADMINISTRATOR, create_user, find_user
 from iam.kernel.clock import Instant, after
 from iam.kernel.events import SYSTEM, Event, Origin, user_actor
@@ -69,6 +70,18 @@ _NETS = ("203.0.113", "198.51.100")
 _METHODS = (("pwd",), ("pwd",), ("pwd", "otp"), ("swk",))
 
 
+def _providers(connection: Connection, now: Instant) -> None:
+    """Two ways of signing in besides the password, one of which alice uses."""
+    alice = find_user(connection, "acme", "alice")
+    for name, shown, preset in (("github", "GitHub", "github"), ("google", "Google", "google")):
+        new = NewProvider(
+            kind="oauth2", display_name=shown, options={"preset": preset, "client_id": "iam"}
+        )
+        made = create_provider(connection, "acme", name, new, now=now, random=system_random)
+        if name == "github":
+            add_link(connection, made.id, "583231", alice.id, now)
+
+
 @dataclass
 class _Month:
     """What is to happen, each with its instant; done in that order."""
@@ -124,6 +137,7 @@ def _people(connection: Connection, password_hash: str, now: Instant) -> None:
             now=now,
             random=system_random,
         )
+    _providers(connection, now)
     for name, shown in APPLICATIONS.items():
         create_application(
             connection,

@@ -1,6 +1,6 @@
 """The pages of a person: signing in, signing out, the own sessions.
 
-Owns: `/`, `/sign-in`, `/unlock`, `/sign-out`, `/account/…`.
+Owns: `/`, `/sign-in`, `/second-factor`, `/unlock`, `/sign-out`, `/account/…`.
 Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
 page looks like (`web`).
 Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
@@ -12,7 +12,11 @@ from starlette.routing import BaseRoute, Route
 
 from iam.account.activity_page import show_activity
 from iam.account.choose_page import choose, show_choice
+from iam.account.code_page import PATH as SECOND_FACTOR
+from iam.account.code_page import check_code_page, show_code_page
 from iam.account.device_page import end_device, show_device
+from iam.account.factor_page import PATH as FACTOR
+from iam.account.factor_page import change_factor, show_factor
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.password_page import save_password, show_password
 from iam.account.sign_in_page import check_sign_in, show_sign_in
@@ -40,6 +44,8 @@ def routes() -> list[BaseRoute]:
         Route("/sign-in", check_sign_in, methods=["POST"]),
         Route("/sign-in/{organization}", show_sign_in),
         Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
+        Route(SECOND_FACTOR, show_code_page),
+        Route(SECOND_FACTOR, check_code_page, methods=["POST"]),
         Route(CHOOSE, show_choice),
         Route(CHOOSE, choose, methods=["POST"]),
         Route("/unlock", show_unlock),
@@ -53,6 +59,8 @@ def routes() -> list[BaseRoute]:
         Route("/account/activity", show_activity),
         Route("/account/password", show_password),
         Route("/account/password", save_password, methods=["POST"]),
+        Route(FACTOR, show_factor),
+        Route(FACTOR, change_factor, methods=["POST"]),
         Route("/account/ways", show_ways),
         Route("/account/ways/unlink", unlink, methods=["POST"]),
         Route("/account/state", show_state),

@@ -29,12 +29,16 @@ _ENDS = {
     EndReason.ENDED_BY_ADMIN: "An administrator signed you out of {what}",
     EndReason.IDLE: "Signed out of {what}: nothing was done there for a while",
     EndReason.EXPIRED: "Signed out of {what}: its longest time was over",
-    EndReason.CREDENTIALS_CHANGED: "Signed out of {what}: a password changed",
+    EndReason.CREDENTIALS_CHANGED: "Signed out of {what}: a password or second factor changed",
     EndReason.POLICY: "Signed out of {what}: the rules became stricter",
     EndReason.EXCLUSIVE: "Signed out of {what}: you signed in elsewhere",
     EndReason.LIMIT: "Signed out of {what} to make room for a newer session",
 }
 
+_FAILED = {
+    "blocked": "Sign-in refused: too many attempts",
+    "code": "Somebody who knows your password entered a wrong code",
+}
 _WITH_PARENT = (EndReason.PARENT_ENDED, EndReason.IDLE, EndReason.EXPIRED)
 
 
@@ -112,10 +116,7 @@ def _lines(session: Session, names: dict[str, str], now: Instant) -> list[_Line]
 def _failed(event: Event, now: Instant) -> _Line:
     device = device_label(event.origin.user_agent)
     where = f"{device}, {event.origin.ip}" if event.origin.ip else device
-    if event.reason == "blocked":
-        words = "Sign-in refused: too many attempts"
-    elif "provider" in event.data:
+    words = _FAILED.get(event.reason or "", "Somebody tried to sign in with a wrong password")
+    if event.reason != "blocked" and "provider" in event.data:
         words = f"Sign-in by {event.data['provider']} refused"
-    else:
-        words = "Somebody tried to sign in with a wrong password"
     return _Line(event.at, moment(event.at, now), words, where, "bad")

@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.kernel.errors import Throttled
+from iam.signin.factors import CodeWrong, FactorRequired
 from iam.signin.password_change import PasswordChange, change_password
 from iam.signin.passwords import LONGEST, SHORTEST
-from iam.signin.proof import PasswordWrong
+from iam.signin.proof import PasswordWrong, needs_factor
 from iam.web.address import origin_of
 from iam.web.cookies import set_browser_session
-from iam.web.engine import engine_of
+from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
@@ -22,7 +23,7 @@ from iam.web.visitor import Visitor, posting_visitor, visitor_of
 async def show_password(request: Request) -> Response:
     """GET: the form."""
     engine, now = engine_of(request), engine_of(request).clock()
-    return _page(request, await visitor_of(engine, request, now), {}, keep=False)
+    return await _page(request, await visitor_of(engine, request, now), {}, keep=False)
 
 
 @page_errors
@@ -41,23 +42,38 @@ async def save_password(request: Request) -> Response:
     elif new != fields.get("again"):
         wrong["again"] = "This is not the same as the one above."
     if wrong:
-        return _page(request, visitor, wrong, keep=keep, status=422)
+        return await _page(request, visitor, wrong, keep=keep, status=422)
     wanted = PasswordChange(
         holder=visitor.session,
         current=fields["current"],
         new=new,
+        code=fields.get("code"),
         end_others=not keep,
         origin=origin_of(request, engine.settings),
     )
-    work = partial(change_password, engine.database, engine.passwords, wanted, now, engine.random)
+    work = partial(
+        change_password,
+        engine.database,
+        engine.passwords,
+        engine.cipher,
+        wanted,
+        now,
+        engine.random,
+    )
     try:
         changed = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except PasswordWrong:
         wrong["current"] = "This is not your password."
-        return _page(request, visitor, wrong, keep=keep, status=403)
+        return await _page(request, visitor, wrong, keep=keep, status=403)
+    except FactorRequired:
+        wrong["code"] = "Enter the code that your authenticator app shows."
+        return await _page(request, visitor, wrong, keep=keep, status=422)
+    except CodeWrong as error:
+        wrong["code"] = error.title
+        return await _page(request, visitor, wrong, keep=keep, status=403)
     except Throttled as error:
         wrong["current"] = "Too many attempts. Wait a little, then try again."
-        response = _page(request, visitor, wrong, keep=keep, status=429)
+        response = await _page(request, visitor, wrong, keep=keep, status=429)
         response.headers["retry-after"] = str(error.retry_after)
         return response
     engine.count_ended(changed.ended)
@@ -66,9 +82,13 @@ async def save_password(request: Request) -> Response:
     return response
 
 
-def _page(
+async def _page(
     request: Request, visitor: Visitor, wrong: dict[str, str], *, keep: bool, status: int = 200
 ) -> Response:
+    database, me = engine_of(request).database, visitor.session
+    needs_code = await in_thread(
+        lambda: database.read(lambda c: needs_factor(c, me.organization, me.user))
+    )
     return render(
         request,
         "account_password.html",
@@ -76,6 +96,7 @@ def _page(
         person=visitor.person,
         csrf=visitor.csrf,
         user=visitor.session.user,
+        needs_code=needs_code,
         wrong=wrong,
         keep=keep,
     )

@@ -7,13 +7,14 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam.account.code_page import ask_for_code
 from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
-from iam.signin.arrival import Arrival, NoRoom
+from iam.signin.arrival import Arrival, FactorNeeded, NoRoom
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
     PasswordAttempt,
@@ -41,7 +42,7 @@ _ENDED = {
     EndReason.IDLE: "You were away for longer than a session may stay unused.",
     EndReason.EXPIRED: "This session reached its longest time.",
     EndReason.USER_DISABLED: "Your account was switched off.",
-    EndReason.CREDENTIALS_CHANGED: "Your password was changed.",
+    EndReason.CREDENTIALS_CHANGED: "Your password or your second factor was changed.",
     EndReason.EXCLUSIVE: "You signed in somewhere else, and one session at a time is allowed.",
     EndReason.LIMIT: "You signed in somewhere else, and this one made room for it.",
     EndReason.POLICY: "The rules for sessions became stricter.",
@@ -148,6 +149,9 @@ async def check_sign_in(request: Request) -> Response:
         response = again(status=429, error=_error("Too many attempts", words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
+    except FactorNeeded as needed:
+        arrival = attempt.arrival
+        return await ask_for_code(request, destination, arrival, needed.proven, return_to)
     except NoRoom as full:
         if not full.crowd.may_choose:
             engine.metrics.sign_ins["failed"] += 1

@@ -20,7 +20,8 @@ from iam.sessions import store
 from iam.sessions.lock import locked_child
 from iam.sessions.model import LiveRow
 from iam.sessions.validate import Hold, Outcome, Verdict, refusal
-from iam.signin.proof import PasswordWrong
+from iam.signin.factors import CodeWrong, FactorRequired
+from iam.signin.proof import PasswordWrong, needs_factor
 from iam.signin.unlock import Unlock, unlock_with_password
 from iam.web.address import origin_of
 from iam.web.cookies import set_browser_session
@@ -44,6 +45,7 @@ class _Asked:
     session: str
     destination: Destination
     return_to: str
+    needs_code: bool
 
 
 async def way_to_unlock(
@@ -110,16 +112,30 @@ async def check_unlock(request: Request) -> Response:
         holder=asked.holder,
         session=asked.session,
         password=password,
+        code=fields.get("code"),
         origin=origin_of(request, engine.settings),
     )
     work = partial(
-        unlock_with_password, engine.database, engine.passwords, wanted, now, engine.random
+        unlock_with_password,
+        engine.database,
+        engine.passwords,
+        engine.cipher,
+        wanted,
+        now,
+        engine.random,
     )
     try:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except PasswordWrong as wrong:
         engine.metrics.sign_ins["failed"] += 1
         error = _error("That did not work", f"{wrong.title} Try again.", "password")
+        return _page(request, asked, status=403, error=error)
+    except FactorRequired:
+        error = _error("Something is missing", "Enter a code as well.", "code")
+        return _page(request, asked, status=422, error=error)
+    except CodeWrong as wrong_code:
+        engine.metrics.sign_ins["failed"] += 1
+        error = _error("That did not work", f"{wrong_code.title} Try again.", "code")
         return _page(request, asked, status=403, error=error)
     except Throttled as throttled:
         engine.metrics.sign_ins["throttled"] += 1
@@ -147,17 +163,20 @@ async def _asked(
     own = holder
     wanted = own.id if verdict.outcome is Outcome.LOCKED else session
 
-    def work(connection: Connection) -> Destination | None:
+    def work(connection: Connection) -> _Asked | None:
         if wanted != own.id and not _is_locked_child(connection, wanted, own.id, now):
             return None
-        return find_destination(connection, client_id, None)
+        return _Asked(
+            token=token,
+            holder=own,
+            session=wanted,
+            destination=find_destination(connection, client_id, None),
+            return_to=return_to,
+            needs_code=needs_factor(connection, own.organization, own.user),
+        )
 
-    destination = await in_thread(lambda: engine.database.read(work))
-    if destination is None:
-        return see_other(return_to)
-    return _Asked(
-        token=token, holder=own, session=wanted, destination=destination, return_to=return_to
-    )
+    asked = await in_thread(lambda: engine.database.read(work))
+    return asked if asked is not None else see_other(return_to)
 
 
 def _is_locked_child(connection: Connection, session_id: str, parent: str, now: Instant) -> bool:
@@ -193,6 +212,7 @@ def _page(
         user=holder.display_name,
         username=holder.user,
         organization=holder.organization,
+        needs_code=asked.needs_code,
         error=error,
     )
 

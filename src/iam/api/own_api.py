@@ -18,6 +18,7 @@ from iam.kernel.errors import Throttled, Unauthenticated
 from iam.sessions.lifecycle import Started
 from iam.sessions.lock import NotLocked, lock
 from iam.sessions.validate import Outcome, require_valid, validate
+from iam.signin.factors import CodeWrong
 from iam.signin.password_change import PasswordChange, change_password
 from iam.signin.proof import PasswordWrong
 from iam.signin.unlock import Unlock, unlock_with_password
@@ -40,18 +41,25 @@ Result = TypeVar("Result")
 )
 async def change(request: Request, call: OwnSession, body: PasswordChangeBody) -> Response:
     """Ends all other sessions of the caller (unless `end_others` is false) and gives the session in use
-    a new token; the former one no longer works. 403 `password_wrong`: the current password is not
-    right; wrong ones count as failed sign-ins."""
+    a new token; the former one no longer works. Who has a second factor sends `code` as well (403
+    `factor_required`). 403 `password_wrong`, `code_wrong`: wrong ones count as failed sign-ins."""
     engine = call.engine
     wanted = PasswordChange(
         holder=call.caller.session,
         current=body.current_password,
         new=body.new_password,
+        code=body.code,
         end_others=body.end_others,
         origin=call.origin,
     )
     work = partial(
-        change_password, engine.database, engine.passwords, wanted, call.now, engine.random
+        change_password,
+        engine.database,
+        engine.passwords,
+        engine.cipher,
+        wanted,
+        call.now,
+        engine.random,
     )
     changed = await _proven(engine, work)
     engine.count_ended(changed.ended)
@@ -101,13 +109,26 @@ LockedSession = Annotated[OwnCall, Depends(_locked_call)]
     openapi_extra=secured(BY_SESSION),
 )
 async def unlock(request: Request, call: LockedSession, body: UnlockBody) -> Response:
-    """With the password of its user, and what was locked with it; it goes on with a new token. 403
-    `password_wrong`: wrong ones count as failed sign-ins. 409: it is not locked (`not_locked`), or the
+    """With the password of its user, and what was locked with it; it goes on with a new token. Who has a
+    second factor sends `code` as well (403 `factor_required`). 403 `password_wrong`, `code_wrong`: wrong
+    ones count as failed sign-ins. 409: it is not locked (`not_locked`), or the
     browser session that it was entered from is (`parent_locked`)."""
     engine, holder = call.engine, call.caller.session
-    wanted = Unlock(holder=holder, session=holder.id, password=body.password, origin=call.origin)
+    wanted = Unlock(
+        holder=holder,
+        session=holder.id,
+        password=body.password,
+        code=body.code,
+        origin=call.origin,
+    )
     work = partial(
-        unlock_with_password, engine.database, engine.passwords, wanted, call.now, engine.random
+        unlock_with_password,
+        engine.database,
+        engine.passwords,
+        engine.cipher,
+        wanted,
+        call.now,
+        engine.random,
     )
     return rotated_answer(request, engine, await _proven(engine, work), call.now)
 
@@ -116,7 +137,7 @@ async def _proven(engine: Engine, work: Callable[[], Result]) -> Result:
     """Run in the hash pool what a password has to prove, counted like a sign-in if it does not."""
     try:
         return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
-    except PasswordWrong:
+    except (PasswordWrong, CodeWrong):
         engine.metrics.sign_ins["failed"] += 1
         raise
     except Throttled:

@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, StrictBool, StringConstraints, WithJsonSchema
 
+from iam.api.saml_upstream import SamlOptionsBody
+from iam.api.saml_views import source_members
 from iam.api.schemas import Body, DisplayName, Name, absent
 from iam.api.views import View, iso
 from iam.directory.patterns import ISSUER_PATTERN, WEBHOOK_URL_PATTERN
 from iam.directory.provider_options import AuthMethod, Preset
 from iam.directory.providers import Attribute, Kind, Link, Provider, link_id
+from iam.directory.saml_sources import SamlSource
 from iam.kernel.clock import to_iso
 
 _VISIBLE = r"^[!-~]+$"
@@ -95,8 +98,12 @@ class Oauth2OptionsBody(Body):
     trust_email: StrictBool = False
 
 
-AnyOptions = OidcOptionsBody | Oauth2OptionsBody
-OPTIONS: dict[Kind, type[Body]] = {"oidc": OidcOptionsBody, "oauth2": Oauth2OptionsBody}
+AnyOptions = OidcOptionsBody | Oauth2OptionsBody | SamlOptionsBody
+OPTIONS: dict[Kind, type[Body]] = {
+    "oidc": OidcOptionsBody,
+    "oauth2": Oauth2OptionsBody,
+    "saml": SamlOptionsBody,
+}
 """What the options of each kind have to be."""
 
 
@@ -124,7 +131,15 @@ class Oauth2ProviderBody(_NewProvider):
     client_secret: ClientSecret | None = Field(None, repr=False)
 
 
-ProviderBody = Annotated[OidcProviderBody | Oauth2ProviderBody, Field(discriminator="kind")]
+class SamlProviderBody(_NewProvider):
+    kind: Literal["saml"]
+    options: SamlOptionsBody
+    client_secret: None = Field(None, description="It has none: messages are signed.")
+
+
+ProviderBody = Annotated[
+    OidcProviderBody | Oauth2ProviderBody | SamlProviderBody, Field(discriminator="kind")
+]
 
 
 class ProviderPatch(Body):
@@ -153,6 +168,11 @@ class ProviderView(View):
     attributes: dict[Attribute, str]
     options: AnyOptions
     has_client_secret: bool
+    entity_id: str | None = Field(description="What it calls itself (kind saml).")
+    metadata_fetched_at: datetime | None
+    metadata_failed: str | None = Field(
+        description="What went wrong when its metadata was last fetched; what it said before counts."
+    )
     redirect_uri: str | None = Field(description="What it has to know of us: where its answers go.")
     backchannel_logout_uri: str | None = Field(description="Where it tells us of a sign-out there.")
     created_at: datetime
@@ -163,7 +183,9 @@ class ProvidersView(View):
     items: list[ProviderView]
 
 
-def provider_view(provider: Provider, issuer: str) -> dict[str, Any]:
+def provider_view(
+    provider: Provider, issuer: str, source: SamlSource | None = None
+) -> dict[str, Any]:
     """A provider, without its secret."""
     spoken = provider.kind in ("oidc", "oauth2")
     return {
@@ -176,9 +198,13 @@ def provider_view(provider: Provider, issuer: str) -> dict[str, Any]:
         "creates_users": provider.creates_users,
         "trusted_domains": list(provider.trusted_domains),
         "attributes": dict(provider.attributes),
-        "options": dict(provider.options),
+        "options": {key: value for key, value in provider.options.items() if key != "entity_id"},
+        "entity_id": provider.options.get("entity_id"),
+        **{key: value for key, value in source_members(source).items() if key != "metadata_url"},
         "has_client_secret": provider.sealed_secret is not None,
-        "redirect_uri": f"{issuer}/oauth/callback/{provider.id}" if spoken else None,
+        "redirect_uri": (
+            f"{issuer}/oauth/callback/{provider.id}" if spoken else f"{issuer}/saml/acs"
+        ),
         "backchannel_logout_uri": (
             f"{issuer}/oauth/backchannel-logout/{provider.id}" if provider.kind == "oidc" else None
         ),

@@ -27,11 +27,15 @@ from iam.api.provider_members import (
     link_view,
     provider_view,
 )
+from iam.api.saml_upstream import SamlOptionsBody, stored_saml_options
 from iam.api.schemas import Body
 from iam.delivery.provider_addresses import ProviderOptionsRefused, check_options
 from iam.directory import providers
 from iam.directory.organizations import find_organization
-from iam.directory.providers import Kind, NewProvider, Provider
+from iam.directory.provider_options import names_of_subjects
+from iam.directory.providers import Kind, NewProvider, Provider, ProviderLinked
+from iam.directory.saml_identity import note_source
+from iam.directory.saml_sources import find_source
 from iam.directory.users import User, find_user
 from iam.kernel.ids import PROVIDER, make_id
 from iam.sessions import rules
@@ -53,12 +57,12 @@ def list_all(call: Administrator, organization: Text = None) -> Response:
     owner = organization or call.home
     require_organization(call, owner)
 
-    def work(connection: Connection) -> tuple[Provider, ...]:
+    def work(connection: Connection) -> list[dict[str, Any]]:
         find_organization(connection, owner)
-        return providers.list_providers(connection, owner)
+        found = providers.list_providers(connection, owner)
+        return [_view(connection, call, one) for one in found]
 
-    found = call.engine.database.read(work)
-    return answer({"items": [_view(call, one) for one in found]})
+    return answer({"items": call.engine.database.read(work)})
 
 
 @router.post(
@@ -89,7 +93,7 @@ def create(call: Administrator, body: ProviderBody) -> Response:
         attributes=body.attributes,
     )
 
-    def work(connection: Connection) -> Provider:
+    def work(connection: Connection) -> dict[str, Any]:
         rules.hold_rules(connection, owner)
         made = providers.create_provider(
             connection,
@@ -101,13 +105,14 @@ def create(call: Administrator, body: ProviderBody) -> Response:
             now=call.now,
             random=engine.random,
         )
+        note_source(connection, made, call.now)
         data = {"provider": made.name, "kind": made.kind}
         event = call.event("provider.created", organization=owner, data=data)
         audit.append(connection, [event])
-        return made
+        return _view(connection, call, made)
 
     made = engine.database.write(work)
-    return answer(_view(call, made), 201, location=f"/v1/providers/{owner}/{made.name}")
+    return answer(made, 201, location=f"/v1/providers/{owner}/{body.name}")
 
 
 @router.get(
@@ -121,8 +126,11 @@ def create(call: Administrator, body: ProviderBody) -> Response:
 def get(call: Administrator, organization: PathName, name: PathName) -> Response:
     """Without its client secret."""
     require_organization(call, organization)
-    found = call.engine.database.read(lambda c: providers.find_provider(c, organization, name))
-    return answer(_view(call, found))
+
+    def work(connection: Connection) -> dict[str, Any]:
+        return _view(connection, call, providers.find_provider(connection, organization, name))
+
+    return answer(call.engine.database.read(work))
 
 
 @router.patch(
@@ -130,25 +138,31 @@ def get(call: Administrator, organization: PathName, name: PathName) -> Response
     operation_id="updateProvider",
     summary="Change a provider",
     response_model=ProviderView,
-    responses=errors(401, 403, 404, body=True),
+    responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_SESSION),
 )
 def update(
     call: Administrator, organization: PathName, name: PathName, body: ProviderPatch
 ) -> Response:
-    """`options` are replaced as a whole; its kind stays. Sign-ins under way end with nothing, sessions
-    that it let in go on."""
+    """`options` are replaced as a whole. Its kind stays, and so does its issuer once users are linked to
+    it. Sign-ins under way end with nothing, sessions that it let in go on."""
     require_organization(call, organization)
     given = body.model_fields_set
+    found = call.engine.database.read(lambda c: providers.find_provider(c, organization, name))
+    # Before the transaction: metadata may have to be fetched.
+    checked = _checked(call, found.kind, body.options) if "options" in given else None
 
-    def work(connection: Connection) -> Provider:
+    def work(connection: Connection) -> dict[str, Any]:
         rules.hold_rules(connection, organization)
         before = providers.find_provider(connection, organization, name)
+        if before.kind != found.kind:
+            raise ProviderOptionsRefused("It has just become another one.")
         if not given:
-            return before
-        options = before.options
-        if "options" in given:
-            options = _checked(call, before.kind, body.options)
+            return _view(connection, call, before)
+        options = before.options if checked is None else checked
+        names = [names_of_subjects(before.kind, one) for one in (before.options, options)]
+        if names[0] != names[1] and providers.has_links(connection, before.id):
+            raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
         new = NewProvider(
             kind=before.kind,
             display_name=body.display_name if "display_name" in given else before.display_name,
@@ -171,12 +185,14 @@ def update(
             sealed_secret=_sealed(call, before.id, secret),
             now=call.now,
         )
+        if checked is not None:
+            note_source(connection, changed, call.now)
         data = {"provider": name, "changed": sorted(given)}
         event = call.event("provider.updated", organization=organization, data=data)
         audit.append(connection, [event])
-        return changed
+        return _view(connection, call, changed)
 
-    return answer(_view(call, call.engine.database.write(work)))
+    return answer(call.engine.database.write(work))
 
 
 @router.delete(
@@ -255,12 +271,13 @@ def remove_link(
     return nothing()
 
 
-def _view(call: OwnCall, provider: Provider) -> dict[str, Any]:
-    return provider_view(provider, call.engine.settings.issuer)
+def _view(connection: Connection, call: OwnCall, provider: Provider) -> dict[str, Any]:
+    source = find_source(connection, provider.id) if provider.kind == "saml" else None
+    return provider_view(provider, call.engine.settings.issuer, source)
 
 
 def _checked(call: OwnCall, kind: Kind, options: Body) -> dict[str, Any]:
-    """Options as they are stored.
+    """Options as they are stored. Not for inside a transaction: metadata may have to be fetched.
 
     Raises:
         ProviderOptionsRefused: they are those of another kind, or something is missing.
@@ -268,6 +285,8 @@ def _checked(call: OwnCall, kind: Kind, options: Body) -> dict[str, Any]:
     """
     if not isinstance(options, OPTIONS[kind]):
         raise ProviderOptionsRefused(f"It is of the kind {kind}.")
+    if isinstance(options, SamlOptionsBody):
+        return stored_saml_options(options, call.engine.settings, call.now)
     stored = options.model_dump()
     check_options(kind, stored, allow_private=call.engine.settings.delivery_allow_private)
     return stored

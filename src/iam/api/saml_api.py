@@ -14,10 +14,16 @@ from iam.api.access import (
     require_organization,
 )
 from iam.api.documents import BY_SESSION, errors, secured
-from iam.api.saml_views import SamlProviderBody, SamlProviderView, saml_provider_view
+from iam.api.saml_views import (
+    SamlProviderBody,
+    SamlProviderView,
+    document_of,
+    saml_provider_view,
+)
 from iam.directory import saml_providers
 from iam.directory.applications import find_application
-from iam.directory.saml_providers import SamlOptions, SamlProvider
+from iam.directory.saml_providers import SamlProvider
+from iam.directory.saml_sources import SamlSource, find_source
 
 router = APIRouter(tags=["directory"])
 _PATH = "/v1/applications/{organization}/{name}/saml"
@@ -35,11 +41,12 @@ def get_provider(call: Administrator, organization: PathName, name: PathName) ->
     """With what its metadata was understood to say."""
     require_organization(call, organization)
 
-    def work(connection: Connection) -> SamlProvider:
+    def work(connection: Connection) -> tuple[SamlProvider, SamlSource | None]:
         find_application(connection, organization, name)
-        return saml_providers.find_provider(connection, organization, name)
+        found = saml_providers.find_provider(connection, organization, name)
+        return found, find_source(connection, found.id)
 
-    return answer(saml_provider_view(call.engine.database.read(work)))
+    return answer(saml_provider_view(*call.engine.database.read(work)))
 
 
 @router.put(
@@ -56,23 +63,28 @@ def set_provider(
     """By its metadata, in place of what it was registered by before. An option that is not given has
     its default."""
     require_organization(call, organization)
-    options = SamlOptions(**body.model_dump(exclude={"metadata"}))
+    options = body.options()
+    # An application that is not there asks nobody anything.
+    call.engine.database.read(lambda c: find_application(c, organization, name))
+    document = document_of(body, call.engine.settings, call.now)
+    source = (body.metadata_url, body.metadata_signer) if body.metadata_url else None
 
-    def work(connection: Connection) -> SamlProvider:
+    def work(connection: Connection) -> tuple[SamlProvider, SamlSource | None]:
         find_application(connection, organization, name)
         made = saml_providers.set_provider(
             connection,
             organization,
             name,
-            body.metadata,
+            document,
             options,
+            source=source,
             now=call.now,
             random=call.engine.random,
         )
         _note(connection, call, organization, name)
-        return made
+        return made, find_source(connection, made.id)
 
-    return answer(saml_provider_view(call.engine.database.write(work)))
+    return answer(saml_provider_view(*call.engine.database.write(work)))
 
 
 @router.delete(

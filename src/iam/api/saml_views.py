@@ -8,8 +8,13 @@ from pydantic import Field, StrictBool, StringConstraints, WithJsonSchema
 
 from iam.api.schemas import Body
 from iam.api.views import View
-from iam.directory.saml_providers import NameIdFormat, SamlProvider, Source
-from iam.kernel.clock import to_iso
+from iam.delivery.saml_sources import fetch_metadata
+from iam.directory.patterns import WEBHOOK_URL_PATTERN
+from iam.directory.saml_providers import NameIdFormat, SamlOptions, SamlProvider, Source
+from iam.directory.saml_sources import SamlSource
+from iam.kernel.clock import Instant, to_iso
+from iam.kernel.errors import Invalid
+from iam.settings import Settings
 
 DOCUMENT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
 _LONGEST = 50_000
@@ -31,10 +36,33 @@ Attributes = Annotated[
 ]
 
 
+Document = Annotated[
+    str, StringConstraints(min_length=1, max_length=_LONGEST, pattern=DOCUMENT_PATTERN)
+]
+MetadataUrl = Annotated[
+    str, StringConstraints(min_length=1, max_length=1024, pattern=WEBHOOK_URL_PATTERN)
+]
+Certificate = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=10_000,
+        pattern=r"^\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$",
+    ),
+]
+
+
 class SamlProviderBody(Body):
-    metadata: Annotated[
-        str, StringConstraints(min_length=1, max_length=_LONGEST, pattern=DOCUMENT_PATTERN)
-    ] = Field(description="The EntityDescriptor of the service provider, as XML.")
+    metadata: Document | None = Field(
+        None,
+        description="The EntityDescriptor of the service provider, as XML; or `metadata_url` instead.",
+    )
+    metadata_url: MetadataUrl | None = Field(
+        None, description="Where it is fetched from, now and every six hours."
+    )
+    metadata_signer: Certificate | None = Field(
+        None, description="A certificate (PEM) whose key must have signed what is fetched."
+    )
     require_signed_requests: StrictBool | None = Field(
         None, description="null: as AuthnRequestsSigned in the metadata says."
     )
@@ -50,6 +78,15 @@ class SamlProviderBody(Body):
     logout_ends_browser_session: StrictBool = Field(
         True, description="Whether its logout ends all that was entered from the same browser."
     )
+    encrypt_assertion: StrictBool = Field(
+        False, description="Whether it alone can read the assertion, by the key in its metadata."
+    )
+
+    def options(self) -> SamlOptions:
+        """What of it is not where the metadata comes from."""
+        return SamlOptions(
+            **self.model_dump(exclude={"metadata", "metadata_url", "metadata_signer"})
+        )
 
 
 class ConsumerView(View):
@@ -81,12 +118,18 @@ class SamlProviderView(View):
     attributes: dict[str, str]
     allow_idp_initiated: bool
     logout_ends_browser_session: bool
+    encrypt_assertion: bool
     metadata: str
+    metadata_url: str | None
+    metadata_fetched_at: datetime | None
+    metadata_failed: str | None = Field(
+        description="What went wrong when it was last fetched; what it said before still counts."
+    )
     created_at: datetime
     updated_at: datetime
 
 
-def saml_provider_view(provider: SamlProvider) -> dict[str, Any]:
+def saml_provider_view(provider: SamlProvider, source: SamlSource | None) -> dict[str, Any]:
     """A provider, with what its metadata was understood to say."""
     metadata, options = provider.metadata, provider.options
     return {
@@ -110,7 +153,35 @@ def saml_provider_view(provider: SamlProvider) -> dict[str, Any]:
         "attributes": dict(options.attributes),
         "allow_idp_initiated": options.allow_idp_initiated,
         "logout_ends_browser_session": options.logout_ends_browser_session,
+        "encrypt_assertion": options.encrypt_assertion,
         "metadata": provider.document,
+        **source_members(source),
         "created_at": to_iso(provider.created_at),
         "updated_at": to_iso(provider.updated_at),
     }
+
+
+def source_members(source: SamlSource | None) -> dict[str, Any]:
+    """Where metadata comes from, and how that went."""
+    return {
+        "metadata_url": source.url if source is not None else None,
+        "metadata_fetched_at": to_iso(source.fetched_at) if source is not None else None,
+        "metadata_failed": source.failed if source is not None else None,
+    }
+
+
+def document_of(body: SamlProviderBody, settings: Settings, now: Instant) -> str:
+    """The metadata that a registration is by: as it was sent, or fetched now.
+
+    Raises:
+        Invalid: there are both, or neither.
+        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
+            cannot be had from where it should be.
+    """
+    if (body.metadata is None) == (body.metadata_url is None):
+        raise Invalid("Give metadata, or metadata_url.")
+    if body.metadata is not None:
+        if body.metadata_signer is not None:
+            raise Invalid("metadata_signer goes with metadata_url.")
+        return body.metadata
+    return fetch_metadata(body.metadata_url or "", body.metadata_signer, settings, now)

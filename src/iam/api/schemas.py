@@ -204,6 +204,15 @@ class PolicyBody(Body):
     notify_on_expiry: StrictBool | None = None
 
 
+Code = Annotated[
+    Annotated[str, StringConstraints(max_length=64)] | None,
+    Field(
+        repr=False,
+        description="Of the authenticator app of who has one, or a recovery code.",
+    ),
+]
+
+
 class SignInBody(Body):
     """A user name and a password."""
 
@@ -211,6 +220,7 @@ class SignInBody(Body):
     application: AnyName = "app-built-in"
     username: AnyName
     password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+    code: Code = None
     remember: StrictBool = Field(
         False, description="Keep the person signed in, where that is allowed."
     )
@@ -225,6 +235,7 @@ class PasswordChangeBody(Body):
 
     current_password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
     new_password: Password = Field(repr=False)
+    code: Code = None
     end_others: StrictBool = Field(True, description="End all other sessions of the caller.")
 
 
@@ -232,6 +243,7 @@ class UnlockBody(Body):
     """The password of the session's user."""
 
     password: Annotated[str, StringConstraints(max_length=1024)] = Field(repr=False)
+    code: Code = None
 
 
 class StartBody(Body):

@@ -29,11 +29,9 @@ from iam.sessions.model import EndReason, Selection, Session
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.sessions.validate import SessionUnknown
 from iam.signin.arrival import Arrival, NoRoom
-from iam.signin.password_sign_in import (
-    CredentialsInvalid,
-    PasswordAttempt,
-    sign_in_with_password,
-)
+from iam.signin.factors import CodeWrong
+from iam.signin.password_sign_in import CredentialsInvalid, PasswordAttempt
+from iam.signin.second_step import sign_in_with_code
 from iam.web.address import origin_of
 from iam.web.engine import engine_of
 from iam.web.visitor import forget_browser
@@ -47,13 +45,14 @@ router = APIRouter(tags=["session"])
     summary="Sign in with a user name and a password",
     status_code=201,
     response_model=StartedView,
-    responses=errors(401, 409, 429, body=True),
+    responses=errors(401, 403, 409, 429, body=True),
 )
 async def sign_in(request: Request, body: SignInBody) -> Response:
     """Starts a session of the application and answers its token. Unknown user, wrong password and
-    disabled account are one and the same answer. 409 `session_limit`: the policy leaves no room; where
-    it lets the person choose (`may_choose`), ask again with `end_sessions`, at least `surplus` of
-    `sessions`."""
+    disabled account are one and the same answer. 403 `factor_required`: the password is right, and its
+    owner has a second factor: ask again with `code`; `code_wrong`: that one was not right. 409
+    `session_limit`: the policy leaves no room; where it lets the person choose (`may_choose`), ask again
+    with `end_sessions`, at least `surplus` of `sessions`."""
     engine = engine_of(request)
     now = engine.clock()
     attempt = PasswordAttempt(
@@ -69,12 +68,19 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         ),
     )
     work = partial(
-        sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
+        sign_in_with_code,
+        engine.database,
+        engine.passwords,
+        engine.cipher,
+        attempt,
+        body.code,
+        now,
+        engine.random,
     )
     counts = engine.metrics.sign_ins
     try:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
-    except CredentialsInvalid:
+    except (CredentialsInvalid, CodeWrong):
         counts["failed"] += 1
         raise
     except Throttled:

@@ -26,6 +26,8 @@ from iam.directory.organizations import find_organization
 from iam.directory.users import UserChange, find_user
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
+from iam.signin.enrolment import remove_by_administrator
+from iam.signin.factors import having_factor
 
 router = APIRouter(tags=["directory"])
 
@@ -45,13 +47,15 @@ def list_users(
     owner = organization or call.home
     require_organization(call, owner)
 
-    def work(connection: Connection) -> tuple[users.User, ...]:
+    def work(connection: Connection) -> tuple[tuple[users.User, ...], frozenset[str]]:
         find_organization(connection, owner)
-        return users.list_users(connection, owner, after=cursor, limit=limit + 1)
+        found = users.list_users(connection, owner, after=cursor, limit=limit + 1)
+        return found, having_factor(connection, [one.id for one in found])
 
-    found = call.engine.database.read(work)
+    found, having = call.engine.database.read(work)
     following = found[limit - 1].name if len(found) > limit else None
-    return answer({"items": [user_view(one) for one in found[:limit]], "next": following})
+    items = [user_view(one, second_factor=one.id in having) for one in found[:limit]]
+    return answer({"items": items, "next": following})
 
 
 @router.post(
@@ -104,7 +108,11 @@ def create_user(call: Administrator, body: UserBody) -> Response:
 def get_user(call: Administrator, organization: PathName, name: PathName) -> Response:
     """Whether there is a password, but nothing of it."""
     require_organization(call, organization)
-    return answer(user_view(call.engine.database.read(lambda c: find_user(c, organization, name))))
+
+    def work(connection: Connection) -> dict[str, Any]:
+        return _view(connection, find_user(connection, organization, name))
+
+    return answer(call.engine.database.read(work))
 
 
 @router.patch(
@@ -138,7 +146,7 @@ def update_user(
                 data["roles"] = body.roles
             event = call.event("user.updated", organization=organization, user=name, data=data)
             audit.append(connection, [event])
-        return user_view(changed), ended
+        return _view(connection, changed), ended
 
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)
@@ -165,6 +173,29 @@ def delete_user(call: Administrator, organization: PathName, name: PathName) -> 
 
     call.engine.count_ended(call.engine.database.write(work))
     return nothing()
+
+
+@router.delete(
+    "/v1/users/{organization}/{name}/second-factor",
+    operation_id="removeSecondFactor",
+    summary="Remove a user's second factor",
+    status_code=204,
+    responses=errors(401, 403, 404),
+    openapi_extra=secured(BY_SESSION),
+)
+def remove_second_factor(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """For who has lost it, and their recovery codes: their password alone signs them in again. Ends all
+    their sessions. 404 `factor_not_found`: there is none."""
+    require_organization(call, organization)
+    ended = call.engine.database.write(
+        lambda c: remove_by_administrator(c, organization, name, origin=call.origin, **call.cause)
+    )
+    call.engine.count_ended(ended)
+    return nothing()
+
+
+def _view(connection: Connection, user: users.User) -> dict[str, Any]:
+    return user_view(user, second_factor=bool(having_factor(connection, [user.id])))
 
 
 def _hashed(call: OwnCall, password: str | None) -> str | None:

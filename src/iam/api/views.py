@@ -325,6 +325,7 @@ class UserView(View):
     roles: list[str]
     enabled: bool
     has_password: bool
+    second_factor: bool = Field(description="Whether a code of an app is asked for as well.")
     created_at: datetime
 
 
@@ -333,7 +334,7 @@ class UsersView(View):
     next: str | None = Field(description="The next page's `cursor`; null on the last page.")
 
 
-def user_view(user: User) -> dict[str, Any]:
+def user_view(user: User, *, second_factor: bool = False) -> dict[str, Any]:
     """A user."""
     return {
         "id": user.id,
@@ -344,6 +345,7 @@ def user_view(user: User) -> dict[str, Any]:
         "roles": list(user.roles),
         "enabled": user.enabled,
         "has_password": user.has_password,
+        "second_factor": second_factor,
         "created_at": to_iso(user.created_at),
     }
 

@@ -18,6 +18,7 @@ from sqlalchemy import JSON, Connection, bindparam, text
 from iam.db.prepared import Asked, Prepared
 from iam.db.tables import event
 
+_ENDED = "session.ended"
 # Of the wildcards of LIKE one, the underscore, is in the names of events; `replace` has none, and both
 # databases have it.
 _TO_WEBHOOKS = """
@@ -37,13 +38,16 @@ _WORTH_TELLING = """(e.reason NOT IN ('idle', 'expired') OR EXISTS (
     OR p.layer = 'role'
       AND replace(',' || l.roles || ',', ',' || p.name || ',', '') <> ',' || l.roles || ','))))"""
 # Of an end is told the application that was given the session's ID (`delivery.logouts`).
+# One that moved in has kept its client ID, which has no prefix of ours to leave out.
 _TO_APPLICATIONS = f"""
-SELECT 'dlv_' || substr(e.id, 5) || substr(a.client_id, 5), a.client_id, e.id, e.session_id,
+SELECT 'dlv_' || substr(e.id, 5) ||
+    CASE substr(a.client_id, 1, 4) WHEN 'app_' THEN substr(a.client_id, 5) ELSE a.client_id END,
+  a.client_id, e.id, e.session_id,
   'pending', 0, e.at, e.at
 FROM added e
 JOIN client_session s ON s.session_id = e.session_id
 JOIN application a ON a.client_id = s.client_id AND a.backchannel_logout_uri IS NOT NULL
-WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
+WHERE e.type = '{_ENDED}' AND {_WORTH_TELLING}
 """  # noqa: S608 - our own words
 # Likewise the SAML provider that was given it, where it can be told without a browser
 # (`delivery.saml_logouts`).
@@ -53,12 +57,14 @@ SELECT 'dlv_' || substr(e.id, 5) || substr(p.id, 5), p.id, e.id, e.session_id,
 FROM added e
 JOIN saml_session s ON s.session_id = e.session_id
 JOIN saml_provider p ON p.id = s.provider AND p.soap_logout_url IS NOT NULL
-WHERE e.type = 'session.ended' AND {_WORTH_TELLING}
+WHERE e.type = '{_ENDED}' AND {_WORTH_TELLING}
 """  # noqa: S608 - our own words
-_NOTICES = f"""
-INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)
-{_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS} UNION ALL {_TO_SAML}
-"""
+_TO_WHOM = (
+    "INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)"
+)
+_NOTICES = f"{_TO_WHOM} {_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS} UNION ALL {_TO_SAML}"
+# Of anything but an end: every start comes here, and a plan has its price also where it finds nothing.
+_FEW_NOTICES = f"{_TO_WHOM} {_TO_WEBHOOKS}"
 _GIVEN_BACK = "id, at, type, organization, user_name, application, session_id, reason"
 # PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).
 _COLUMNS = [column.name for column in event.columns if column.name != "txid"]
@@ -67,8 +73,9 @@ _INSERT = (
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)})"
 )
 _DATA = bindparam("data", type_=JSON)
-_BOTH = Prepared(
-    text(f"WITH added AS ({_INSERT} RETURNING {_GIVEN_BACK}) {_NOTICES}").bindparams(_DATA)
+_BOTH, _BOTH_OF_END = (
+    Prepared(text(f"WITH added AS ({_INSERT} RETURNING {_GIVEN_BACK}) {notices}").bindparams(_DATA))
+    for notices in (_FEW_NOTICES, _NOTICES)
 )
 _TYPED = ", ".join(
     f"{name} {'bigint' if name == 'at' else 'json' if name == 'data' else 'text'}"
@@ -83,8 +90,9 @@ _MANY = Prepared(
     )
 )
 _EVENT = Prepared(text(_INSERT).bindparams(_DATA))
-_ITS_NOTICES = Prepared(
-    text(f"WITH added AS (SELECT * FROM event WHERE id = :id) {_NOTICES}")  # noqa: S608 - our own words
+_ITS_NOTICES, _NOTICES_OF_END = (
+    Prepared(text(f"WITH added AS (SELECT * FROM event WHERE id = :id) {notices}"))  # noqa: S608 - our own words
+    for notices in (_FEW_NOTICES, _NOTICES)
 )
 
 
@@ -94,8 +102,11 @@ def writing(connection: Connection, rows: list[Mapping[str, Any]]) -> list[Asked
         # The order of one statement's notices is the database's; that of one session's is ours.
         if len(rows) > 1 and len({row["session_id"] for row in rows}) == len(rows):
             return [(_MANY, {"rows": json.dumps(rows)})]
-        return [(_BOTH, row) for row in rows]
+        return [(_BOTH_OF_END if row["type"] == _ENDED else _BOTH, row) for row in rows]
     return [
         *((_EVENT, row) for row in rows),
-        *((_ITS_NOTICES, {"id": row["id"]}) for row in rows),
+        *(
+            (_NOTICES_OF_END if row["type"] == _ENDED else _ITS_NOTICES, {"id": row["id"]})
+            for row in rows
+        ),
     ]

@@ -23,7 +23,9 @@ organizations = typer.Typer(
     help="Organizations: list, create, disable, enable.", no_args_is_help=True
 )
 applications = typer.Typer(help="Applications: list, create, update.", no_args_is_help=True)
-users = typer.Typer(help="Users: list, create, disable, enable, password.", no_args_is_help=True)
+users = typer.Typer(
+    help="Users: list, create, disable, enable, password, second factor.", no_args_is_help=True
+)
 
 Organization = Annotated[str, typer.Argument(help="Name of the organization.")]
 Name = Annotated[str, typer.Argument(help="Name.")]

@@ -7,6 +7,8 @@ import typer
 
 from iam.cli import (
     directory,
+    factors,
+    import_casdoor,
     keys,
     mails,
     operations,
@@ -31,14 +33,16 @@ app = typer.Typer(
 app.add_typer(directory.organizations, name="org")
 app.add_typer(directory.applications, name="app")
 directory.applications.add_typer(saml.providers, name="saml")
-app.add_typer(directory.users, name="user")
+app.add_typer(factors.users, name="user")
 app.add_typer(providers.providers, name="provider")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(policies.app, name="policy")
 app.add_typer(keys.app, name="keys")
+app.add_typer(saml.app, name="saml")
 app.add_typer(webhooks.webhooks, name="webhooks")
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(mails.mails, name="mails")
+app.add_typer(import_casdoor.app, name="import")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (IAM_HOST).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (IAM_PORT).")]

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from iam import audit
 from iam.cli.database import opened_database
 from iam.cli.output import print_rows
+from iam.cli.saml import read_text
 from iam.kernel.clock import Instant, system_clock, to_iso
 from iam.kernel.errors import Invalid
 from iam.kernel.events import OPERATOR, Event
@@ -53,10 +54,18 @@ def list_providers(organization: Organization) -> None:
 def create_provider(
     organization: Organization,
     name: Name,
-    kind: Annotated[str, typer.Option(help="oidc or oauth2.")] = "oidc",
+    kind: Annotated[str, typer.Option(help="oidc, oauth2 or saml.")] = "oidc",
     issuer: Annotated[str | None, typer.Option(help="Its issuer, https://…")] = None,
     preset: Annotated[
         str | None, typer.Option(help="github, google, microsoft or gitlab (kind oauth2).")
+    ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(help="A file with its metadata, or its https address (kind saml)."),
+    ] = None,
+    metadata_signer: Annotated[
+        str | None,
+        typer.Option(help="A file with the certificate (PEM) that signs what is at that address."),
     ] = None,
     client_id: Annotated[str | None, typer.Option(help="What we are called there.")] = None,
     client_secret_file: Annotated[
@@ -80,6 +89,7 @@ def create_provider(
     from iam.api.provider_members import provider_view
 
     given = {"issuer": issuer, "preset": preset, "client_id": client_id}
+    given |= _metadata(metadata, metadata_signer)
     body = {
         "organization": organization,
         "name": name,
@@ -95,18 +105,31 @@ def create_provider(
     made, issuer_of_ours = _create(body)
     view = provider_view(made, issuer_of_ours)
     print(f"Created provider {made.name} ({made.id}).")
+    if made.kind == "saml":
+        print(f"metadata                {issuer_of_ours}/saml/sp/metadata")
     print(f"redirect_uri            {view['redirect_uri']}")
     if view["backchannel_logout_uri"] is not None:
         print(f"backchannel_logout_uri  {view['backchannel_logout_uri']}")
+
+
+def _metadata(where: str | None, signer: str | None) -> dict[str, str | None]:
+    if where is None:
+        return {}
+    if where.startswith(("https://", "http://")):
+        pem = read_text(signer) if signer is not None else None
+        return {"metadata_url": where, "metadata_signer": pem}
+    return {"metadata": read_text(where)}
 
 
 def _create(body: dict[str, Any]) -> tuple[Any, str]:
     from pydantic import TypeAdapter, ValidationError
 
     from iam.api.provider_members import ProviderBody
+    from iam.api.saml_upstream import SamlOptionsBody, stored_saml_options
     from iam.delivery.provider_addresses import check_options
     from iam.directory.providers import NewProvider
     from iam.directory.providers import create_provider as create
+    from iam.directory.saml_identity import note_source
     from iam.keys.cipher import open_cipher
     from iam.signin.provider_secrets import seal_secret
 
@@ -118,8 +141,11 @@ def _create(body: dict[str, Any]) -> tuple[Any, str]:
         raise Invalid("; ".join(words)) from None
     options = checked.options.model_dump()
     with opened_database() as (settings, database):
-        check_options(checked.kind, options, allow_private=settings.delivery_allow_private)
         now = system_clock()
+        if isinstance(checked.options, SamlOptionsBody):
+            options = stored_saml_options(checked.options, settings, now)
+        else:
+            check_options(checked.kind, options, allow_private=settings.delivery_allow_private)
         id_ = make_id(PROVIDER, now, system_random)
         sealed = None
         if checked.client_secret is not None:
@@ -145,6 +171,7 @@ def _create(body: dict[str, Any]) -> tuple[Any, str]:
                 now=now,
                 random=system_random,
             )
+            note_source(connection, made, now)
             data = {"provider": made.name, "kind": made.kind}
             _note(connection, "provider.created", now, checked.organization, data)
             return made

@@ -32,6 +32,8 @@ from iam.kernel.errors import IamError
 from iam.kernel.secrets import make_secret
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
+from iam.signin.enrolment import remove_by_administrator
+from iam.signin.factors import FactorMissing
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
@@ -170,6 +172,27 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     )
 
 
+async def _remove_factor(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here, cause = path_of("users", owner, name), asked.cause
+    if not asked.fields.get("confirmed"):
+        text = f"The password alone signs {name} in again, and all their sessions end at once."
+        question = Question(title=f"Remove the second factor of {name}?", text=text, label="Remove")
+        return ask_first(request, asked, question, here)
+
+    def work(connection: Connection) -> tuple[Ended, ...]:
+        return remove_by_administrator(
+            connection, owner, name, origin=cause.origin, **cause.members
+        )
+
+    try:
+        ended = await in_thread(lambda: asked.engine.database.write(work))
+    except FactorMissing:
+        return see_other(here)
+    asked.engine.count_ended(ended)
+    return see_other(f"{here}?notice=factor")
+
+
 async def _delete(request: Request, asked: Asked) -> Response:
     owner, name = _named(request)
     if not asked.fields.get("confirmed"):
@@ -193,6 +216,7 @@ _DEEDS: Deeds = {
     "disable": _disable,
     "enable": _enable,
     "password": _set_password,
+    "remove-factor": _remove_factor,
     "delete": _delete,
 }
 

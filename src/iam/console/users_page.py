@@ -15,6 +15,7 @@ from iam.directory import users
 from iam.directory.users import ADMINISTRATOR, User, find_user
 from iam.kernel.clock import Instant
 from iam.sessions.search import SessionFilter, list_sessions
+from iam.signin.factors import find_factor, recovery_left
 from iam.signin.passwords import SHORTEST
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
@@ -52,6 +53,7 @@ _NOTICES = {
     "disabled": "The user is disabled, and all their sessions have ended.",
     "enabled": "The user is enabled and can sign in again.",
     "password": "The password is set, and all their sessions have ended.",
+    "factor": "The second factor is removed, and all their sessions have ended.",
     "deleted": "The user is deleted, and all their sessions have ended.",
 }
 
@@ -133,7 +135,14 @@ def read_user(
     wanted = SessionFilter(organization=owner, user=name, state="active")
     page = list_sessions(connection, wanted, now, limit=_SESSIONS)
     names = names_of(connection, page.items)
+    factor = find_factor(connection, user.id)
     return {
+        "factor": {
+            "added": moment(factor.created_at, now),
+            "codes": recovery_left(connection, user.id),
+        }
+        if factor is not None
+        else None,
         "organization": owner,
         "user": _row(user, now),
         "fields": edited(user),

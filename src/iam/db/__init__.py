@@ -8,8 +8,10 @@ Hands to: `audit`, `sessions`, `directory`, `keys`, `signin` and the doors that 
 """
 
 # So that the schema is whole wherever it is read.
+from iam.db import factor_tables as factor_tables
 from iam.db import hanzo_tables as hanzo_tables
 from iam.db import mail_tables as mail_tables
+from iam.db import moving_tables as moving_tables
 from iam.db import notice_tables as notice_tables
 from iam.db import provider_tables as provider_tables
 from iam.db import saml_tables as saml_tables

@@ -24,6 +24,7 @@ provider = Table(
     Column("display_name", Text, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("options", JSON, nullable=False),  # of its kind
+    Column("entity_id", Text),  # what a SAML provider calls itself in its messages
     Column("secret", Text),  # what we are known by there, encrypted (keys.cipher)
     # Whether whoever it knows and we do not becomes a user of ours.
     Column("creates_users", Boolean, nullable=False),
@@ -35,6 +36,7 @@ provider = Table(
     Column("updated_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
     Index("uq_provider_organization_name", "organization", "name", unique=True),
+    Index("ix_provider_entity_id", "entity_id"),
 )
 
 provider_link = Table(
@@ -63,10 +65,13 @@ federated_session = Table(
     Column("acr", Text),  # the same
     # What of the answer is shown again when signing out there (an ID token, a NameID), encrypted.
     Column("hint", Text),
+    # What a SAML provider calls the user in a logout: not always the subject that we know them by.
+    Column("name_id", Text),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
     ForeignKeyConstraint(["provider"], ["provider.id"], ondelete="CASCADE"),
     Index("ix_federated_session_provider_subject", "provider", "subject"),
     Index("ix_federated_session_provider_upstream_session", "provider", "upstream_session"),
+    Index("ix_federated_session_provider_name_id", "provider", "name_id"),
 )
 
 federation_request = Table(

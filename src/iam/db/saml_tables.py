@@ -21,6 +21,24 @@ saml_key = Table(
     Column("private_key", Text, nullable=False),  # PEM, PKCS #8, encrypted (keys.cipher)
     Column("certificate", Text, nullable=False),  # PEM, self-signed: what providers know us by
     Column("created_at", BigInteger, nullable=False),
+    Column("use", Text, nullable=False),  # signing | encryption
+    # Published from the commit on, it signs from here on; until `retires_at` (null: still in use) what
+    # was signed with it is believed, and what was encrypted for it can be read.
+    Column("active_at", BigInteger, nullable=False),
+    Column("retires_at", BigInteger),
+)
+
+saml_source = Table(
+    "saml_source",
+    metadata,
+    # Where metadata is fetched from again and again: of a service provider (`saml_provider`) or an
+    # identity provider (`provider`), by its ID. A row whose owner is gone goes with the next look.
+    Column("owner", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("signer", Text),  # PEM: who must have signed it; null: the connection's own word counts
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False, index=True),
+    Column("failed", Text),  # what went wrong since `fetched_at`
 )
 
 saml_provider = Table(

@@ -132,7 +132,7 @@ def claim(
     ).all()
     if is_id(SAML_PROVIDER, receiver):
         return _saml_logouts(connection, receiver, rows)
-    work = _logouts if is_id(APPLICATION, receiver) else _events
+    work = _events if is_id(WEBHOOK, receiver) else _logouts
     return work(connection, receiver, rows)
 
 

@@ -26,7 +26,8 @@ _REFUSAL = 2048
 
 
 @cache
-def _http() -> ModuleType:
+def http_library() -> ModuleType:
+    """The library that speaks HTTP outwards."""
     # Not before something is to be sent: most installations start without a webhook.
     import httpx2
 
@@ -35,7 +36,7 @@ def _http() -> ModuleType:
 
 def open_client(timeout: float) -> Any:
     """A client that keeps no cookies, follows no redirect and reads no proxy from the environment."""
-    http = _http()
+    http = http_library()
     # Each attempt has a connection of its own: one that was kept would belong to a name that may
     # stand for another address by now.
     limits = http.Limits(max_connections=None, max_keepalive_connections=0)
@@ -89,7 +90,7 @@ async def send(
 
     `seconds` are for all of it together: a receiver that sends a byte a second gains nothing.
     """
-    http = _http()
+    http = http_library()
     refusable = isinstance(claimed.notice, LogoutNotice)
     answers = isinstance(claimed.notice, SamlLogoutNotice)
     try:
@@ -143,7 +144,7 @@ async def ask(
 
     The connection goes to an address that was checked; certificate and Host are the name's.
     """
-    http = _http()
+    http = http_library()
     for number, address in enumerate(addresses, 1):
         request = client.build_request(
             method,

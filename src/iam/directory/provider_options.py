@@ -107,6 +107,17 @@ def default_claims(options: OidcOptions | Oauth2Options) -> Mapping[str, str]:
     return GITHUB_CLAIMS if is_github else OIDC_CLAIMS
 
 
+def names_of_subjects(kind: str, options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Within what the subjects of a provider mean somebody: another issuer's, or what another endpoint
+    says, are other people's though they read the same."""
+    if kind == "oauth2":
+        found = Oauth2Options.of(options)
+        return (found.userinfo_endpoint, found.subject_claim)
+    if kind == "saml":
+        return (options.get("entity_id"), options.get("subject_attribute"))
+    return (options.get("issuer"),)
+
+
 def _known(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(cls)}
     return {

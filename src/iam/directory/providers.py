@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.provider_tables import provider as table
@@ -18,7 +18,7 @@ from iam.directory.legacy import forget_members
 from iam.directory.names import NameTaken, check_name
 from iam.directory.organizations import find_organization
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Missing
+from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import LINK, PROVIDER, make_id
 from iam.kernel.secrets import Random
 
@@ -31,6 +31,13 @@ class ProviderMissing(Missing):
 
     code = "provider_not_found"
     title = "There is no such provider."
+
+
+class ProviderLinked(Conflict):
+    """Users are linked to a provider, so that it cannot become another one under them."""
+
+    code = "provider_linked"
+    title = "Users are linked to this provider."
 
 
 class LinkMissing(Missing):
@@ -161,10 +168,34 @@ def find_provider_by_id(connection: Connection, provider_id: str) -> Provider | 
     return _provider(row) if row is not None else None
 
 
+def providers_of_entity(connection: Connection, entity_id: str) -> tuple[Provider, ...]:
+    """The providers that call themselves so (SAML: its entityID), of whatever organizations."""
+    here = select(table).where(table.c.entity_id == entity_id).order_by(table.c.id)
+    return tuple(_provider(row) for row in connection.execute(here))
+
+
+def replace_options(connection: Connection, provider_id: str, options: Mapping[str, Any]) -> None:
+    """Take over what a provider has said of itself: nobody has changed what it is to us, so whoever is
+    just signing in by it goes on (`signin.arrival.link_seal`)."""
+    here = table.c.id == provider_id
+    connection.execute(update(table).where(here).values(options=dict(options)))
+
+
 def list_providers(connection: Connection, organization: str) -> tuple[Provider, ...]:
     """Every provider of an organization, by name; there are few."""
     here = select(table).where(table.c.organization == organization).order_by(table.c.name)
     return tuple(_provider(row) for row in connection.execute(here))
+
+
+def read_secrets(connection: Connection) -> dict[str, str]:
+    """What we are known by at every provider that has a secret, encrypted, by the provider's ID."""
+    query = select(table.c.id, table.c.secret).where(table.c.secret.is_not(None))
+    return {row.id: row.secret for row in connection.execute(query)}
+
+
+def replace_secret(connection: Connection, provider_id: str, sealed_secret: str) -> None:
+    """Store the same secret, encrypted otherwise: to the provider's links that is no change."""
+    connection.execute(update(table).where(table.c.id == provider_id).values(secret=sealed_secret))
 
 
 def delete_provider(connection: Connection, organization: str, name: str) -> None:
@@ -183,6 +214,12 @@ def find_link(connection: Connection, provider: str, subject: str) -> Link | Non
     here = (link_table.c.provider == provider, link_table.c.subject == subject)
     row = connection.execute(select(link_table).where(*here)).one_or_none()
     return _link(row) if row is not None else None
+
+
+def has_links(connection: Connection, provider_id: str) -> bool:
+    """Whether a provider means anybody."""
+    some = select(exists().where(link_table.c.provider == provider_id))
+    return bool(connection.execute(some).scalar_one())
 
 
 def list_links(connection: Connection, user_id: str) -> tuple[Link, ...]:
@@ -249,6 +286,7 @@ def _values(new: NewProvider) -> dict[str, Any]:
         "display_name": new.display_name,
         "enabled": new.enabled,
         "options": dict(new.options),
+        "entity_id": new.options.get("entity_id"),
         "creates_users": new.creates_users,
         "trusted_domains": list(new.trusted_domains),
         "attributes": dict(new.attributes),

@@ -1,7 +1,7 @@
 """What a SAML service provider says of itself in its metadata (saml-metadata-2.0-os).
 
 Read once, when it is registered: what counts of it is kept as a value. A signature on it is not looked
-at: whoever registers it answers for it.
+at here: whoever registers it answers for it, or `iam.saml.sources` has held it to its signer.
 """
 
 import base64
@@ -24,8 +24,13 @@ PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 REDIRECT = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 SOAP = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP"
+BEST_GCM = "http://www.w3.org/2009/xmlenc11#aes256-gcm"
+GCM = (BEST_GCM, *(f"http://www.w3.org/2009/xmlenc11#aes{bits}-gcm" for bits in (192, 128)))
+"""What assertions are encrypted with: the algorithms that also show when something was changed."""
 _DSIG = "http://www.w3.org/2000/09/xmldsig#"
 
+LONGEST = 256 * 1024
+"""Bytes of a metadata document: those of some identity providers describe much that is not SAML 2.0."""
 _MOST = 20
 _SHORTEST_RSA = 2048
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
@@ -60,6 +65,15 @@ class LogoutService:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptionKey:
+    """What is encrypted for: a certificate (DER) with an RSA key, and the algorithm (URI) to use: the
+    first of those that its holder names that also shows changes (AES-GCM)."""
+
+    certificate: bytes
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """What counts of a service provider's metadata. `certificates` are DER."""
 
@@ -67,6 +81,7 @@ class Metadata:
     consumers: tuple[AssertionConsumer, ...]
     logout: tuple[LogoutService, ...]
     certificates: tuple[bytes, ...]
+    encryption: tuple[EncryptionKey, ...]
     signs_requests: bool
     wants_signed_assertions: bool
 
@@ -79,30 +94,42 @@ def read_metadata(text: str) -> Metadata:
         XmlRefused: it is not XML that is read at all.
         SamlMetadataRefused: it is not of one service provider that speaks SAML 2.0 by HTTP-POST.
     """
-    root = parse_xml(text.encode(), comments_pass=True)
-    if root.tag != f"{{{METADATA}}}EntityDescriptor":
-        raise SamlMetadataRefused("It must be the EntityDescriptor of one service provider.")
-    entity_id = root.get("entityID", "")
-    if not _ENTITY_ID.fullmatch(entity_id):
-        raise SamlMetadataRefused("Its entityID must be a URI of at most 1024 characters.")
-    role = only_child(root, f"{{{METADATA}}}SPSSODescriptor")
-    if role is None or PROTOCOL not in role.get("protocolSupportEnumeration", "").split():
-        raise SamlMetadataRefused("It has no SPSSODescriptor for SAML 2.0.")
-    certificates = tuple(dict.fromkeys(_certificates(role)))
+    entity_id, role = role_of(text, "SPSSODescriptor", "one service provider")
+    certificates = signing_certificates(role)
     signs = boolean_of(role.get("AuthnRequestsSigned", "false"))
     if signs and not certificates:
         raise SamlMetadataRefused("It signs its requests, and has no certificate for signing.")
     return Metadata(
         entity_id=entity_id,
         consumers=_consumers(role),
-        logout=tuple(_logout(role)),
+        logout=logout_services(role),
         certificates=certificates,
+        encryption=_encryption(role),
         signs_requests=signs,
         wants_signed_assertions=boolean_of(role.get("WantAssertionsSigned", "false")),
     )
 
 
-def _named(role: Element, name: str) -> list[Element]:
+def role_of(text: str, name: str, whose: str) -> tuple[str, Element]:
+    """The entityID in a document, and its one role of this name.
+
+    Raises:
+        XmlRefused, SamlMetadataRefused: there is none for SAML 2.0.
+    """
+    root = parse_xml(text.encode(), comments_pass=True, longest=LONGEST)
+    if root.tag != f"{{{METADATA}}}EntityDescriptor":
+        raise SamlMetadataRefused(f"It must be the EntityDescriptor of {whose}.")
+    entity_id = str(root.get("entityID", ""))
+    if not _ENTITY_ID.fullmatch(entity_id):
+        raise SamlMetadataRefused("Its entityID must be a URI of at most 1024 characters.")
+    role = only_child(root, f"{{{METADATA}}}{name}")
+    if role is None or PROTOCOL not in role.get("protocolSupportEnumeration", "").split():
+        raise SamlMetadataRefused(f"It has no {name} for SAML 2.0.")
+    return entity_id, role
+
+
+def children_named(role: Element, name: str) -> list[Element]:
+    """The children of this name in SAML's namespace for metadata, of which there may be 20."""
     found = [child for child in role if child.tag == f"{{{METADATA}}}{name}"]
     if len(found) > _MOST:
         raise SamlMetadataRefused(f"It has more than {_MOST} of {name}.")
@@ -111,7 +138,7 @@ def _named(role: Element, name: str) -> list[Element]:
 
 def _consumers(role: Element) -> tuple[AssertionConsumer, ...]:
     found = []
-    for node in _named(role, "AssertionConsumerService"):
+    for node in children_named(role, "AssertionConsumerService"):
         if node.get("Binding") != POST:
             continue  # Artifact and PAOS: what is not posted is not served
         index = node.get("index", "0")
@@ -119,7 +146,7 @@ def _consumers(role: Element) -> tuple[AssertionConsumer, ...]:
             raise SamlMetadataRefused("The index of an endpoint must be a number.")
         default = boolean_of(node.get("isDefault", "false"))
         found.append(
-            AssertionConsumer(url=_url(node, "Location"), index=int(index), default=default)
+            AssertionConsumer(url=endpoint_url(node, "Location"), index=int(index), default=default)
         )
     if not found:
         raise SamlMetadataRefused("It has no AssertionConsumerService by HTTP-POST.")
@@ -128,18 +155,21 @@ def _consumers(role: Element) -> tuple[AssertionConsumer, ...]:
     return tuple(sorted(found, key=lambda one: (not one.default, one.index)))
 
 
-def _logout(role: Element) -> list[LogoutService]:
+def logout_services(role: Element) -> tuple[LogoutService, ...]:
+    """Where logouts go, by the bindings that we speak."""
     found = []
-    for node in _named(role, "SingleLogoutService"):
+    for node in children_named(role, "SingleLogoutService"):
         binding = node.get("Binding", "")
         if binding in (POST, REDIRECT, SOAP):
-            url = _url(node, "Location")
-            answers = _url(node, "ResponseLocation") if node.get("ResponseLocation") else url
+            url = endpoint_url(node, "Location")
+            answers = (
+                endpoint_url(node, "ResponseLocation") if node.get("ResponseLocation") else url
+            )
             found.append(LogoutService(binding=binding, url=url, response_url=answers))
-    return found
+    return tuple(found)
 
 
-def _url(node: Element, attribute: str) -> str:
+def endpoint_url(node: Element, attribute: str) -> str:
     url = str(node.get(attribute, "")).strip()
     try:
         parts = urlsplit(url)
@@ -154,15 +184,38 @@ def _url(node: Element, attribute: str) -> str:
     return url
 
 
-def _certificates(role: Element) -> list[bytes]:
+def signing_certificates(role: Element) -> tuple[bytes, ...]:
+    """The certificates (DER) that a role signs with. One whose key is too weak refuses the document."""
+    found = [_certificate(text) for _, text in _keys(role, "signing")]
+    return tuple(dict.fromkeys(found))
+
+
+def _encryption(role: Element) -> tuple[EncryptionKey, ...]:
+    """The keys that can be encrypted for: RSA keys whose holder reads AES-GCM, or does not say what it
+    reads. Others are passed over."""
     found = []
-    for descriptor in _named(role, "KeyDescriptor"):
-        if descriptor.get("use", "signing") != "signing":
+    for descriptor, text in _keys(role, "encryption"):
+        certificate = _certificate(text)
+        named = [one.get("Algorithm") for one in children_named(descriptor, "EncryptionMethod")]
+        # Methods for wrapping the key may stand among them, and say nothing of the content's.
+        content = [one for one in named if one is not None and "/xmlenc" in one and "#aes" in one]
+        method = next((one for one in content if one in GCM), None) if content else BEST_GCM
+        key = x509.load_der_x509_certificate(certificate).public_key()
+        if method is not None and isinstance(key, rsa.RSAPublicKey):
+            found.append(EncryptionKey(certificate=certificate, method=method))
+    return tuple(found)
+
+
+def _keys(role: Element, use: str) -> list[tuple[Element, str]]:
+    """The certificates for one use, each with the descriptor that it stands in."""
+    found = []
+    for descriptor in children_named(role, "KeyDescriptor"):
+        if descriptor.get("use", use) != use:
             continue
         info = only_child(descriptor, f"{{{_DSIG}}}KeyInfo")
         for data in () if info is None else info.iterchildren(f"{{{_DSIG}}}X509Data"):
             nodes = data.iterchildren(f"{{{_DSIG}}}X509Certificate")
-            found += [_certificate(text_of(node)) for node in nodes]
+            found += [(descriptor, text_of(node)) for node in nodes]
     return found
 
 

@@ -16,6 +16,7 @@ from iam.directory.saml_metadata import (
     SamlMetadataRefused,
     read_metadata,
 )
+from iam.directory.saml_sources import set_source
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import SAML_PROVIDER, make_id
@@ -45,7 +46,8 @@ class SamlOptions:
     """What its metadata does not say.
 
     `require_signed_requests` None: as the metadata says. `logout_ends_browser_session`: a LogoutRequest of
-    its ends all that was entered from that browser, not its own session alone.
+    its ends all that was entered from that browser, not its own session alone. `encrypt_assertion`: only
+    it can read what it is told, which needs a key for that in its metadata.
     """
 
     require_signed_requests: bool | None = None
@@ -55,6 +57,7 @@ class SamlOptions:
     attributes: Mapping[str, Source] = field(default_factory=dict)
     allow_idp_initiated: bool = False
     logout_ends_browser_session: bool = True
+    encrypt_assertion: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +102,15 @@ def set_provider(
     document: str,
     options: SamlOptions,
     *,
+    source: tuple[str, str | None] | None = None,
     now: Instant,
     random: Random,
 ) -> SamlProvider:
     """Register an application, which must exist, by this metadata; or replace what it was registered by.
+
+    Args:
+        source: the address that the document was fetched from, and who must sign it there (PEM); it is
+            looked at again and again. None: it was uploaded.
 
     Raises:
         XmlRefused, SamlMetadataRefused: the document cannot be used, or not with these options.
@@ -113,12 +121,11 @@ def set_provider(
         raise Reserved("The application app-built-in is no service provider.")
     metadata = read_metadata(document)
     _check(metadata, options)
-    soap = next((one.url for one in metadata.logout if one.binding == SOAP), None)
     values: dict[str, Any] = {
         "entity_id": metadata.entity_id,
         "document": document,
         "options": asdict(options),
-        "soap_logout_url": soap,
+        "soap_logout_url": _soap(metadata),
         "updated_at": now,
     }
     here = (table.c.organization == organization, table.c.application == application)
@@ -135,7 +142,31 @@ def set_provider(
                 connection.execute(insert(table), values | new)
     except IntegrityError as error:
         raise EntityTaken from error
-    return find_provider(connection, organization, application)
+    made = find_provider(connection, organization, application)
+    url, signer = source or (None, None)
+    set_source(connection, made.id, url, signer, now)
+    return made
+
+
+def replace_document(
+    connection: Connection, provider: SamlProvider, document: str, *, now: Instant
+) -> None:
+    """Take over metadata that a provider has published itself: of the same entityID, for the same
+    options.
+
+    Raises:
+        XmlRefused, SamlMetadataRefused: the document cannot be used, or not with these options.
+    """
+    metadata = read_metadata(document)
+    if metadata.entity_id != provider.entity_id:
+        raise SamlMetadataRefused("It is of another entityID than before.")
+    _check(metadata, provider.options)
+    values = {"document": document, "soap_logout_url": _soap(metadata), "updated_at": now}
+    connection.execute(update(table).where(table.c.id == provider.id).values(values))
+
+
+def _soap(metadata: Metadata) -> str | None:
+    return next((one.url for one in metadata.logout if one.binding == SOAP), None)
 
 
 def _check(metadata: Metadata, options: SamlOptions) -> None:
@@ -143,6 +174,10 @@ def _check(metadata: Metadata, options: SamlOptions) -> None:
         raise SamlMetadataRefused("The response, the assertion or both must be signed.")
     if metadata.wants_signed_assertions and not options.sign_assertion:
         raise SamlMetadataRefused("Its metadata wants signed assertions.")
+    if options.encrypt_assertion and not metadata.encryption:
+        raise SamlMetadataRefused(
+            "An encrypted assertion needs an RSA certificate for encryption in the metadata, and AES-GCM."
+        )
     if options.require_signed_requests and not metadata.certificates:
         raise SamlMetadataRefused("Signed requests need a certificate in the metadata.")
 
@@ -158,6 +193,12 @@ def find_provider(connection: Connection, organization: str, application: str) -
     if row is None:
         raise SamlProviderMissing
     return _provider(row)
+
+
+def find_provider_of(connection: Connection, provider_id: str) -> SamlProvider | None:
+    """The provider with this ID, None if there is none."""
+    row = connection.execute(select(table).where(table.c.id == provider_id)).one_or_none()
+    return _provider(row) if row is not None else None
 
 
 def find_entity(connection: Connection, entity_id: str) -> SamlProvider | None:

@@ -7,8 +7,9 @@ Does not own: the verdict on a session (`sessions.validate`), which application 
 Hands to: nobody; it is a door.
 """
 
+from iam.gate.doors import HOT_PATHS, door_at
 from iam.gate.enter import routes
-from iam.gate.hot import HOT_PATHS, Gate, hot_path
+from iam.gate.hot import Gate, hot_path
 from iam.gate.protocol import STATE_KEY, GateProtocol
 
-__all__ = ["HOT_PATHS", "STATE_KEY", "Gate", "GateProtocol", "hot_path", "routes"]
+__all__ = ["HOT_PATHS", "STATE_KEY", "Gate", "GateProtocol", "door_at", "hot_path", "routes"]

@@ -22,8 +22,8 @@ from starlette.routing import BaseRoute, Route
 
 from iam.directory.applications import application_at, find_application
 from iam.gate.hosts import Target, host_name, parse_target, path_of, scheme_of
-from iam.gate.hot import HostRequired, HostUnknown
 from iam.gate.page import gate_page
+from iam.gate.refusal import HostRequired, HostUnknown
 from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError, Invalid
 from iam.kernel.events import user_actor
@@ -99,7 +99,7 @@ def enter(request: Request) -> Response:
         return see_other(sign_in_address(back, application=client_id))
     if browser.organization != organization:
         raise NotAdmitted
-    engine.touches.note(browser, now)
+    engine.touches.note(browser, now, origin_of(request, settings))
 
     def work(connection: Connection) -> str | Threshold:
         ahead = approach(

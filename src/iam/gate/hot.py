@@ -1,12 +1,12 @@
 """The hot path: a token and a host in, identity headers out. Raw ASGI, one primary-key read.
 
-Never answers 302 and never 5xx because of what somebody sent; a proxy reads 2xx as "let in" and
-everything else as "do not".
+Never answers 5xx because of what somebody sent; a proxy reads 200 as "let in" and everything else as
+"do not".
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -15,48 +15,25 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from iam.gate.hosts import Home, Hosts, Target, parse_target, path_of, scheme_of
+from iam.gate.asked import Asked, joined, original_host
+from iam.gate.doors import Door, door_at
+from iam.gate.hosts import Home, Hosts
+from iam.gate.refusal import ApplicationWrong, HostRequired, HostUnknown, ProxyUnknown, refusal
 from iam.kernel.clock import after, to_iso
-from iam.kernel.errors import Forbidden, IamError
+from iam.kernel.errors import IamError
 from iam.kernel.secrets import NOBODY, Token, parse_token
 from iam.sessions.model import LiveRow
 from iam.sessions.validate import SessionUnknown, judge, refused
-from iam.settings import Settings
+from iam.settings import is_loopback
+from iam.web.address import is_trusted
 from iam.web.cookies import APP, cookie_name
 from iam.web.engine import Engine
-from iam.web.problems import problem, problem_of
+from iam.web.problems import problem
 
-NGINX = "/gate/nginx"
-CHECK = "/gate/check"
-HOT_PATHS = frozenset({NGINX, CHECK})
-
-Headers = Iterable[tuple[bytes, bytes]]
 Answer = Callable[[int, bytes, bytes], None]
 """Called once, with status, header lines (each with its line break) and body."""
 
 _log = structlog.get_logger("iam.gate")
-
-
-class HostRequired(Forbidden):
-    """The proxy does not say which host it asks for, so nobody can be let in there."""
-
-    code = "host_required"
-    title = "The proxy must send X-Forwarded-Host (or X-Original-URL)."
-
-
-class HostUnknown(Forbidden):
-    """No enabled application has this host among its gate hosts."""
-
-    code = "gate_host_unknown"
-    title = "No application answers on this host."
-
-
-class ApplicationWrong(Forbidden):
-    """The session is good, but of another application than the one on this host."""
-
-    code = "wrong_application"
-    title = "This session is of another application."
-
 
 _BEARER = re.compile(rb"(?i:bearer)(?:[ \t]+(.*))?", re.DOTALL)
 
@@ -81,17 +58,23 @@ class Gate:
             if not answered.done():  # the client may have gone meanwhile
                 answered.set_result((status, head, body))
 
+        door = door_at(scope["path"])
+        assert door is not None  # noqa: S101 - the server brings nothing else here
         headers: list[tuple[bytes, bytes]] = scope["headers"]
-        if scope["method"] in ("GET", "HEAD"):
-            cookie = _joined(headers, b"cookie", b";")
-            authorization = _joined(headers, b"authorization", b",")
-            host = _joined(headers, b"x-forwarded-host", b",")
-            as_json = scope["path"] == CHECK
-            self.submit(as_json, cookie, authorization, host, lambda: headers, answer)
+        if door.continues or scope["method"] in ("GET", "HEAD"):
+            self.submit(
+                door,
+                self.believes(scope["client"][0] if scope["client"] else None),
+                joined(headers, b"cookie", b";"),
+                joined(headers, b"authorization", b","),
+                joined(headers, door.host, b","),
+                lambda: Asked(scope["method"], _path(scope), headers),
+                answer,
+            )
         else:
-            refusal = problem(405, "method_not_allowed", "The gate is asked with GET or HEAD.")
-            refusal.headers["allow"] = "GET, HEAD"
-            _send(answer, refusal)
+            other = problem(405, "method_not_allowed", "The gate is asked with GET or HEAD.")
+            other.headers["allow"] = "GET, HEAD"
+            _send(answer, other)
         status, head, body = await answered
         lines = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[:-1]]
         await send({"type": "http.response.start", "status": status, "headers": lines})
@@ -99,28 +82,38 @@ class Gate:
             {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body}
         )
 
+    def believes(self, peer: str | None) -> bool:
+        """Whether who asks from this address may say what a browser asked for: a proxy on this machine
+        or among the trusted ones."""
+        return peer is not None and (is_loopback(peer) or is_trusted(peer, self.settings))
+
     def submit(
         self,
-        as_json: bool,
+        door: Door,
+        believed: bool,
         cookie: bytes | None,
         authorization: bytes | None,
         host: bytes | None,
-        headers: Callable[[], Headers],
+        asked: Callable[[], Asked],
         answer: Answer,
     ) -> None:
         """Answer a question, now or when its host and its session have been read.
 
         Args:
-            as_json: whether the answer has the session as its body.
-            cookie, authorization, host: those headers' values (the host is X-Forwarded-Host's),
-                joined where they came twice.
-            headers: gives all of them, names in lower case, if they should be needed.
+            door: where it was asked.
+            believed: whether the asker is (`believes`).
+            cookie, authorization, host: those headers' values (the host's is `door.host`), joined where
+                they came twice.
+            asked: gives the whole question, if it should be needed.
             answer: where the answer goes.
         """
         token = self._token(cookie, authorization)
-        if host is None:
-            host = _original_host(headers())
-        question = _Question(self, token, as_json, headers, answer)
+        question = _Question(self, token, door, asked, answer)
+        if not (believed or door.to_anybody):
+            question.refuse(ProxyUnknown())
+            return
+        if host is None and door.original_url:
+            host = original_host(asked().headers)
         now = self.clock()
         known = self._hosts.known(host, now)
         if known is None:
@@ -144,27 +137,23 @@ class Gate:
 class _Question:
     """One request on its way through: first its host is found, then its session is read."""
 
-    __slots__ = ("_answer", "_as_json", "_gate", "_headers", "_token", "home", "host")
+    __slots__ = ("_answer", "_asked", "_door", "_gate", "_token", "home", "host")
 
     def __init__(
-        self,
-        gate: Gate,
-        token: Token,
-        as_json: bool,
-        headers: Callable[[], Headers],
-        answer: Answer,
+        self, gate: Gate, token: Token, door: Door, asked: Callable[[], Asked], answer: Answer
     ) -> None:
-        self._gate, self._token, self._as_json = gate, token, as_json
-        self._headers, self._answer = headers, answer
+        self._gate, self._token, self._door = gate, token, door
+        self._asked, self._answer = asked, answer
+        self.host: str | None = None
 
     def at_home(self, host: str | None, home: Home | None, error: IamError | None) -> None:
         """The host and its application are found: read the session."""
         if error is not None:
             self._fail(error)
         elif host is None:
-            _send(self._answer, problem_of(HostRequired()))
+            self.refuse(HostRequired())
         elif home is None:
-            _send(self._answer, problem_of(HostUnknown()))
+            self.refuse(HostUnknown())
         else:
             self.host, self.home = host, home
             self._gate.read(self._token.session_id, self.decide)
@@ -186,78 +175,45 @@ class _Question:
         outcome, row, reason = judge(self._token, row, now)
         if row is None:
             gate.validations["unknown"] += 1
-            self._refuse(problem_of(SessionUnknown()))
+            self.refuse(SessionUnknown())
         elif reason is not None:
             gate.validations[str(outcome)] += 1
-            self._refuse(problem_of(refused(reason)))
+            self.refuse(refused(reason))
         elif (row.organization, row.application) != self.home:
             # Not by the session's `instance`: a back end may give its sessions any label, also the
             # name of somebody else's host.
             gate.validations["wrong_application"] += 1
-            _send(self._answer, problem_of(ApplicationWrong()))
+            self.refuse(ApplicationWrong())
         else:
             gate.validations["valid"] += 1
             gate.touch(row, now)
-            if self._as_json:
+            if self._door.as_json:
                 body = _session_json(row)
                 more = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
                 self._answer(200, _identity(row) + more, body)
             else:
                 self._answer(200, _identity(row) + b"content-length: 0\r\n", b"")
 
-    def _refuse(self, refusal: Response) -> None:
-        gate = self._gate
-        target = _page(self._headers(), self.host, gate.settings)
-        address = f"{gate.settings.issuer}/gate/enter?rd={quote(target.url, safe='')}"
-        refusal.headers["location"] = address
-        refusal.headers["x-iam-sign-in"] = address
-        _send(self._answer, refusal)
+    def refuse(self, error: IamError) -> None:
+        """Answer no, as the door says it."""
+        answer = refusal(self._door, self._asked(), self.host, error, self._gate.settings)
+        _send(self._answer, answer)
 
     def _fail(self, error: IamError) -> None:
         _log.warning("unavailable", code=error.code, detail=error.detail)
         self._gate.validations["failed"] += 1
-        _send(self._answer, problem(503, error.code, error.title))
+        self.refuse(error)
 
 
 def hot_path(engine: Engine) -> Gate:
-    """The gate of this engine, for requests whose path is in `HOT_PATHS`."""
+    """The gate of this engine, for requests that have a door of it (`door_at`)."""
     return Gate(engine)
 
 
-def _joined(headers: Headers, wanted: bytes, between: bytes) -> bytes | None:
-    """A header's value, joined where it came twice; None where it did not come."""
-    found = [value for name, value in headers if name == wanted]
-    return between.join(found) if found else None
-
-
-def _header(headers: Headers, wanted: bytes) -> str | None:
-    """A header's value; one that came twice is joined by a comma, which no host or path survives."""
-    value = _joined(headers, wanted, b",")
-    return value.decode("latin-1") if value is not None else None
-
-
-def _original_host(headers: Headers) -> bytes | None:
-    """The host in X-Original-URL, for proxies that do not send X-Forwarded-Host."""
-    scheme, separator, rest = (_header(headers, b"x-original-url") or "").partition("://")
-    if not separator or scheme.lower() not in ("http", "https"):
-        return None
-    return re.split(r"[/?#]", rest, maxsplit=1)[0].encode("latin-1")
-
-
-def _page(headers: Headers, host: str, settings: Settings) -> Target:
-    """The page that somebody who has to sign in first wanted to see."""
-    original = _header(headers, b"x-original-url")
-    if original is not None:
-        try:
-            target = parse_target(original, settings)
-        except IamError:
-            pass
-        else:
-            if target.host == host:
-                return target
-    path = _header(headers, b"x-forwarded-uri") or _header(headers, b"x-original-uri")
-    scheme = scheme_of(settings, _header(headers, b"x-forwarded-proto"))
-    return Target(scheme, host, path_of(path))
+def _path(scope: Scope) -> str:
+    """The path and query as they were sent, nothing decoded."""
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    return bytes(scope["raw_path"] + query).decode("latin-1")
 
 
 def _send(answer: Answer, response: Response) -> None:

@@ -7,8 +7,9 @@ request that is out of the ordinary in any way (another method, a body, a header
 client that does not read) takes the way of all others: the gate's ASGI callable gives the same answer,
 only slower.
 
-It rests on six names inside uvicorn's `HttpToolsProtocol`: `data_received`, `cycle`, `flow`,
-`on_response_complete`, `timeout_keep_alive_handler` and `server_state.default_headers`.
+It rests on eight names inside uvicorn's `HttpToolsProtocol`: `data_received`, `cycle`, `flow`, `client`,
+`on_response_complete`, `timeout_keep_alive_handler`, `_unsupported_upgrade_warning` and
+`server_state.default_headers`.
 tests/gate/test_protocol.py holds both ways to the same answers and fails when the names move.
 """
 
@@ -18,7 +19,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from iam.gate.hot import CHECK, NGINX, Gate, Headers
+from iam.gate.asked import Asked
+from iam.gate.doors import DOORS, ENVOY, Door
+from iam.gate.hot import Gate
 
 STATE_KEY = "gate"
 """Under this name the server puts the `Gate` into the state of its lifespan."""
@@ -27,10 +30,16 @@ _ANSWERED_KEY = "gate_answered"
 
 # A whole head and nothing behind it (RFC 9112 §2.1, §5). Stricter than uvicorn's parser: what is not
 # recognised here is not refused but read by that one.
-_QUESTIONS = {f"GET {path} HTTP/1.1".encode(): path == CHECK for path in (NGINX, CHECK)}
+_QUESTIONS = {f"GET {door.path} HTTP/1.1".encode(): door for door in DOORS if not door.continues}
+_WITH_QUERY = re.compile(rb"(GET /gate/[a-z]+)\?[!-~]*( HTTP/1\.1)").fullmatch
+# HEAD is not among them: its answer has no body, which is out of the ordinary.
+_CONTINUED = re.compile(
+    rb"(?:GET|POST|PUT|PATCH|DELETE|OPTIONS) " + ENVOY.path.encode() + rb"/[!-~]* HTTP/1\.1"
+).fullmatch
 _PLAIN = bytes([9, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _NAME = re.compile(rb"[!#-'*+.0-9A-Z^-z|~-]+").fullmatch
-_READ = frozenset({b"cookie", b"authorization", b"x-forwarded-host"})
+_READ = frozenset({b"cookie", b"authorization"})
+_HOST = b"host"
 # What decides where a request ends (smuggling) or what becomes of the connection.
 _DECIDING = frozenset(
     {
@@ -45,26 +54,48 @@ _DECIDING = frozenset(
 )
 _HARMLESS, _STRANGE = b"", b"?"
 _NOTHING_BEHIND = [b"", b""]
-_KEEP_ALIVE = b"connection: keep-alive"
+# Lines with a deciding name that decide nothing: a body of no bytes, a connection that stays open, and
+# the wish for a web socket, which the proxy means for the application.
+_INNOCENT = frozenset(
+    {
+        b"connection: keep-alive",
+        b"content-length: 0",
+        b"connection: upgrade",
+        b"upgrade: websocket",
+    }
+)
 _LONGEST = 65536
 _MOST_NAMES = 256
 
 
 class _Names(dict[bytes, bytes]):
     """What each name of a header means here, by how it was written: who asks writes the same ones each
-    time. Some of `_READ`, or `_HARMLESS`, or `_STRANGE`: then the request is out of the ordinary."""
+    time. Some of `_READ`, `_HOST` for the one that tells the host, or `_HARMLESS`, or `_STRANGE`: then
+    the request is out of the ordinary."""
+
+    def __init__(self, host: bytes) -> None:
+        super().__init__()
+        self._host = host
 
     def __missing__(self, name: bytes) -> bytes:
         lower = name.lower()
         if not _NAME(name) or lower in _DECIDING:
             return _STRANGE
-        meaning = lower if lower in _READ else _HARMLESS
+        meaning = _HOST if lower == self._host else lower if lower in _READ else _HARMLESS
         if len(self) < _MOST_NAMES:  # whoever invents names must not fill the memory
             self[name] = meaning
         return meaning
 
 
-_names = _Names()
+_names = {door.host: _Names(door.host) for door in DOORS}
+
+
+def _door_of(line: bytes) -> Door | None:
+    """The door that a request line leads to; None if it is out of the ordinary."""
+    if _CONTINUED(line):
+        return ENVOY
+    with_query = _WITH_QUERY(line)  # nothing is read from it
+    return _QUESTIONS.get(b"".join(with_query.groups())) if with_query else None
 
 
 class GateProtocol(HttpToolsProtocol):
@@ -84,26 +115,27 @@ class GateProtocol(HttpToolsProtocol):
     def _ask(self, data: bytes) -> bool:
         """Put the question to the gate; False if anything makes it out of the ordinary."""
         lines = data.split(b"\r\n")
-        as_json = _QUESTIONS.get(lines[0])
+        door = _QUESTIONS.get(lines[0]) or _door_of(lines[0])
         if (
-            as_json is None
+            door is None
             or lines[-2:] != _NOTHING_BEHIND
             # A line break or a control character inside a line is somebody's trick.
             or data.translate(None, _PLAIN) != b"\r\n" * (len(lines) - 1)
         ):
             return False
         cookie = authorization = host = None
+        names = _names[door.host]
         for line in lines[1:-2]:
             name, colon, value = line.partition(b":")
-            meaning = _names[name]
+            meaning = names[name]
             if meaning:
                 if meaning == b"cookie" and cookie is None:
                     cookie = value.strip(b" \t")
-                elif meaning == b"x-forwarded-host" and host is None:
+                elif meaning == _HOST and host is None:
                     host = value.strip(b" \t")
                 elif meaning == b"authorization" and authorization is None:
                     authorization = value.strip(b" \t")
-                elif line.lower() != _KEEP_ALIVE:
+                elif line.lower() not in _INNOCENT:
                     return False
             elif not colon:
                 return False
@@ -113,7 +145,7 @@ class GateProtocol(HttpToolsProtocol):
             answered = self.app_state.setdefault(_ANSWERED_KEY, _Answered(self.loop))
             exchange = _Exchange(self, self.app_state[STATE_KEY], answered)
             self._exchange = exchange
-        exchange.begin(data, as_json, cookie, authorization, host)
+        exchange.begin(data, door, cookie, authorization, host)
         return True
 
     def _is_free(self, data: bytes) -> bool:
@@ -126,6 +158,10 @@ class GateProtocol(HttpToolsProtocol):
             and STATE_KEY in self.app_state
             and self.limit_concurrency is None
         )
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: a web socket is wished for by proxies whenever a page opens one, and it is the
+        application that speaks it. Here the wish is passed over (RFC 9110 §7.8)."""
 
     def on_message_begin(self) -> None:
         """uvicorn's parser has seen the first byte of a request."""
@@ -171,6 +207,7 @@ class _Exchange:
 
     __slots__ = (
         "_answered",
+        "_believed",
         "_gate",
         "_head",
         "_protocol",
@@ -183,6 +220,7 @@ class _Exchange:
 
     def __init__(self, protocol: GateProtocol, gate: Gate, answered: "_Answered") -> None:
         self._protocol, self._gate, self._answered = protocol, gate, answered
+        self._believed = gate.believes(protocol.client[0] if protocol.client else None)
         self._head = self._response = b""
         self.disconnected = False
         self.keep_alive = True
@@ -191,7 +229,7 @@ class _Exchange:
     def begin(
         self,
         head: bytes,
-        as_json: bool,
+        door: Door,
         cookie: bytes | None,
         authorization: bytes | None,
         host: bytes | None,
@@ -200,12 +238,16 @@ class _Exchange:
         self._head = head
         self.response_complete = False
         self._protocol.cycle = self  # type: ignore[assignment]  # it asks a cycle for what ours has
-        self._gate.submit(as_json, cookie, authorization, host, self._headers, self._answer)
+        self._gate.submit(
+            door, self._believed, cookie, authorization, host, self._asked, self._answer
+        )
 
-    def _headers(self) -> Headers:
-        lines = self._head.split(b"\r\n")[1:-2]
+    def _asked(self) -> Asked:
+        first, *lines = self._head.split(b"\r\n")[:-2]
+        method, path, _ = first.decode("ascii").split(" ")
         parts = [line.split(b":", 1) for line in lines]
-        return [(name.lower(), value.strip(b" \t")) for name, value in parts]
+        headers = [(name.lower(), value.strip(b" \t")) for name, value in parts]
+        return Asked(method, path, headers)
 
     def _answer(self, status: int, head: bytes, body: bytes) -> None:
         ours = _default_head(self._protocol.server_state.default_headers)

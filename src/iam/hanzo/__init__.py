@@ -27,6 +27,7 @@ from iam.hanzo import (
     provider_verbs,
     record_verbs,
     role_verbs,
+    saml_sign_in,
     session_nouns,
     session_verbs,
     sign_in,
@@ -80,7 +81,7 @@ def answers(path: str) -> bool:
 
 def routes() -> list[BaseRoute]:
     """The door's routes."""
-    return [*routes_of(*VERBS), *oauth.routes()]
+    return [*routes_of(*VERBS), *oauth.routes(), *saml_sign_in.routes()]
 
 
 def door(engine: Engine) -> ASGIApp:

@@ -6,15 +6,13 @@ All of them hold the same token of one browser session. None holds a session ID,
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from iam.hanzo.credentials import COOKIES
+from iam.hanzo.credentials import COOKIES, their_cookie
 from iam.kernel.clock import Instant
 from iam.sessions.lifecycle import Started
 from iam.signin.known_devices import REMEMBERED
 from iam.web.cookies import (
-    BROWSER,
     DEVICE,
     append_cookie,
-    cookie_name,
     set_browser_session,
     set_cookie,
 )
@@ -35,7 +33,7 @@ def keep_session(
     settings, session = engine.settings, started.session
     set_browser_session(headers, settings, started, now)
     max_age = (session.expires_at - now) // 1000 if session.remembered else None
-    append_cookie(headers, settings, _theirs(request), started.token, max_age)
+    append_cookie(headers, settings, their_cookie(request), started.token, max_age)
     set_cookie(headers, settings, DEVICE, device, REMEMBERED)
 
 
@@ -44,12 +42,3 @@ def forget_session(headers: MutableHeaders, engine: Engine) -> None:
     forget_browser(headers, engine)
     for name in COOKIES:
         append_cookie(headers, engine.settings, name, "", 0)
-
-
-def has_own_cookie(request: Request, engine: Engine) -> bool:
-    """Whether the browser sends our own cookie, by which pages of ours know it."""
-    return cookie_name(engine.settings, BROWSER) in request.cookies
-
-
-def _theirs(request: Request) -> str:
-    return COOKIES[1] if request.url.path.startswith("/v1/iam/") else COOKIES[0]

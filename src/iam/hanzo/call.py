@@ -19,8 +19,8 @@ from iam.web.caller import Caller, Client, Person
 from iam.web.csrf import check_origin
 from iam.web.engine import Engine
 
-LONGEST = 2048
-"""Characters of a parameter."""
+LONGEST = 8192
+"""Characters of a parameter: as long as a token may be."""
 _DEEPEST = 16
 _FIELDS = 100
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")

@@ -5,7 +5,7 @@ the query, a pair of keys in the query, a cookie. A request that shows credentia
 never by a cookie that comes along.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     OAuth2Error,
@@ -39,8 +39,6 @@ class Shown:
     caller: Caller | None = None
     by_cookie: bool = False
     """A browser sent it along by itself: a change has to come from a page of this server."""
-    in_query: bool = False
-    """A secret stood in the address, where logs and histories keep it."""
     verdict: Verdict | None = None
     """On the cookie."""
     access_token: str | None = None
@@ -69,14 +67,15 @@ def who_calls(engine: Engine, request: Request, now: Instant) -> Shown:
             raise CredentialsRefused("client_unknown") from error
         if credentials is not None:
             return _by_secret(engine, *credentials)
+    if "authorization" in request.headers:
+        raise CredentialsRefused("token_unknown")
     for name in ("accessToken", "access_token"):
         if query.get(name):
-            return replace(_by_token(engine, request, query[name], now), in_query=True)
+            return _by_token(engine, request, query[name], now)
     if query.get("clientId") and query.get("clientSecret"):
-        return replace(_by_secret(engine, query["clientId"], query["clientSecret"]), in_query=True)
+        return _by_secret(engine, query["clientId"], query["clientSecret"])
     if query.get("accessKey") and query.get("accessSecret"):
-        found = _by_keys(engine, request, query["accessKey"], query["accessSecret"], now)
-        return replace(found, in_query=True)
+        return _by_keys(engine, request, query["accessKey"], query["accessSecret"], now)
     return _by_cookie(engine, request, now)
 
 
@@ -88,8 +87,14 @@ def browser_token(engine: Engine, request: Request) -> str | None:
     own = read_cookie(request, engine.settings, BROWSER)
     if own is not None:
         return own
-    held = (cookie_value(request, name) for name in COOKIES)
+    here = their_cookie(request)
+    held = (cookie_value(request, name) for name in (here, *COOKIES))
     return next((value for value in held if value), None)
+
+
+def their_cookie(request: Request) -> str:
+    """What the server that this path is of calls it."""
+    return COOKIES[1] if request.url.path.startswith("/v1/iam/") else COOKIES[0]
 
 
 def _by_cookie(engine: Engine, request: Request, now: Instant) -> Shown:

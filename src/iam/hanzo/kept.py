@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from iam.directory.legacy import Kind, keep_members, read_members
+from iam.hanzo.objects import MASK
 
 _SECRET = re.compile(r"(?:secret\d*|private_?key|password|passphrase|salt)$", re.IGNORECASE)
 _SWITCH = re.compile(r"(?:enable|disable|need|is|has|use)[A-Z]", re.ASCII)
@@ -72,7 +73,10 @@ def change_kept(
         MembersTooLarge: it would be too much.
     """
     before = read_members(connection, kind, organization, name)
-    more = {one: value for one, value in given.items() if is_kept(kind, one, shown)}
+    # What is masked where it is read is sent back as the mask, and means: leave it.
+    more = {
+        one: value for one, value in given.items() if is_kept(kind, one, shown) and value != MASK
+    }
     after = {**before, **more}
     if after == before:
         return False

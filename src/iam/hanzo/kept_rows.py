@@ -10,7 +10,7 @@ from iam.directory.organizations import find_organization
 from iam.hanzo.call import Call
 from iam.hanzo.errors import Refused
 from iam.hanzo.kept import change_kept, is_kept
-from iam.hanzo.objects import OWNER
+from iam.hanzo.objects import OWNER, shown
 from iam.kernel.clock import to_iso
 
 _OURS = {"owner": "", "name": ""}
@@ -25,7 +25,9 @@ def organization_of(call: Call, owner: str) -> str:
 def list_rows(connection: Connection, kind: Kind, organization: str | None) -> list[dict[str, Any]]:
     """Those of an organization, or of all."""
     found = list_members(connection, kind, organization)
-    return [{**members, "owner": owner, "name": name} for (owner, name), members in found.items()]
+    return [
+        {**shown(members), "owner": owner, "name": name} for (owner, name), members in found.items()
+    ]
 
 
 def find_row(
@@ -33,7 +35,7 @@ def find_row(
 ) -> dict[str, Any] | None:
     """One of them; None if there is none."""
     members = read_members(connection, kind, organization, name)
-    return {**members, "owner": organization, "name": name} if members else None
+    return {**shown(members), "owner": organization, "name": name} if members else None
 
 
 def add_row(connection: Connection, call: Call, kind: Kind, organization: str, name: str) -> None:

@@ -23,7 +23,7 @@ from iam.delivery.logouts import note_client_session
 from iam.directory.users import find_user
 from iam.hanzo.tokens import LegacyProvider, refreshed_scope, scope_of
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Throttled
+from iam.kernel.errors import Forbidden, Throttled, Unauthenticated
 from iam.oidc.authorize import PATH as AUTHORIZE
 from iam.oidc.authorize import authorize as ask_authorization
 from iam.oidc.client_auth import authenticate
@@ -40,11 +40,7 @@ from iam.oidc.tokens import Grant
 from iam.oidc.userinfo import userinfo
 from iam.sessions.lifecycle import Started
 from iam.signin.arrival import Arrival, NoRoom
-from iam.signin.password_sign_in import (
-    CredentialsInvalid,
-    PasswordAttempt,
-    sign_in_with_password,
-)
+from iam.signin.password_sign_in import PasswordAttempt, sign_in_with_password
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import render, see_other
@@ -97,8 +93,8 @@ async def own_pages(_request: Request) -> Response:
     return see_other(HOME)
 
 
-async def registration(_request: Request) -> Response:
-    """Nobody registers here by themselves: on to sign-in."""
+async def sign_in_page(_request: Request) -> Response:
+    """Their pages for signing in and for registering, which nobody does here by themselves."""
     return see_other("/sign-in")
 
 
@@ -192,6 +188,8 @@ async def _by_password(request: Request, asked: ProtocolRequest) -> Response:
     client = await in_thread(
         lambda: engine.database.write(lambda c: _client(c, engine, asked, now))
     )
+    if client.application.client.dpop_bound_access_tokens and "dpop" not in request.headers:
+        raise InvalidRequestError("This application proves its key (RFC 9449): send a proof.")
     if not client.check_grant_type("password"):
         raise OAuth2Error(
             "grant_type: password is not supported in this application",
@@ -262,11 +260,11 @@ async def sign_in(engine: Engine, attempt: PasswordAttempt, now: Instant) -> Sta
     counts = engine.metrics.sign_ins
     try:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
-    except (CredentialsInvalid, NoRoom) as error:
-        counts["failed"] += 1
-        raise InvalidGrantError(error.title) from error
     except Throttled as error:
         counts["throttled"] += 1
+        raise InvalidGrantError(error.title) from error
+    except (Unauthenticated, Forbidden, NoRoom) as error:
+        counts["failed"] += 1
         raise InvalidGrantError(error.title) from error
     counts["succeeded"] += 1
     return engine.count_started(started)
@@ -305,7 +303,8 @@ def routes() -> list[BaseRoute]:
     found: list[BaseRoute] = [
         Route("/login/oauth/authorize", authorize),
         Route("/signup/oauth/authorize", authorize),
-        Route("/signup/{application}", registration),
+        Route("/login", sign_in_page),
+        Route("/signup/{application}", sign_in_page),
         Route("/users/{organization}/{name}", own_pages),
         cross_origin("/api/login/oauth/access_token", access_token, "POST"),
         cross_origin("/api/login/oauth/refresh_token", refresh_token, "POST"),

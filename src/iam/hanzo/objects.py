@@ -4,6 +4,7 @@ What means something to us is ours to say, whatever was kept beside it; what doe
 given to us (`directory.legacy`). Secrets are never among it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,15 +20,22 @@ from iam.sessions.model import BUILT_IN_ORGANIZATION
 from iam.sessions.policy import Layer, Policy
 
 MASK = "***"
+_SECRET = re.compile(r"password|secret|salt|keytab|recoverycodes|hash$|privatekey", re.IGNORECASE)
+"""Names of members that were secrets where they come from: what is kept of them is shown to nobody."""
 OWNER = "admin"
 """Whose organizations and applications are, with theirs."""
+
+
+def shown(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Members that are only kept, as they are answered."""
+    return {name: MASK if value and _SECRET.search(name) else value for name, value in kept.items()}
 
 
 def user_members(user: User, kept: Mapping[str, Any]) -> dict[str, Any]:
     """A user, with what is kept of them."""
     administers = ADMINISTRATOR in user.roles
     return {
-        **kept,
+        **shown(kept),
         "owner": user.organization,
         "name": user.name,
         "id": user.id,
@@ -51,7 +59,7 @@ def organization_members(
 ) -> dict[str, Any]:
     """An organization, with what is kept of it."""
     return {
-        **kept,
+        **shown(kept),
         "owner": OWNER,
         "name": organization.name,
         "createdTime": to_iso(organization.created_at),
@@ -68,7 +76,7 @@ def application_members(
 ) -> dict[str, Any]:
     """An application, with what is kept of it. Its secret is nowhere: only its hash is known."""
     return {
-        **kept,
+        **shown(kept),
         "owner": OWNER,
         "name": application.name,
         "createdTime": to_iso(application.created_at),
@@ -93,7 +101,7 @@ def login_members(
     application: Application, policy: Policy, kept: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What anybody may know of an application before they sign in to it."""
-    shown = application_members(application, policy, {})
+    found = application_members(application, policy, {})
     looks = (
         "logo",
         "homepageUrl",
@@ -107,8 +115,8 @@ def login_members(
     for name in (
         *("redirectUris", "grantTypes", "clientSecret", "createdTime", "backchannelLogoutUri"),
     ):
-        del shown[name]
-    return {**looks_of, **shown}
+        del found[name]
+    return {**looks_of, **found}
 
 
 def layer_of(value: Organization | Application) -> Layer:

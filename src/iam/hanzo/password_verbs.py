@@ -1,4 +1,5 @@
-"""Passwords by the verbs of Casdoor: `set-password` and `check-user-password`.
+"""Passwords by the verbs of Casdoor: `set-password` and `check-user-password`; and what is left to do about
+second factors there, `delete-mfa`.
 
 Guesses are counted together with those of sign-ins, whichever way they come.
 """
@@ -9,18 +10,22 @@ from starlette.responses import Response
 from iam import audit
 from iam.api.schemas import UserPatch
 from iam.directory import users
+from iam.directory.names import UserMissing
 from iam.directory.users import UserChange, read_password_hash
 from iam.hanzo.asking import checked, named
 from iam.hanzo.browser import keep_session
 from iam.hanzo.call import Call
-from iam.hanzo.envelope import Reply, respond
+from iam.hanzo.envelope import Reply, affected, respond
 from iam.hanzo.errors import Refused
 from iam.hanzo.reach import require_administrator
+from iam.hanzo.unspoken_verbs import ON_PAGES
 from iam.hanzo.user_verbs import is_caller, require_user
 from iam.hanzo.verbs import Verb, post
 from iam.kernel.errors import Throttled
 from iam.sessions.lifecycle import Ended
 from iam.signin import throttle
+from iam.signin.enrolment import remove_by_administrator
+from iam.signin.factors import CodeWrong, FactorMissing, FactorRequired
 from iam.signin.password_change import PasswordChange, PasswordChanged, change_password
 from iam.signin.password_sign_in import CredentialsInvalid
 from iam.signin.proof import PasswordWrong
@@ -57,17 +62,52 @@ def check_user_password(call: Call) -> Reply:
     return Reply()
 
 
+def delete_mfa(call: Call) -> Reply:
+    """`POST delete-mfa?owner&name`: for who has lost it. An administrator's word ends all their sessions, and
+    the password alone signs them in again; their own does not do, whoever holds a token of theirs."""
+    owner, name = call.either("owner"), call.either("name")
+    if not owner or not name:
+        raise Refused("owner and name are needed.")
+    if is_caller(call, owner, name):
+        raise Refused(ON_PAGES)
+    require_administrator(call, owner)
+
+    def work(connection: Connection) -> tuple[bool, tuple[Ended, ...]]:
+        try:
+            return True, remove_by_administrator(
+                connection, owner, name, origin=call.origin, **call.cause
+            )
+        except (FactorMissing, UserMissing):
+            return False, ()
+
+    found, ended = call.engine.database.write(work)
+    call.engine.count_ended(ended)
+    return affected(found)
+
+
 def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
     assert call.person is not None  # noqa: S101 - whose own it is
     wanted = PasswordChange(
-        holder=call.person.session, current=old[:_LONGEST], new=new, origin=call.origin
+        holder=call.person.session,
+        current=old[:_LONGEST],
+        new=new,
+        code=call.text("passcode") or None,
+        origin=call.origin,
     )
     engine = call.engine
     try:
         return engine.hash_pool.submit(
-            change_password, engine.database, engine.passwords, wanted, call.now, engine.random
+            change_password,
+            engine.database,
+            engine.passwords,
+            engine.cipher,
+            wanted,
+            call.now,
+            engine.random,
         ).result()
-    except PasswordWrong as error:
+    except FactorRequired as error:
+        raise Refused("Send a code of your authenticator app as well, as passcode.") from error
+    except (PasswordWrong, CodeWrong) as error:
         engine.metrics.sign_ins["failed"] += 1
         raise CredentialsInvalid from error
     except Throttled:
@@ -152,4 +192,5 @@ def _compare(call: Call, owner: str, name: str, password: str) -> None:
 VERBS: tuple[Verb, ...] = (
     post("set-password", set_password),
     post("check-user-password", check_user_password),
+    post("delete-mfa", delete_mfa),
 )

@@ -11,7 +11,7 @@ from iam.api.provider_members import Oauth2OptionsBody, OidcOptionsBody
 from iam.directory.providers import Attribute, Kind, NewProvider, Provider
 from iam.hanzo.asking import checked
 from iam.hanzo.errors import Refused
-from iam.hanzo.objects import MASK
+from iam.hanzo.objects import MASK, shown
 from iam.kernel.clock import to_iso
 
 OAUTH, CUSTOM = "OAuth", "Custom"
@@ -55,7 +55,7 @@ def provider_members(provider: Provider, kept: Mapping[str, Any]) -> dict[str, A
     if options.get("subject_claim"):
         mapping["id"] = options["subject_claim"]
     return {
-        **kept,
+        **shown(kept),
         "owner": provider.organization,
         "name": provider.name,
         "createdTime": to_iso(provider.created_at),

@@ -27,7 +27,7 @@ def list_(call: Call) -> Response:
     mine = reach_of(call)
     if mine.organization not in (None, owner):
         raise Forbidden
-    # What is asked for within the caller's reach; what lies beyond it matches nothing.
+    # Where nothing is asked for, all that the caller reaches.
     user, application = call.text("name") or mine.user, call.text("application") or mine.application
     if mine.user not in (None, user) or mine.application not in (None, application):
         raise Forbidden

@@ -120,18 +120,20 @@ def add(call: Call, wanted: Given) -> None:
     ours, theirs = _told_apart(wanted.ids or ())
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        held = _hold(connection, call, wanted)
-        live = _live(connection, wanted.key, call.now)
+        key, ids = wanted.key, wanted.ids or ()
+        rules.share_rules(connection, key.organization)
+        live = _live(connection, key, call.now)
         for one in ours:
             if one not in live:
                 raise Refused(f"{one} is no live session of this user and application.")
-        if not wanted.exclusive or not wanted.ids:
-            added_ids.keep_added(connection, wanted.key, [*held, *theirs])
+        if theirs or not ids:
+            held = _hold(connection, call, wanted)
+            added_ids.keep_added(connection, key, [*held, *theirs])
+        if not wanted.exclusive or not ids:
             return ()
-        stays = wanted.ids[0]
-        added_ids.keep_added(connection, wanted.key, [stays] if stays in theirs else [])
-        going = [one for one in live if one != stays]
-        return _end(connection, call, wanted.key, going, EndReason.EXCLUSIVE)
+        _keep(connection, key, [ids[0]] if ids[0] in theirs else [])
+        going = [one for one in live if one != ids[0]]
+        return _end(connection, call, key, going, EndReason.EXCLUSIVE)
 
     call.engine.count_ended(call.engine.database.write(work))
 
@@ -163,8 +165,7 @@ def update(call: Call, wanted: Given, *, times: bool) -> bool:
         ours, theirs = _told_apart(wanted.ids)
         if theirs and kept is None:
             _hold(connection, call, wanted)
-        if theirs or kept is not None:
-            added_ids.keep_added(connection, key, theirs)
+        _keep(connection, key, theirs)
         going = [one for one in live if one not in ours]
         return True, _end(connection, call, key, going)
 
@@ -188,16 +189,11 @@ def delete_one(call: Call, key: RecordKey, session_id: str) -> bool:
         rules.share_rules(connection, key.organization)
         live = _live(connection, key, call.now)
         if session_id in live:
-            ended = _end(connection, call, key, [session_id])
-            live = [one for one in live if one != session_id]
-            _tidy(connection, key, live)
-            return True, ended
+            return True, _end(connection, call, key, [session_id])
         kept = added_ids.read_added(connection, key, lock=True)
         if kept is None or session_id not in kept.ids:
             return False, ()
-        left = [one for one in kept.ids if one != session_id]
-        added_ids.keep_added(connection, key, left)
-        _tidy(connection, key, live)
+        _keep(connection, key, [one for one in kept.ids if one != session_id])
         return True, ()
 
     found, ended = call.engine.database.write(work)
@@ -303,8 +299,9 @@ def _reason(call: Call, key: RecordKey) -> EndReason:
     return EndReason.ENDED_BY_USER if mine else EndReason.ENDED_BY_ADMIN
 
 
-def _tidy(connection: Connection, key: RecordKey, live: Sequence[str]) -> None:
-    """A row without any ID is none."""
-    kept = added_ids.read_added(connection, key)
-    if kept is not None and not kept.ids and not live:
+def _keep(connection: Connection, key: RecordKey, ids: Sequence[str]) -> None:
+    """Keep these of the IDs that were added, or nothing at all: a row without any is none."""
+    if ids:
+        added_ids.keep_added(connection, key, ids)
+    else:
         added_ids.forget_added(connection, key)

@@ -20,10 +20,11 @@ from iam.hanzo.browser import keep_session
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, message_of, respond
 from iam.hanzo.errors import Refused
+from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
-from iam.kernel.errors import IamError, Throttled, Unauthenticated
-from iam.oidc.authorize import ChooseFirst, SignInFirst, decide
+from iam.kernel.errors import Forbidden, IamError, Throttled, Unauthenticated
+from iam.oidc.authorize import ChooseFirst, ShowCodeFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
 from iam.oidc.protocol import Answer, ProtocolRequest
@@ -70,6 +71,8 @@ class _Wish:
     username: str
     password: str
     remember: bool
+    saml: Prepared | None = None
+    """The SAML request that is to be answered."""
 
 
 async def login(call: Call) -> Response:
@@ -80,6 +83,8 @@ async def login(call: Call) -> Response:
     give = _GIVE.get(wish.type)
     if give is None:
         raise Refused(f"unknown response type: {wish.type[:40]}")
+    if wish.type == "saml":
+        wish = replace(wish, saml=await in_thread(lambda: prepare(call)))
     if not wish.username:
         own = call.person
         if own is None or not call.shown.by_cookie:
@@ -171,6 +176,9 @@ async def _sign_in(call: Call, wish: _Wish, device: str) -> Started:
     except (CredentialsInvalid, NoRoom):
         counts["failed"] += 1
         raise
+    except Forbidden as more:
+        # The password alone is not enough: that is said, and what else is asked is our page's to ask.
+        raise Refused(f"{more.title} Use the sign-in page.") from more
     counts["succeeded"] += 1
     return engine.count_started(started)
 
@@ -261,6 +269,8 @@ def _judged(connection: Connection, call: Call, row: LiveRow) -> str | Response:
     decision = decide(provider, asked, row)
     if isinstance(decision, SignInFirst):
         raise Unauthenticated
+    if isinstance(decision, ShowCodeFirst):
+        return failed("Use the sign-in page for this way to sign in.", data="")
     if isinstance(decision, ChooseFirst):
         words = "Too many sessions: use the sign-in page to choose which one ends."
         return failed(words, data="")
@@ -301,7 +311,10 @@ def _tokens(
     """
     application = wish.application
     client = OpenidClient(application) if application is not None else None
-    if application is None or client is None or not client.check_grant_type(_IMPLICIT):
+    allowed = client is not None and client.check_grant_type(_IMPLICIT)
+    # One that promised to prove a key gets no token that anybody can use (RFC 9449 §5.2).
+    bound = application is not None and application.client.dpop_bound_access_tokens
+    if application is None or client is None or not allowed or bound:
         words = f"error: grant_type: {wish.type} is not supported in this application"
         return failed(words, data=""), []
     outcome = _judged(connection, call, row)
@@ -328,11 +341,22 @@ def _tokens(
     return respond(reply), [started] if started is not None else []
 
 
+def _saml(
+    connection: Connection, call: Call, wish: _Wish, row: LiveRow
+) -> tuple[Response, list[Started]]:
+    """Type `saml`: a signed response, for the page to post."""
+    client_id = wish.application.client_id if wish.application is not None else ""
+    assert wish.saml is not None  # noqa: S101 - it was prepared for this type
+    answered = answer_request(connection, call, row, wish.saml, client_id)
+    return respond(answered.reply), [answered.started] if answered.started is not None else []
+
+
 _GIVE: dict[str, _Give] = {
     "login": _nothing_more,
     "code": _code,
     "token": _tokens,
     "id_token": _tokens,
+    "saml": _saml,
 }
 
 VERBS: tuple[Verb, ...] = (Verb(name="login", methods=("POST",), handler=login, writes=True),)

@@ -8,14 +8,14 @@ from iam.hanzo.errors import Refused
 from iam.hanzo.reach import require_caller
 from iam.hanzo.verbs import Verb, post
 
+ON_PAGES = "A second factor is set up and removed on the pages about oneself, under /account."
+
 
 def second_factor(call: Call) -> Reply:
     """Setting up a second factor for somebody by the client's word alone would let whoever holds a token
     take an account over: its owner is asked for the password first, on our pages."""
     require_caller(call)
-    raise Refused(
-        "A second factor is set up and removed on the pages about oneself, under /account."
-    )
+    raise Refused(ON_PAGES)
 
 
 def enforce(call: Call) -> Reply:
@@ -34,7 +34,6 @@ VERBS: tuple[Verb, ...] = (
             "mfa/setup/verify",
             "mfa/setup/enable",
             "set-preferred-mfa",
-            "delete-mfa",
         )
     ),
     # Their bodies are lists, which are not looked at.

@@ -27,6 +27,7 @@ REGISTRATION = "rgt_"
 SAML_PROVIDER = "sml_"
 SAML_KEY = "smk_"
 PROVIDER = "idp_"
+FACTOR = "fac_"
 LINK = "lnk_"
 
 

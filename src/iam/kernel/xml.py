@@ -34,18 +34,19 @@ class XmlRefused(Forbidden):
     title = "This XML is not accepted."
 
 
-def parse_xml(data: bytes, *, comments_pass: bool = False) -> Element:
+def parse_xml(data: bytes, *, comments_pass: bool = False, longest: int = LONGEST) -> Element:
     """The root of this document.
 
     Args:
         comments_pass: comments are left out instead of refused. Never for what is signed.
+        longest: bytes that it may have.
 
     Raises:
         XmlRefused: it is not well-formed, larger or deeper than anything decent, or holds what the
             module's own words forbid.
     """
-    if len(data) > LONGEST:
-        raise XmlRefused(f"It is longer than {LONGEST} bytes.")
+    if len(data) > longest:
+        raise XmlRefused(f"It is longer than {longest} bytes.")
     declared = _DECLARATION.match(data)
     if declared and declared[1].lower() not in (b"utf-8", b"us-ascii"):
         raise XmlRefused("Its encoding must be UTF-8.")

@@ -86,7 +86,7 @@ def load_keys(connection: Connection, cipher: Cipher) -> tuple[SigningKey, ...]:
         SigningKey(
             row.id,
             row.algorithm,
-            _import(cipher.decrypt(row.private_key, row.id), row.id, row.algorithm),
+            read_key(cipher.decrypt(row.private_key, row.id), row.id, row.algorithm),
             Instant(row.active_at),
             Instant(row.created_at),
         )
@@ -168,7 +168,8 @@ def _generate(algorithm: str) -> RSAKey | ECKey:
     return RSAKey.generate_key(RSA_BITS) if algorithm == "RS256" else ECKey.generate_key("P-256")
 
 
-def _import(pem: str, key_id: str, algorithm: str) -> RSAKey | ECKey:
+def read_key(pem: str, key_id: str, algorithm: str) -> RSAKey | ECKey:
+    """The key pair in a PEM, under this ID."""
     parameters: Any = {"kid": key_id, "alg": algorithm, "use": "sig"}
     kind = RSAKey if algorithm == "RS256" else ECKey
     return kind.import_key(pem, parameters)

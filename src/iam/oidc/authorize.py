@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.names import UserMissing
-from iam.directory.users import find_user
+from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
+from iam.kernel.events import Origin
+from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
     ClientUnknown,
@@ -44,11 +46,12 @@ from iam.sessions.lock import locked_child
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, approach
+from iam.signin.second_step import can_reach
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import error_page, see_other
-from iam.web.returning import choose_address, sign_in_address
+from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/oauth/authorize"
 _LONGEST = 8192
@@ -67,6 +70,14 @@ class SignInFirst:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowCodeFirst:
+    """The person has to show their second factor besides."""
+
+    client_id: str
+    return_to: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChooseFirst:
     """The person has to say first which of their sessions ends."""
 
@@ -74,7 +85,7 @@ class ChooseFirst:
     return_to: str
 
 
-Decision = Answer | SignInFirst | ChooseFirst | Question
+Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | Question
 
 
 async def authorize(request: Request) -> Response:
@@ -118,7 +129,7 @@ def _authorize(request: Request) -> Response:
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
         text = "Nothing was sent there. Tell whoever runs the application."
         return error_page(request, 400, error.title, text, error.code)
-    _count(engine, verdict, now)
+    _count(engine, verdict, origin, now)
     if isinstance(decision, SignInFirst):
         extra = {"prompt": "login"} if decision.again else {}
         if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
@@ -126,6 +137,8 @@ def _authorize(request: Request) -> Response:
         return see_other(
             sign_in_address(decision.return_to, application=decision.client_id, **extra)
         )
+    if isinstance(decision, ShowCodeFirst):
+        return see_other(code_address(decision.return_to, decision.client_id))
     if isinstance(decision, ChooseFirst):
         return see_other(choose_address(decision.return_to, decision.client_id))
     if isinstance(decision, Question):
@@ -136,12 +149,12 @@ def _authorize(request: Request) -> Response:
     return answer_client(request, asked, decision)
 
 
-def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
+def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
     if verdict is not None:
         engine.metrics.validations[str(verdict.outcome)] += 1
         row = _browser_session(verdict)
         if row is not None:
-            engine.touches.note(row, now)
+            engine.touches.note(row, now, origin)
 
 
 def _browser_session(verdict: Verdict | None) -> LiveRow | None:
@@ -266,6 +279,11 @@ def _enter(
         if shown_nothing:
             raise LoginRequiredError("The person has to sign in again.")
         return _again(asked, client, ahead.authenticate_since)
+    stronger = _strongly_enough(provider, asked, client, browser, ahead.user)
+    if stronger is not None:
+        if shown_nothing:
+            raise LoginRequiredError("The person has to sign in more strongly.")
+        return stronger
     if ahead.crowd is not None:
         if not ahead.crowd.may_choose:
             raise AccessDeniedError(SessionLimit.title)
@@ -277,6 +295,29 @@ def _enter(
         return question
     answer: Answer = provider.create_authorization_response(asked, browser, grant)
     return answer
+
+
+def _strongly_enough(
+    provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow, user: User
+) -> SignInFirst | ShowCodeFirst | None:
+    """What the person has to do to be signed in as strongly as is asked; None if they are.
+
+    Raises:
+        UnmetRequirements: there is nothing that they could do.
+    """
+    wanted = wanted_classes(asked)
+    session = store.read_session(provider.connection, browser.id)
+    if wanted is None or session is None:
+        return None
+    met = wanted.met_by(session.acr)
+    if met is not None:
+        asked.acr = met if wanted.essential else None
+        return None
+    if session.acr is None:
+        return _again(asked, client, provider.now)
+    if not any(can_reach(provider.connection, session, user.id, one) for one in wanted.classes):
+        raise UnmetRequirements("This user has no second factor.")
+    return ShowCodeFirst(client.get_client_id(), f"{PATH}?{urlencode(asked.again)}")
 
 
 def _again(asked: ProtocolRequest, client: OpenidClient, since: Instant) -> SignInFirst:

@@ -17,15 +17,20 @@ from authlib.oauth2.rfc7636 import (  # type: ignore[import-untyped] # Authlib s
 )
 
 from iam.delivery.logouts import note_client_session
+from iam.directory.names import UserMissing
+from iam.directory.users import find_user
+from iam.kernel.authn import reaches
 from iam.kernel.events import Origin
 from iam.oidc import pushed
 from iam.oidc.clients import OpenidClient
 from iam.oidc.resources import asked_audience, narrowed
 from iam.oidc.tokens import OFFLINE, Grant
+from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded
 from iam.sessions.limits import SessionLimit
 from iam.sessions.model import LiveRow
 from iam.signin.codes import issue_code, note_started, redeem_code
+from iam.signin.consents import allowed_scopes
 from iam.signin.enter import NotAdmitted, enter_application
 
 if TYPE_CHECKING:
@@ -106,6 +111,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
                 "scope": self.request.scope,
                 "audience": audience,
                 "jkt": asked.data.get("dpop_jkt"),
+                "acr": self.request.acr,
                 "ip": provider.origin.ip,
                 "user_agent": provider.origin.user_agent,
             },
@@ -153,6 +159,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             raise InvalidGrantError("This code is bound to another key.")
         audience = narrowed(payload.get("audience", ()), self.request.form)
         application = self.request.client.application
+        self._require_what_was_given(authorization_code)
         try:
             session, user, started = enter_application(
                 provider.connection,
@@ -183,8 +190,34 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             session=session,
             scope=tuple(payload["scope"].split()),
             nonce=payload["nonce"],
+            acr=payload.get("acr"),
             audience=audience,
         )
+
+    def _require_what_was_given(self, code: _Redeemed) -> None:
+        """What the person has allowed and shown when the code was issued, they may have taken back since.
+        Before anything is started: what a refusal has done stays.
+
+        Raises:
+            InvalidGrantError: they have.
+        """
+        connection, application = self.server.connection, self.request.client.application
+        browser = store.read_session(connection, code.browser_session)
+        if browser is None:
+            return  # nor is anything entered
+        acr = code.payload.get("acr")
+        if acr is not None and not reaches(browser.acr, acr):
+            raise InvalidGrantError("The person has given up the second factor since.")
+        if application.openid.consent == "none":
+            return
+        try:
+            user = find_user(connection, browser.organization, browser.user)
+        except UserMissing as error:
+            raise InvalidGrantError("The user may not enter this application.") from error
+        if not {*code.get_scope().split()} <= allowed_scopes(
+            connection, user.id, application.client_id
+        ):
+            raise InvalidGrantError("The person no longer allows this.")
 
     def delete_authorization_code(self, authorization_code: _Redeemed) -> None:
         """It was used up when it was found, and stays known as used."""

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from iam.kernel.authn import SINGLE_FACTOR
+from iam.kernel.authn import CLASSES
 from iam.keys import public_jwks
 from iam.keys.client_keys import ALGORITHMS
 from iam.keys.signing import ALGORITHMS as SIGNING_ALGORITHMS
@@ -56,7 +56,7 @@ async def configuration(request: Request) -> Response:
             "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
             "code_challenge_methods_supported": ["S256"],
             "dpop_signing_alg_values_supported": list(ALGORITHMS),
-            "acr_values_supported": [SINGLE_FACTOR],
+            "acr_values_supported": list(CLASSES),
             "prompt_values_supported": list(PROMPTS),
             "claims_supported": [
                 "iss",

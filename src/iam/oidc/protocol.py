@@ -21,8 +21,10 @@ from authlib.oauth2.rfc9207 import (  # type: ignore[import-untyped] # Authlib s
 )
 from sqlalchemy import Connection
 
+from iam import audit
 from iam.kernel.clock import Instant
-from iam.kernel.events import Origin, application_actor
+from iam.kernel.events import Event, Origin, application_actor
+from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import make_secret
 from iam.keys import signer
 from iam.oidc import access_tokens, client_auth, refresh_tokens
@@ -38,11 +40,18 @@ from iam.web.engine import Engine
 USED_TWICE = "authorization code used twice"
 
 
+SEVERAL = "resource"
+"""The one parameter that may come more than once (RFC 8707 §2)."""
+
+
 class _Payload(OAuth2Payload):  # type: ignore[misc] # Authlib's base has no types
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self._all: dict[str, list[str]] = {}
         for name, value in pairs:
             self._all.setdefault(name, []).append(value)
+        if SEVERAL in self._all:
+            # As one text, in which form they also go through sign-in and back: a URI has no space.
+            self._all[SEVERAL] = [" ".join(self._all[SEVERAL])]
         self._first = {name: values[0] for name, values in self._all.items()}
 
     @property
@@ -71,6 +80,8 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
         self.payload: _Payload = _Payload(pairs)
         self.again: dict[str, str] = self.payload.data if again is None else again
         """The parameters with which a browser comes back here, when it has to go elsewhere first."""
+        self.acr: str | None = None
+        """The class of authentication that the ID token has to name (`acr`)."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -79,7 +90,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc] # Authlib's base has
 
     @property
     def repeated(self) -> list[str]:
-        """Parameters that came more than once, which none may (RFC 6749 §3.1, §3.2)."""
+        """Parameters that came more than once, which none may but `SEVERAL` (RFC 6749 §3.1, §3.2)."""
         return [name for name, values in self.payload.datalist.items() if len(values) > 1]
 
     @property
@@ -227,6 +238,22 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
 
     def save_token(self, token: dict[str, object], request: ProtocolRequest) -> None:
         """Nothing is stored of a token: the session it names is what counts."""
+
+    def note_refresh(self, session: Session, client: OpenidClient) -> None:
+        """Tell that an application has gone on with a session, with new tokens."""
+        application = client.application
+        event = Event(
+            id=make_id(EVENT, self.now, self.engine.random),
+            at=self.now,
+            type="session.refreshed",
+            actor=application_actor(application.organization, application.name),
+            organization=session.organization,
+            user=session.user,
+            application=session.application,
+            session=session.id,
+            origin=self.origin,
+        )
+        audit.append(self.connection, [event])
 
     def end_used_twice(self, session_id: str, client: OpenidClient) -> None:
         """End the session that a code led to which was used again."""

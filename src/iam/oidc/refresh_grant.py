@@ -84,6 +84,8 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
         if successor is None:
             raise InvalidGrantError("This refresh token was used before.")
         provider.touched.append(session)
+        if found.standing is Standing.CURRENT:
+            provider.note_refresh(session, request.client)
         request.refresh_token = successor
         request.user = Grant(
             client_id=found.client_id,

@@ -9,6 +9,9 @@ from sqlalchemy import Connection
 
 from iam.directory.applications import Application, find_resource_server
 
+MOST = 10
+"""Resources that one token may be for: with more of them it is nearly everybody's."""
+
 
 class InvalidTarget(OAuth2Error):  # type: ignore[misc] # Authlib's base has no types
     """RFC 8707 §2."""
@@ -19,17 +22,16 @@ class InvalidTarget(OAuth2Error):  # type: ignore[misc] # Authlib's base has no 
 def asked_audience(
     connection: Connection, application: Application, parameters: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """What the parameter `resource` asks for; nothing if it is not there.
+    """What the parameter `resource` asks for, once or several times; nothing if it is not there.
 
     Raises:
-        InvalidTarget: the organization has no such resource server.
+        InvalidTarget: the organization has no such resource server, or it is more than `MOST`.
     """
-    resource = parameters.get("resource")
-    if resource is None:
-        return ()
-    if not find_resource_server(connection, application.organization, resource):
-        raise InvalidTarget("There is no such resource.")
-    return (resource,)
+    asked = _asked(parameters)
+    for resource in asked:
+        if not find_resource_server(connection, application.organization, resource):
+            raise InvalidTarget("There is no such resource.")
+    return asked
 
 
 def narrowed(granted: Sequence[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
@@ -38,9 +40,17 @@ def narrowed(granted: Sequence[str], parameters: Mapping[str, str]) -> tuple[str
     Raises:
         InvalidTarget: that is not part of it.
     """
-    resource = parameters.get("resource")
-    if resource is None:
-        return tuple(granted)
-    if resource not in granted:
+    asked = _asked(parameters)
+    if not set(asked) <= set(granted):
         raise InvalidTarget("This resource was not granted.")
-    return (resource,)
+    return asked or tuple(granted)
+
+
+def _asked(parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """Each resource that is asked for, once (`protocol.SEVERAL`)."""
+    if "resource" not in parameters:
+        return ()
+    found = tuple(dict.fromkeys(parameters["resource"].split(" ")))
+    if len(found) > MOST:
+        raise InvalidTarget(f"Ask for {MOST} resources at most.")
+    return found

@@ -44,6 +44,8 @@ class Grant:
     """None: there is no user, and so no session."""
     scope: tuple[str, ...]
     nonce: str | None = None
+    acr: str | None = None
+    """The class that the ID token has to name; None: the one that the session has reached."""
     audience: tuple[str, ...] = ()
     """The resources that the access token is for; none: for this server (userinfo)."""
     jkt: str | None = None
@@ -98,7 +100,7 @@ def make_access_token(
         "jti": jti,
     }
     if grant.session is not None:
-        claims["sid"] = grant.session.id
+        claims |= {"sid": grant.session.id, **_how(grant.session)}
     if grant.scope:
         claims["scope"] = " ".join(grant.scope)
     if grant.jkt is not None:
@@ -106,6 +108,19 @@ def make_access_token(
     if grant.act is not None:
         claims["act"] = dict(grant.act)
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
+
+
+def _how(session: Session) -> dict[str, Any]:
+    """When and how the user has authenticated (Core §2; RFC 9068 §2.2.1, for resources that ask for more:
+    RFC 9470)."""
+    claims: dict[str, Any] = {}
+    if session.authenticated_at is not None:
+        claims["auth_time"] = session.authenticated_at // 1000
+    if session.amr:
+        claims["amr"] = list(session.amr)
+    if session.acr is not None:
+        claims["acr"] = session.acr
+    return claims
 
 
 def access_token_until(grant: Grant, now: Instant) -> Instant:
@@ -136,12 +151,9 @@ def make_id_token(
         "sid": session.id,
         "at_hash": _half_hash(access_token),
     }
-    if session.authenticated_at is not None:
-        claims["auth_time"] = session.authenticated_at // 1000
-    if session.amr:
-        claims["amr"] = list(session.amr)
-    if session.acr is not None:
-        claims["acr"] = session.acr
+    claims |= _how(session)
+    if grant.acr is not None:
+        claims["acr"] = grant.acr
     if grant.nonce is not None:
         claims["nonce"] = grant.nonce
     return _sign(claims, key, "JWT")

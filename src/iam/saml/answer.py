@@ -1,6 +1,6 @@
 """From a request and a browser session to what the provider is answered, or where the person goes first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
 from iam.kernel.xml import Element
 from iam.keys import SamlKey
+from iam.saml.encryption import encrypt_assertion
 from iam.saml.names import (
     NO_AUTHN_CONTEXT,
     NO_PASSIVE,
@@ -23,14 +24,15 @@ from iam.saml.names import (
     UNKNOWN_PRINCIPAL,
 )
 from iam.saml.signatures import sign_enveloped
-from iam.saml.subjects import Unmet, choose_format, context_of, name_of
-from iam.saml.writing import Addressed, add_assertion, qualified, response
+from iam.saml.subjects import Unmet, choose_format, context_of, lacks_code, name_of
+from iam.saml.writing import Addressed, add_assertion, entity_id, qualified, response
 from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.limits import SessionLimit
 from iam.sessions.lock import locked_child
 from iam.sessions.model import LiveRow, Session
 from iam.signin.enter import NotAdmitted, approach, enter_application
+from iam.signin.factors import find_factor
 from iam.web.engine import Engine
 
 
@@ -61,6 +63,11 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowCode:
+    """The person has to show their second factor besides."""
+
+
+@dataclass(frozen=True, slots=True)
 class Choose:
     """The person has to say first which of their sessions ends."""
 
@@ -81,7 +88,7 @@ def decide(
     browser: LiveRow | None,
     origin: Origin,
     now: Instant,
-) -> Answer | SignIn | Choose:
+) -> Answer | SignIn | ShowCode | Choose:
     """Answer the provider, or have the person do something first."""
     refusal = asked.wishes.get("refusal")
     if refusal:
@@ -104,7 +111,7 @@ def decide(
 
 def _first(
     connection: Connection, asked: Asked, browser: LiveRow | None, now: Instant
-) -> SignIn | Choose | str | None:
+) -> SignIn | ShowCode | Choose | str | None:
     """What the person has to do first, None if nothing; a text is the status of a refusal."""
     if browser is None:
         return SignIn(again=False)
@@ -133,9 +140,26 @@ def _first(
     if locked_child(connection, browser.id, asked.provider.application, now) is not None:
         # The sign-in page leads on to where it is unlocked, but not who has to sign in again.
         return SignIn(again=False)
+    if _wants_code(connection, asked, browser, ahead.user):
+        return ShowCode()
     if ahead.crowd is not None:
         return Choose() if ahead.crowd.may_choose else REQUEST_DENIED
     return None
+
+
+def _wants_code(connection: Connection, asked: Asked, browser: LiveRow, user: User) -> bool:
+    """Whether a second factor, which the person has, would meet what the request asks for."""
+    session = store.read_session(connection, browser.id)
+    if session is None or not lacks_code(session, *_context(asked)):
+        return False
+    return find_factor(connection, user.id) is not None
+
+
+def _context(asked: Asked) -> tuple[str, Sequence[str], bool]:
+    """What a request asks for of the authentication: comparison, classes, and whether declarations."""
+    wishes = asked.wishes
+    comparison, classes = wishes.get("comparison", "exact"), wishes.get("classes", ())
+    return comparison, classes, bool(wishes.get("declarations"))
 
 
 def _enter(
@@ -158,12 +182,7 @@ def _enter(
         now=now,
         random=random,
     )
-    context = context_of(
-        session,
-        wishes.get("comparison", "exact"),
-        wishes.get("classes", ()),
-        declarations=bool(wishes.get("declarations")),
-    )
+    context = context_of(session, *_context(asked))
     if context is None:
         raise Unmet(NO_AUTHN_CONTEXT)
     format_ = choose_format(provider, wishes.get("format"), wishes.get("sp_name_qualifier"))
@@ -175,13 +194,15 @@ def _enter(
     note_participant(connection, session.id, provider.id, value, format_)
     issuer = engine.settings.issuer
     to = Addressed(url=asked.consumer, in_response_to=asked.request_id)
-    root = response(issuer, to, now, random)
+    root = response(entity_id(issuer), to, now, random)
     name_id = qualified(issuer, provider.entity_id, format_, value)
     assertion = add_assertion(
         root, issuer, to, provider, user, session, name_id, context, now, random
     )
     if provider.options.sign_assertion:
         sign_enveloped(assertion, key)
+    if provider.options.encrypt_assertion:
+        encrypt_assertion(assertion, provider.metadata.encryption[0], random)
     if provider.options.sign_response:
         sign_enveloped(root, key)
     return Answer(root, started)
@@ -210,6 +231,7 @@ def _refuse(
     engine: Engine, key: SamlKey, asked: Asked, now: Instant, status: str, second: str
 ) -> Answer:
     to = Addressed(url=asked.consumer, in_response_to=asked.request_id)
-    root = response(engine.settings.issuer, to, now, engine.random, status=status, second=second)
+    entity = entity_id(engine.settings.issuer)
+    root = response(entity, to, now, engine.random, status=status, second=second)
     sign_enveloped(root, key)
     return Answer(root)

@@ -12,8 +12,9 @@ from lxml import etree
 
 from iam.kernel.xml import LONGEST, Element, parse_xml
 from iam.keys import SamlKey
-from iam.saml.errors import SamlMessageRefused, SamlSignatureRefused
-from iam.saml.signatures import RSA_SHA256, check_enveloped, check_query, sign_query, signature_of
+from iam.keys.xml_signatures import SamlSignatureRefused, check_enveloped, signature_of
+from iam.saml.errors import SamlMessageRefused
+from iam.saml.signatures import RSA_SHA256, check_query, sign_query
 
 _LONGEST_RELAY_STATE = 2048
 """Bytes. The specification allows 80, and libraries in use send whole addresses."""

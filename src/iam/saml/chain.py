@@ -16,8 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.delivery.saml_logouts import SamlParticipant
+from iam.directory.providers import Provider, find_provider_by_id
+from iam.directory.saml_identity import identity_of
 from iam.directory.saml_metadata import POST, REDIRECT, LogoutService
-from iam.directory.saml_providers import SamlProvider, find_entity
+from iam.directory.saml_providers import find_entity
 from iam.kernel.clock import Instant
 from iam.kernel.xml import Element
 from iam.saml.bindings import Received, authenticate, to_field, to_query
@@ -26,9 +28,18 @@ from iam.saml.key import saml_key
 from iam.saml.names import PARTIAL_LOGOUT, SUCCESS
 from iam.saml.page import form_target, post_page
 from iam.saml.reading import check_header, read_logout_response
-from iam.saml.received import start_chain, take_chain
+from iam.saml.received import find_chain, start_chain, take_chain
 from iam.saml.signatures import sign_enveloped
-from iam.saml.writing import Addressed, entity_id, logout_request, qualified, response
+from iam.saml.vouching import name_id_in
+from iam.saml.writing import (
+    Addressed,
+    entity_id,
+    logout_request,
+    qualified,
+    response,
+    service_entity_id,
+)
+from iam.signin.federated_sessions import Federated, read_federated
 from iam.web.engine import Engine, engine_of
 from iam.web.pages import render, see_other
 from iam.web.targets import uri_targets
@@ -39,10 +50,14 @@ class Chain:
     """Who is still to be told, whom the answer goes to, and whether somebody was not reached.
 
     `asker` is an entityID; '' after a sign-out of our own, which ends with a page, or `onward` at the
-    application whose address that is (`onward_name`); it was checked when the sign-out began.
+    application whose address that is (`onward_name`); it was checked when the sign-out began. `upstream`
+    is the ID of the identity provider that has asked, in its place; `born` are sessions of which the
+    provider where they were born is still to be told.
     """
 
     asker: str = ""
+    upstream: str = ""
+    born: tuple[str, ...] = ()
     request_id: str = ""
     relay_state: str | None = None
     status: str = SUCCESS
@@ -64,7 +79,76 @@ def run_chain(request: Request, chain: Chain, now: Instant) -> Response:
         if there is not None:
             return _tell(request, replace(chain, waiting=tuple(waiting)), who, there, now)
         chain = replace(chain, partial=True)
+    born = list(chain.born)
+    while born:
+        step = _upstream_step(engine, born.pop(0), now)
+        chain = replace(chain, waiting=(), born=tuple(born))
+        if step is not None:
+            upstream, there, root = step
+            own = service_entity_id(engine.settings.issuer)
+            _remember(engine, own, chain, upstream.id, root, now)
+            return _send(request, "SAMLRequest", root, there.binding, there.url, None, chain, now)
+        chain = replace(chain, partial=True)
     return _answer(request, chain, now)
+
+
+def _upstream_step(
+    engine: Engine, session: str, now: Instant
+) -> tuple[Provider, LogoutService, Element] | None:
+    """What the identity provider is told where a session was born; None if it cannot be."""
+
+    def work(connection: Connection) -> tuple[Federated | None, Provider | None]:
+        federated = read_federated(connection, [session]).get(session)
+        if federated is None:
+            return None, None
+        return federated, find_provider_by_id(connection, federated.provider)
+
+    federated, provider = engine.database.read(work)
+    if federated is None or provider is None:
+        return None
+    name_id = name_id_in(federated.hint, provider.id, engine.cipher)
+    there = identity_of(provider)[1].logout_by(REDIRECT, POST)
+    if name_id is None or there is None:
+        return None
+    entity = service_entity_id(engine.settings.issuer)
+    root = logout_request(entity, there.url, name_id, federated.session, now, engine.random)
+    return provider, there, root
+
+
+def _remember(
+    engine: Engine, own: str, chain: Chain, told: str, root: Element, now: Instant
+) -> None:
+    payload, identifier = asdict(chain) | {"told": told}, str(root.get("ID"))
+    engine.database.write(lambda c: start_chain(c, own, identifier, payload, now))
+
+
+def go_on_upstream(request: Request, received: Received, here: str, now: Instant) -> Response:
+    """Take an identity provider's LogoutResponse, and go on.
+
+    Raises:
+        SamlMessageRefused, SamlSignatureRefused: it answers no request of ours that is under way, or is
+            not that provider's.
+    """
+    engine = engine_of(request)
+    answer = read_logout_response(received)
+    own = service_entity_id(engine.settings.issuer)
+
+    def asked(connection: Connection) -> Provider | None:
+        payload = find_chain(connection, own, answer.in_response_to, now)
+        return None if payload is None else find_provider_by_id(connection, payload["told"])
+
+    provider = engine.database.read(asked)
+    metadata = identity_of(provider)[1] if provider is not None else None
+    if metadata is None or metadata.entity_id != answer.header.issuer:
+        raise SamlMessageRefused("Nobody here was asked for it.")
+    authenticate(received, metadata.certificates, required=True)
+    check_header(answer.header, here=here, signed=True, now=now)
+    payload = engine.database.write(lambda c: take_chain(c, own, answer.in_response_to, now))
+    if payload is None:
+        raise SamlMessageRefused("Nobody here was asked for it.")
+    chain = _chain(payload)
+    reached = answer.succeeded and not answer.partial
+    return run_chain(request, chain if reached else replace(chain, partial=True), now)
 
 
 def go_on(request: Request, received: Received, here: str, now: Instant) -> Response:
@@ -106,18 +190,14 @@ def _tell(
     engine = engine_of(request)
     issuer = engine.settings.issuer
     name_id = qualified(issuer, who.entity_id, who.name_id_format, who.name_id)
-    root = logout_request(issuer, there.url, name_id, who.session, now, engine.random)
-    payload = asdict(chain) | {"told": who.entity_id}
-
-    own, identifier = entity_id(issuer), root.get("ID")
-    engine.database.write(lambda c: start_chain(c, own, identifier, payload, now))
+    root = logout_request(entity_id(issuer), there.url, name_id, who.session, now, engine.random)
+    _remember(engine, entity_id(issuer), chain, who.entity_id, root, now)
     return _send(request, "SAMLRequest", root, there.binding, there.url, None, chain, now)
 
 
 def _answer(request: Request, chain: Chain, now: Instant) -> Response:
     engine = engine_of(request)
-    provider = engine.database.read(lambda c: find_entity(c, chain.asker))
-    there = provider.logout_by(REDIRECT, POST) if provider is not None else None
+    there = engine.database.read(lambda c: _asked_by(c, chain))
     if there is None:
         if chain.onward is not None and not chain.partial:
             return see_other(chain.onward)
@@ -131,10 +211,13 @@ def _answer(request: Request, chain: Chain, now: Instant) -> Response:
             leading=False,
             saml_onward=None,
             saml_partial=chain.partial,
+            provider_onward=None,
+            provider_name="",
         )
     to = Addressed(url=there.response_url, in_response_to=chain.request_id)
+    issuer = engine.settings.issuer
     root = response(
-        engine.settings.issuer,
+        service_entity_id(issuer) if chain.upstream else entity_id(issuer),
         to,
         now,
         engine.random,
@@ -145,6 +228,15 @@ def _answer(request: Request, chain: Chain, now: Instant) -> Response:
     return _send(
         request, "SAMLResponse", root, there.binding, to.url, chain.relay_state, chain, now
     )
+
+
+def _asked_by(connection: Connection, chain: Chain) -> LogoutService | None:
+    """Where the answer goes to; None if nobody has asked, or they cannot be answered."""
+    if chain.upstream:
+        upstream = find_provider_by_id(connection, chain.upstream)
+        return None if upstream is None else identity_of(upstream)[1].logout_by(REDIRECT, POST)
+    provider = find_entity(connection, chain.asker)
+    return provider.logout_by(REDIRECT, POST) if provider is not None else None
 
 
 def _send(
@@ -171,13 +263,17 @@ def _send(
 
 def _targets(engine: Engine, chain: Chain) -> Sequence[str]:
     """Where the browser will be led after a form is posted, which its page must allow in advance."""
-    entities = [one.entity_id for one in chain.waiting] + [chain.asker]
 
-    def work(connection: Connection) -> list[SamlProvider | None]:
-        return [find_entity(connection, one) for one in entities]
+    def work(connection: Connection) -> list[LogoutService | None]:
+        found = [find_entity(connection, one.entity_id) for one in chain.waiting]
+        services = [one.logout_by(REDIRECT, POST) for one in found if one is not None]
+        for one in read_federated(connection, chain.born).values():
+            upstream = find_provider_by_id(connection, one.provider)
+            if upstream is not None:
+                services.append(identity_of(upstream)[1].logout_by(REDIRECT, POST))
+        return [*services, _asked_by(connection, chain)]
 
-    found = [one for one in engine.database.read(work) if one is not None]
-    services = [one.logout_by(REDIRECT, POST) for one in found]
+    services = engine.database.read(work)
     through = [
         form_target(url)
         for service in services
@@ -190,4 +286,5 @@ def _targets(engine: Engine, chain: Chain) -> Sequence[str]:
 def _chain(payload: Mapping[str, Any]) -> Chain:
     members = {name: value for name, value in payload.items() if name != "told"}
     members["waiting"] = tuple(SamlParticipant(**one) for one in payload["waiting"])
+    members["born"] = tuple(payload.get("born", ()))
     return Chain(**members)

@@ -1,6 +1,6 @@
 """What is told to a person, because whoever sent the message cannot be answered or is not believed."""
 
-from iam.kernel.errors import Invalid
+from iam.kernel.errors import Invalid, Missing
 
 
 class SamlMessageRefused(Invalid):
@@ -8,13 +8,6 @@ class SamlMessageRefused(Invalid):
 
     code = "saml_message_refused"
     title = "This SAML message cannot be accepted."
-
-
-class SamlSignatureRefused(Invalid):
-    """The message is not signed as it must be, or by somebody else, or was changed."""
-
-    code = "saml_signature_refused"
-    title = "The signature of this SAML message is not right."
 
 
 class SamlSenderUnknown(Invalid):
@@ -36,3 +29,32 @@ class SamlMessageUsed(Invalid):
 
     code = "saml_message_used"
     title = "This request was used already."
+
+
+class SamlEncryptionRefused(Invalid):
+    """What is encrypted cannot be read, or is encrypted in a way that is not safe."""
+
+    code = "saml_encryption_refused"
+    title = "This SAML message cannot be decrypted."
+
+
+class SamlAnswerRefused(Invalid):
+    """An identity provider's answer is not believed: what it says is not for us, not now, or not for
+    this browser."""
+
+    code = "saml_answer_refused"
+    title = "You could not be signed in by this answer."
+
+
+class SamlUpstreamRefused(Invalid):
+    """The identity provider has answered that it does not sign this person in."""
+
+    code = "saml_upstream_refused"
+    title = "You were not signed in there."
+
+
+class SamlUpstreamUnknown(Missing):
+    """There is no identity provider of this ID, entityID or kind, or it is switched off."""
+
+    code = "saml_upstream_unknown"
+    title = "Nobody signs in here this way."

@@ -8,7 +8,7 @@ from iam.kernel.secrets import Random
 from iam.keys import SamlKey
 from iam.saml.names import SOAP_ENVELOPE
 from iam.saml.signatures import sign_enveloped
-from iam.saml.writing import logout_request, qualified
+from iam.saml.writing import entity_id, logout_request, qualified
 
 
 def soap_logout(
@@ -20,7 +20,7 @@ def soap_logout(
     name_id = qualified(issuer, who.entity_id, who.name_id_format, who.name_id)
     root = etree.Element(f"{{{SOAP_ENVELOPE}}}Envelope", nsmap={"soap": SOAP_ENVELOPE})
     body = etree.SubElement(root, f"{{{SOAP_ENVELOPE}}}Body")
-    request = logout_request(issuer, notice.url, name_id, who.session, now, random)
+    request = logout_request(entity_id(issuer), notice.url, name_id, who.session, now, random)
     body.append(request)
     sign_enveloped(request, key)
     data: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")

@@ -18,7 +18,8 @@ SKEW = 60
 """Seconds by which another's clock may differ from ours."""
 FRESH = 10 * 60
 """Seconds for which a message may have been under way."""
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,255}", re.ASCII)
+ID = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,255}", re.ASCII)
+"""What a message or an assertion may be called: as XML names are, and no longer than is remembered."""
 _NUMBER = re.compile(r"[0-9]{1,5}", re.ASCII)
 _MOST = 20
 
@@ -68,6 +69,7 @@ class LogoutRequest:
     header: Header
     name_id: NameId
     session_indexes: tuple[str, ...]
+    until: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,22 +92,36 @@ def header_of(root: Element, name: str) -> Header:
     if root.tag != f"{{{SAMLP}}}{name}":
         raise SamlMessageRefused(f"It must be {name}.")
     identifier, issuer = root.get("ID", ""), only_child(root, f"{{{SAML}}}Issuer")
-    if not _ID.fullmatch(identifier):
+    if not ID.fullmatch(identifier):
         raise SamlMessageRefused("Its ID is missing or too long.")
     if root.get("Version") != "2.0":
         raise SamlMessageRefused("It must be of SAML 2.0.")
     if issuer is None or issuer.get("Format", ENTITY) != ENTITY or root[0] is not issuer:
         raise SamlMessageRefused("It must begin with its Issuer.")
-    try:
-        issued_at = from_iso(root.get("IssueInstant", ""))
-    except ValueError:
-        raise SamlMessageRefused("Its IssueInstant cannot be read.") from None
+    issued_at = instant_of(root, "IssueInstant")
+    if issued_at is None:
+        raise SamlMessageRefused("It has no IssueInstant.")
     return Header(
         id=identifier,
         issuer=text_of(issuer)[:1024],
         issued_at=issued_at,
         destination=root.get("Destination"),
     )
+
+
+def instant_of(node: Element, attribute: str) -> Instant | None:
+    """The instant in an attribute; None if it has none.
+
+    Raises:
+        SamlMessageRefused: it is none (saml-core §1.3.3: in UTC).
+    """
+    text = node.get(attribute)
+    if text is None:
+        return None
+    try:
+        return from_iso(text)
+    except ValueError:
+        raise SamlMessageRefused(f"Its {attribute} cannot be read.") from None
 
 
 def check_header(header: Header, *, here: str, signed: bool, now: Instant) -> None:
@@ -134,7 +150,7 @@ def read_authn_request(received: Received) -> AuthnRequest:
     """
     root = received.root
     header = header_of(root, "AuthnRequest")
-    _allow(
+    allow_only(
         root,
         "Issuer",
         "Signature",
@@ -170,7 +186,7 @@ def read_authn_request(received: Received) -> AuthnRequest:
         binding=root.get("ProtocolBinding", POST),
         consumer_url=root.get("AssertionConsumerServiceURL"),
         consumer_index=int(index) if index is not None else None,
-        subject=None if subject is None else _name_id(subject),
+        subject=None if subject is None else read_name_id(subject),
         name_id_format=None if policy is None else policy.get("Format"),
         sp_name_qualifier=None if policy is None else policy.get("SPNameQualifier"),
         comparison=comparison,
@@ -187,20 +203,18 @@ def read_logout_request(received: Received, now: Instant) -> LogoutRequest:
     """
     root = received.root
     header = header_of(root, "LogoutRequest")
-    _allow(root, "Issuer", "Signature", "Extensions", "NameID", "SessionIndex")
-    until = root.get("NotOnOrAfter")
-    if until is not None:
-        try:
-            over = from_iso(until) <= after(now, -SKEW)
-        except ValueError:
-            raise SamlMessageRefused("Its NotOnOrAfter cannot be read.") from None
-        if over:
-            raise SamlMessageRefused("It is too old. Start again from the application.")
+    allow_only(root, "Issuer", "Signature", "Extensions", "NameID", "SessionIndex")
+    until = instant_of(root, "NotOnOrAfter")
+    if until is not None and until <= after(now, -SKEW):
+        raise SamlMessageRefused("It is too old. Start again from the application.")
     indexes = [text_of(child) for child in root if child.tag == f"{{{SAMLP}}}SessionIndex"]
     if len(indexes) > 100:
         raise SamlMessageRefused("It names too many sessions.")
     return LogoutRequest(
-        header=header, name_id=_name_id(root), session_indexes=tuple(dict.fromkeys(indexes))
+        header=header,
+        name_id=read_name_id(root),
+        session_indexes=tuple(dict.fromkeys(indexes)),
+        until=until,
     )
 
 
@@ -212,7 +226,7 @@ def read_logout_response(received: Received) -> LogoutResponse:
     """
     root = received.root
     header = header_of(root, "LogoutResponse")
-    _allow(root, "Issuer", "Signature", "Extensions", "Status")
+    allow_only(root, "Issuer", "Signature", "Extensions", "Status")
     status = only_child(root, f"{{{SAMLP}}}Status")
     code = None if status is None else only_child(status, f"{{{SAMLP}}}StatusCode")
     if code is None:
@@ -226,7 +240,12 @@ def read_logout_response(received: Received) -> LogoutResponse:
     )
 
 
-def _name_id(parent: Element) -> NameId:
+def read_name_id(parent: Element) -> NameId:
+    """The one NameID in an element.
+
+    Raises:
+        SamlMessageRefused, XmlRefused: there is none, or several.
+    """
     node = only_child(parent, f"{{{SAML}}}NameID")
     if node is None:
         raise SamlMessageRefused("It must name the user by a NameID that is not encrypted.")
@@ -238,7 +257,12 @@ def _name_id(parent: Element) -> NameId:
     )
 
 
-def _allow(root: Element, *names: str) -> None:
+def allow_only(root: Element, *names: str) -> None:
+    """Refuse an element that has children of other names, or of other namespaces than SAML's.
+
+    Raises:
+        SamlMessageRefused: it does.
+    """
     for child in root:
         if local_name(child) not in names or child.tag.split("}")[0][1:] not in (SAML, SAMLP, DSIG):
             raise SamlMessageRefused(f"{local_name(child)[:40]} does not belong in it.")

@@ -5,7 +5,7 @@ What a request asked for stays here, on the server, while its user signs in: a p
 sent a second time by the browser, and nothing of it can be changed on the way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,63 @@ def note_message(connection: Connection, header: Header, now: Instant) -> None:
         SamlMessageUsed: its sender has sent one of this ID before.
     """
     _insert(connection, header, {}, now, _REPLAYED, used_at=now)
+
+
+def note_assertion(
+    connection: Connection, sender: str, assertion_id: str, until: Instant, now: Instant
+) -> None:
+    """Remember an assertion for as long as it could be shown again.
+
+    Raises:
+        SamlMessageUsed: it was shown before.
+    """
+    header = Header(id=assertion_id, issuer=sender, issued_at=now, destination=None)
+    seconds = max(_REPLAYED, (until - now) // 1000 + 2 * SKEW)
+    _insert(connection, header, {}, now, seconds, used_at=now)
+
+
+def note_logout(
+    connection: Connection,
+    provider: str,
+    name: str,
+    session_indexes: Sequence[str],
+    issued_at: Instant,
+    until: Instant,
+    now: Instant,
+) -> None:
+    """Remember a provider's logout: an assertion that was on its way meanwhile must not undo it
+    (saml-core §3.7.3.1).
+
+    Args:
+        session_indexes: those that it named; none: all of this name's.
+    """
+    for one in session_indexes or ("",):
+        mark = _logout_mark(name, one)
+        here = (table.c.sender == provider, table.c.message_id == mark)
+        connection.execute(delete(table).where(*here))
+        header = Header(id=mark, issuer=provider, issued_at=issued_at, destination=None)
+        seconds = max(_REPLAYED, (until - now) // 1000)
+        _insert(connection, header, {"issued_at": issued_at}, now, seconds, used_at=now)
+
+
+def logged_out_since(
+    connection: Connection,
+    provider: str,
+    name: str,
+    session_index: str | None,
+    issued_at: Instant,
+    now: Instant,
+) -> bool:
+    """Whether a provider has asked for the end of this session at or after an instant."""
+    marks = [_logout_mark(name, one) for one in {"", session_index or ""}]
+    query = select(table.c.payload).where(
+        table.c.sender == provider, table.c.message_id.in_(marks), table.c.expires_at > now
+    )
+    return any(one["issued_at"] >= issued_at for one in connection.execute(query).scalars())
+
+
+def _logout_mark(name: str, session_index: str) -> str:
+    return f"logout:{hash_secret(f'{name}{chr(0)}{session_index}').hex()}"
 
 
 def _insert(
@@ -118,6 +175,19 @@ def start_chain(
         "expires_at": after(now, FRESH),
     }
     connection.execute(insert(table), row)
+
+
+def find_chain(
+    connection: Connection, sender: str, message_id: str, now: Instant
+) -> Mapping[str, Any] | None:
+    """What was kept of a logout under way, which stays; None if there is none."""
+    query = select(table.c.payload).where(
+        table.c.sender == sender,
+        table.c.message_id == message_id,
+        table.c.used_at.is_(None),
+        table.c.expires_at > now,
+    )
+    return connection.execute(query).scalar_one_or_none()
 
 
 def take_chain(

@@ -1,9 +1,5 @@
-"""Signatures: made with our key, checked with the certificates of whom a message says it is from.
-
-Against signature wrapping a signature counts only in one place and shape: a child of the root, with one
-reference, to the root, without any transform that could drop part of it. What is read afterwards is read
-from that same root. What a message itself says of keys (KeyInfo) is never looked at.
-"""
+"""Signatures that are made with our key, and those of queries; those in XML are checked by
+`iam.keys.xml_signatures`."""
 
 import base64
 import binascii
@@ -20,90 +16,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from iam.kernel.xml import Element, local_name
 from iam.keys import SamlKey
-from iam.saml.errors import SamlSignatureRefused
-from iam.saml.names import DSIG
+from iam.keys.xml_signatures import ALGORITHMS, MORE, SamlSignatureRefused
 
-_MORE = "http://www.w3.org/2001/04/xmldsig-more#"
-RSA_SHA256 = f"{_MORE}rsa-sha256"
+RSA_SHA256 = f"{MORE}rsa-sha256"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
-_ALGORITHMS = {f"{_MORE}{kind}-{name}" for kind in ("rsa", "ecdsa") for name in _HASHES}
-_DIGESTS = {
-    "http://www.w3.org/2001/04/xmlenc#sha256",
-    f"{_MORE}sha384",
-    "http://www.w3.org/2001/04/xmlenc#sha512",
-}
-_ENVELOPED = f"{DSIG}enveloped-signature"
-_EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
-_SIGNATURE = f"{{{DSIG}}}Signature"
-
-
-def signature_of(root: Element) -> Element | None:
-    """The signature of a message, if it has one.
-
-    Raises:
-        SamlSignatureRefused: it has several, or one where none belongs.
-    """
-    found = list(root.iter(_SIGNATURE))
-    if not found:
-        return None
-    if len(found) > 1 or found[0].getparent() is not root:
-        raise SamlSignatureRefused("It is not where a signature belongs.")
-    return found[0]
-
-
-def check_enveloped(root: Element, signature: Element, certificates: Sequence[bytes]) -> None:
-    """Hold a message to its own signature.
-
-    Raises:
-        SamlSignatureRefused: none of these certificates' keys has signed the whole of it.
-    """
-    _check_shape(root, signature)
-    xmlsec.tree.add_ids(root, ["ID"])
-    for certificate in certificates:
-        context = xmlsec.SignatureContext()
-        context.key = xmlsec.Key.from_memory(certificate, xmlsec.constants.KeyDataFormatCertDer)
-        try:
-            context.verify(signature)
-        except xmlsec.Error:
-            continue
-        return
-    raise SamlSignatureRefused("No certificate of the sender fits it.")
-
-
-def _check_shape(root: Element, signature: Element) -> None:
-    info = _only(signature, 0, "SignedInfo")
-    names = [local_name(child) for child in signature]
-    if names not in (["SignedInfo", "SignatureValue"], ["SignedInfo", "SignatureValue", "KeyInfo"]):
-        raise SamlSignatureRefused("It holds more than a signature may.")
-    if [local_name(child) for child in info] != [
-        "CanonicalizationMethod",
-        "SignatureMethod",
-        "Reference",
-    ]:
-        raise SamlSignatureRefused("It must have exactly one reference.")
-    method, reference = info[1].get("Algorithm"), info[2]
-    if info[0].get("Algorithm") != _EXCLUSIVE or method not in _ALGORITHMS or len(info[1]):
-        raise SamlSignatureRefused("Its algorithm is not accepted: use RSA or ECDSA with SHA-256.")
-    identifier = root.get("ID")
-    if not identifier or reference.get("URI") != f"#{identifier}":
-        raise SamlSignatureRefused("It signs something else than the message.")
-    if [local_name(child) for child in reference] != ["Transforms", "DigestMethod", "DigestValue"]:
-        raise SamlSignatureRefused("Its reference has a form that is not accepted.")
-    transforms = [one.get("Algorithm") for one in reference[0]]
-    if transforms != [_ENVELOPED, _EXCLUSIVE]:
-        raise SamlSignatureRefused("Its transforms are not accepted.")
-    if reference[1].get("Algorithm") not in _DIGESTS:
-        raise SamlSignatureRefused("Its digest is not accepted: use SHA-256.")
-
-
-def _only(node: Element, place: int, name: str) -> Element:
-    if len(node) <= place or node[place].tag != f"{{{DSIG}}}{name}":
-        raise SamlSignatureRefused("It has no SignedInfo.")
-    return node[place]
 
 
 def check_query(
@@ -117,9 +37,9 @@ def check_query(
     Raises:
         SamlSignatureRefused: none of these certificates' keys has signed it.
     """
-    if algorithm not in _ALGORITHMS:
+    if algorithm not in ALGORITHMS:
         raise SamlSignatureRefused("Its algorithm is not accepted: use RSA or ECDSA with SHA-256.")
-    kind, _, name = algorithm.removeprefix(_MORE).partition("-")
+    kind, _, name = algorithm.removeprefix(MORE).partition("-")
     try:
         value = base64.b64decode("".join(signature.split()), validate=True)
     except (binascii.Error, ValueError):

@@ -77,7 +77,12 @@ def _after_sign_out(request: Request) -> Response:
         )
     payload: Any = code.payload
     waiting = tuple(SamlParticipant(**one) for one in payload["waiting"])
-    chain = Chain(waiting=waiting, onward=payload["onward"], onward_name=payload["onward_name"])
+    chain = Chain(
+        waiting=waiting,
+        born=tuple(payload.get("born", ())),
+        onward=payload["onward"],
+        onward_name=payload["onward_name"],
+    )
     return run_chain(request, chain, now)
 
 

@@ -7,6 +7,7 @@ A request is kept before anybody is asked to sign in, so that a posted one survi
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,7 +24,9 @@ from iam.directory.saml_providers import (
     find_provider,
 )
 from iam.kernel.clock import Instant
-from iam.saml.answer import Answer, Asked, Choose, SignIn, decide
+from iam.kernel.events import Origin
+from iam.keys import SamlKey
+from iam.saml.answer import Answer, Asked, Choose, ShowCode, SignIn, decide
 from iam.saml.bindings import Received, authenticate, from_form, from_query, to_field
 from iam.saml.errors import (
     SamlConsumerUnknown,
@@ -43,7 +46,7 @@ from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, see_other
-from iam.web.returning import choose_address, sign_in_address
+from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/saml/sso"
 
@@ -60,7 +63,18 @@ async def sso(request: Request) -> Response:
 
 
 def _accept(request: Request, received: Received) -> Response:
-    engine, now = engine_of(request), engine_of(request).clock()
+    engine = engine_of(request)
+    handle = accept(engine, received, engine.clock())
+    return see_other(f"{PATH}?{urlencode({'request': handle})}")
+
+
+def accept(engine: Engine, received: Received, now: Instant) -> str:
+    """Keep a request that is believed; answer what leads back to it.
+
+    Raises:
+        SamlMessageRefused, SamlSignatureRefused, SamlSenderUnknown, SamlConsumerUnknown, SamlMessageUsed:
+            as they say.
+    """
     if received.kind != "SAMLRequest":
         raise SamlMessageRefused("Only requests are taken here.")
     asked = read_authn_request(received)
@@ -71,10 +85,9 @@ def _accept(request: Request, received: Received) -> Response:
     here = f"{engine.settings.issuer}{PATH}"
     check_header(asked.header, here=here, signed=signed, now=now)
     payload = _wishes(provider, asked) | {"relay_state": received.relay_state}
-    handle = engine.database.write(
+    return engine.database.write(
         lambda c: keep_request(c, asked.header, payload, now, engine.random)
     )
-    return see_other(f"{PATH}?{urlencode({'request': handle})}")
 
 
 def sender_of(connection: Connection, entity_id: str) -> tuple[SamlProvider, Application]:
@@ -131,27 +144,21 @@ def _go_on(request: Request) -> Response:
 
     def work(
         connection: Connection,
-    ) -> tuple[Asked, Answer | SignIn | Choose, Verdict | None]:
-        pending = None
-        if handle:
-            pending = _pending(connection, handle, now)
-            asked = _asked(connection, pending)
-        else:
-            asked = _unasked(connection, client_id)
+    ) -> tuple[Asked, Answer | SignIn | ShowCode | Choose, Verdict | None]:
         verdict = validate(connection, token, now) if token is not None else None
         browser = _browser_session(verdict)
-        decision = decide(connection, engine, key, asked, browser, origin, now)
-        if pending is not None and isinstance(decision, Answer):
-            use(connection, pending, now)
-        return asked, decision, verdict
+        wish = Wish(handle=handle, client_id=client_id, origin=origin)
+        return (*take_up(connection, engine, key, wish, browser, now), verdict)
 
     asked, decision, verdict = engine.database.write(work)
-    _count(engine, verdict, now)
+    _count(engine, verdict, origin, now)
     there = {"request": handle} if handle else {"application": client_id}
     back = f"{PATH}?{urlencode(there)}"
     if isinstance(decision, SignIn):
         extra = {"prompt": "login"} if decision.again else {}
         return see_other(sign_in_address(back, application=asked.application.client_id, **extra))
+    if isinstance(decision, ShowCode):
+        return see_other(code_address(back, asked.application.client_id))
     if isinstance(decision, Choose):
         return see_other(choose_address(back, asked.application.client_id))
     if decision.started is not None:
@@ -160,6 +167,41 @@ def _go_on(request: Request) -> Response:
     if asked.relay_state is not None:
         fields["RelayState"] = asked.relay_state
     return post_page(request, asked.consumer, fields, asked.application.display_name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is to be gone on with: a request that was kept, or else the application that somebody goes to by
+    themselves."""
+
+    handle: str
+    client_id: str
+    origin: Origin
+
+
+def take_up(
+    connection: Connection,
+    engine: Engine,
+    key: SamlKey,
+    wish: Wish,
+    browser: LiveRow | None,
+    now: Instant,
+) -> tuple[Asked, Answer | SignIn | ShowCode | Choose]:
+    """Answer a request that was kept, which uses it up, or have the person do something first.
+
+    Raises:
+        SamlMessageRefused, SamlMessageUsed, SamlSenderUnknown, SamlConsumerUnknown: as they say.
+    """
+    pending = None
+    if wish.handle:
+        pending = _pending(connection, wish.handle, now)
+        asked = _asked(connection, pending)
+    else:
+        asked = _unasked(connection, wish.client_id)
+    decision = decide(connection, engine, key, asked, browser, wish.origin, now)
+    if pending is not None and isinstance(decision, Answer):
+        use(connection, pending, now)
+    return asked, decision
 
 
 def _pending(connection: Connection, handle: str, now: Instant) -> Pending:
@@ -216,9 +258,9 @@ def _browser_session(verdict: Verdict | None) -> LiveRow | None:
     return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
 
 
-def _count(engine: Engine, verdict: Verdict | None, now: Instant) -> None:
+def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
     if verdict is not None:
         engine.metrics.validations[str(verdict.outcome)] += 1
         row = _browser_session(verdict)
         if row is not None:
-            engine.touches.note(row, now)
+            engine.touches.note(row, now, origin)

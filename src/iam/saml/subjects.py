@@ -3,11 +3,12 @@
 import base64
 import hmac
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 from iam.directory.saml_providers import SamlProvider
 from iam.directory.users import User
-from iam.kernel.authn import SINGLE_FACTOR
+from iam.kernel.authn import MULTI_FACTOR, SEVERAL, SINGLE_FACTOR, with_code
 from iam.kernel.secrets import Random
 from iam.saml.names import (
     INVALID_NAME_ID_POLICY,
@@ -19,7 +20,13 @@ from iam.saml.names import (
 from iam.sessions.model import Session
 
 _BY_URI = {uri: name for name, uri in NAME_ID_FORMATS.items()}
-_STRENGTH = {UNSPECIFIED: 0, PASSWORD: 1, PASSWORD_PROTECTED_TRANSPORT: 2, SINGLE_FACTOR: 2}
+_STRENGTH = {
+    UNSPECIFIED: 0,
+    PASSWORD: 1,
+    PASSWORD_PROTECTED_TRANSPORT: 2,
+    SINGLE_FACTOR: 2,
+    MULTI_FACTOR: 3,
+}
 """What the classes are worth compared with each other (saml-core §3.3.2.2.1 leaves it to us)."""
 
 
@@ -73,7 +80,7 @@ def name_of(
 
 
 def context_of(
-    session: Session, comparison: str, classes: Sequence[str], *, declarations: bool
+    session: Session, comparison: str, classes: Sequence[str], declarations: bool
 ) -> str | None:
     """The class that the session's authentication is told as; None if what is asked for is unmet
     (saml-core §3.3.2.2.1)."""
@@ -97,8 +104,22 @@ def context_of(
     return next((one for one in reversed(shown) if _STRENGTH[one] <= max(known)), None)
 
 
+def lacks_code(
+    session: Session, comparison: str, classes: Sequence[str], declarations: bool
+) -> bool:
+    """Whether what is asked for is unmet, and would be met by a second factor besides."""
+    if not session.amr:
+        return False
+    lifted = replace(session, amr=with_code(session.amr))
+    return (
+        context_of(session, comparison, classes, declarations) is None
+        and context_of(lifted, comparison, classes, declarations) is not None
+    )
+
+
 def _shown(session: Session) -> tuple[str, ...]:
     """All that may truly be said of how a session was authenticated, the strongest last."""
     if not session.amr:
         return (UNSPECIFIED,)
-    return (SINGLE_FACTOR, UNSPECIFIED, PASSWORD, PASSWORD_PROTECTED_TRANSPORT)
+    one = (SINGLE_FACTOR, UNSPECIFIED, PASSWORD, PASSWORD_PROTECTED_TRANSPORT)
+    return (*one, MULTI_FACTOR) if SEVERAL in session.amr else one

@@ -5,6 +5,8 @@ from typing import Any
 
 from lxml import etree
 
+from iam.directory.saml_identity import UpstreamOptions
+from iam.directory.saml_metadata import POST
 from iam.directory.saml_providers import SamlProvider
 from iam.directory.users import User
 from iam.kernel.clock import Instant, after, to_iso
@@ -34,15 +36,20 @@ def entity_id(issuer: str) -> str:
     return f"{issuer}/saml/metadata"
 
 
+def service_entity_id(issuer: str) -> str:
+    """Our entityID towards identity providers: the address of our metadata as a service provider."""
+    return f"{issuer}/saml/sp/metadata"
+
+
 def make_message_id(random: Random) -> str:
     """A new ID: 160 random bits, as an XML name."""
     return f"_{random(20).hex()}"
 
 
 def message(
-    name: str, issuer: str, destination: str, now: Instant, random: Random, **attributes: str | None
+    name: str, entity: str, destination: str, now: Instant, random: Random, **attributes: str | None
 ) -> Element:
-    """The head of a message of ours."""
+    """The head of a message of ours. `entity`: which of our two entityIDs it is from."""
     root = etree.Element(
         f"{{{SAMLP}}}{name}",
         {
@@ -54,12 +61,12 @@ def message(
         },
         nsmap=_MAP,
     )
-    _add(root, SAML, "Issuer", entity_id(issuer))
+    _add(root, SAML, "Issuer", entity)
     return root
 
 
 def response(
-    issuer: str,
+    entity: str,
     to: Addressed,
     now: Instant,
     random: Random,
@@ -69,7 +76,7 @@ def response(
     name: str = "Response",
 ) -> Element:
     """A Response (or `name`) that has nothing but a status so far."""
-    root = message(name, issuer, to.url, now, random, InResponseTo=to.in_response_to)
+    root = message(name, entity, to.url, now, random, InResponseTo=to.in_response_to)
     code = _add(_add(root, SAMLP, "Status"), SAMLP, "StatusCode", Value=status)
     if second is not None:
         _add(code, SAMLP, "StatusCode", Value=second)
@@ -139,13 +146,54 @@ def add_name_id(parent: Element, name_id: NameId) -> None:
 
 
 def logout_request(
-    issuer: str, url: str, name_id: NameId, session_id: str, now: Instant, random: Random
+    entity: str,
+    url: str,
+    name_id: NameId,
+    session_index: str | None,
+    now: Instant,
+    random: Random,
 ) -> Element:
     """A LogoutRequest for one session (saml-core §3.7.1)."""
     until = to_iso(after(now, LIFETIME))
-    root = message("LogoutRequest", issuer, url, now, random, NotOnOrAfter=until)
+    root = message("LogoutRequest", entity, url, now, random, NotOnOrAfter=until)
     add_name_id(root, name_id)
-    _add(root, SAMLP, "SessionIndex", session_id)
+    if session_index is not None:
+        _add(root, SAMLP, "SessionIndex", session_index)
+    return root
+
+
+def authn_request(
+    entity: str,
+    url: str,
+    consumer: str,
+    options: UpstreamOptions,
+    now: Instant,
+    random: Random,
+    *,
+    force: bool,
+) -> Element:
+    """An AuthnRequest to an identity provider (saml-profiles §4.1.4.1), to be answered by POST.
+
+    Args:
+        force: the person is to be authenticated anew.
+    """
+    root = message(
+        "AuthnRequest",
+        entity,
+        url,
+        now,
+        random,
+        AssertionConsumerServiceURL=consumer,
+        ProtocolBinding=POST,
+        ForceAuthn="true" if force else None,
+    )
+    policy = _add(root, SAMLP, "NameIDPolicy", AllowCreate="true")
+    if options.name_id_format is not None:
+        policy.set("Format", options.name_id_format)
+    if options.context_classes:
+        context = _add(root, SAMLP, "RequestedAuthnContext", Comparison=options.context_comparison)
+        for one in options.context_classes:
+            _add(context, SAML, "AuthnContextClassRef", one)
     return root
 
 

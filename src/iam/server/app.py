@@ -103,7 +103,7 @@ class Root:
             await self.pages(scope, receive, send)
             return
         path = scope["path"]
-        if path in gate.HOT_PATHS:
+        if gate.door_at(path) is not None:
             await self.hot(scope, receive, send)
             return
         if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:

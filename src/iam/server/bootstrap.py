@@ -19,6 +19,7 @@ from iam.keys.cipher import Cipher
 from iam.keys.signing import add_keys, encrypt_again, make_keys, missing_algorithms
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.sessions.rules import hold_rules
+from iam.signin import factors, provider_secrets
 from iam.signin.passwords import Passwords
 
 
@@ -44,6 +45,8 @@ def bootstrap(
     hold_rules(connection, None)
     encrypt_again(connection, cipher, random)
     saml.encrypt_again(connection, cipher, random)
+    factors.encrypt_again(connection, cipher, random)
+    provider_secrets.encrypt_again(connection, cipher, random)
     first = make_keys(now, random, active_at=now, algorithms=missing_algorithms(connection))
     add_keys(connection, first, cipher, random)
     try:

@@ -93,9 +93,9 @@ def _give_way() -> None:
 async def close_engine(engine: Engine) -> None:
     """Write the touches that wait and give everything back."""
     await engine.reader.close()
+    await engine.fetcher.close()
     for close in engine.closers:
         await close()
-    await engine.fetcher.close()
     engine.hash_pool.shutdown(wait=True, cancel_futures=True)
     engine.changes.close()
     touches = engine.touches.take()

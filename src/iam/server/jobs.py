@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import structlog
 from anyio import CapacityLimiter
@@ -16,12 +17,15 @@ from iam.audit import figures
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
+from iam.delivery.fetch import SECONDS
 from iam.delivery.logouts import make_logout_token
 from iam.delivery.mailer import Mailer
+from iam.delivery.saml_sources import BATCH, look_at_sources
 from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
 from iam.keys import load_keys
+from iam.keys import saml as saml_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.saml import received
 from iam.saml.key import saml_key
@@ -29,6 +33,7 @@ from iam.saml.notice import soap_logout
 from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
+from iam.sessions.moves import note_moves
 from iam.signin import codes, federation_requests, known_devices, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -37,6 +42,7 @@ _LEASE = 30  # seconds
 _TOUCHES = 2000
 # Seconds within which a node knows a new signing key, which signs only long after (PUBLISHED_AHEAD).
 _KEYS = 20
+_METADATA = 60  # seconds between two looks whether some is due
 # Between two batches the sweep rests for so many times what the last one took: at most a fifth of a
 # core and of the database's writes is its own, however slow they are at the moment.
 _REST = 4
@@ -106,6 +112,7 @@ async def _run_jobs(engine: Engine, deliverer: Deliverer, mailer: Mailer) -> Non
         holder = make_id("node_", engine.clock(), engine.random)
         interval = engine.settings.sweep_interval
         group.create_task(_forever("keys", _KEYS, lambda: look_at_keys(engine)))
+        group.create_task(_forever("metadata", _METADATA, lambda: look_at_metadata(engine, holder)))
         group.create_task(_forever("sweep", interval, lambda: sweep_once(engine, holder)))
 
 
@@ -114,7 +121,7 @@ async def write_touches(engine: Engine) -> None:
     due_at, now = engine.touches.due_at, engine.clock()
     if due_at is None or now < due_at:
         return
-    touches = engine.touches.take()
+    touches, seen = engine.touches.take(), engine.touches.take_seen()
     try:
         for some in _batches(touches):
             work = partial(touch.write_touches, touches=some, now=now)
@@ -123,19 +130,39 @@ async def write_touches(engine: Engine) -> None:
         # Also when the server stops half-way: it writes what waits. To write one twice does no harm.
         engine.touches.put_back(touches, now)
         raise
+    for few in _batches(seen):
+        moving = partial(note_moves, seen=few, now=now, random=engine.random)
+        await in_thread(partial(engine.database.write, moving), engine.threads)
 
 
-def _batches(touches: dict[str, Instant]) -> Iterator[dict[str, Instant]]:
+_Value = TypeVar("_Value")
+
+
+def _batches(found: dict[str, _Value]) -> Iterator[dict[str, _Value]]:
     """Neighbours together: they share pages. Small enough that nobody who writes waits for long."""
-    ids = sorted(touches)
+    ids = sorted(found)
     for first in range(0, len(ids), _TOUCHES):
-        yield {one: touches[one] for one in ids[first : first + _TOUCHES]}
+        yield {one: found[one] for one in ids[first : first + _TOUCHES]}
 
 
 async def look_at_keys(engine: Engine) -> None:
     """Know the signing keys that there are by now."""
     load = partial(load_keys, cipher=engine.cipher)
     engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
+
+
+async def look_at_metadata(engine: Engine, holder: str) -> None:
+    """Fetch the metadata whose time has come, if this node holds the lease."""
+    seconds = _METADATA + BATCH * SECONDS
+
+    def work() -> None:
+        now = engine.clock()
+        lease = partial(take_lease, name="saml_metadata", holder=holder, now=now, seconds=seconds)
+        if engine.database.write(lease):
+            look_at_sources(engine.database, engine.settings, engine.clock)
+
+    # A thread of its own: it waits for somebody else's server.
+    await in_thread(work, CapacityLimiter(1))
 
 
 _Purge = Callable[[Connection, Instant, int], int]
@@ -156,6 +183,7 @@ _SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
     device_requests.purge,
     bulk.purge,
     received.purge,
+    saml_keys.purge,
     federation_requests.purge,
 )
 

@@ -11,6 +11,13 @@ from iam.kernel.events import SYSTEM, Actor, Event
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher
+from iam.keys.saml import (
+    SamlKey,
+    add_saml_key,
+    load_saml_keys,
+    make_saml_key,
+    retire_saml_keys,
+)
 from iam.keys.signing import (
     PUBLISHED_AHEAD,
     SigningKey,
@@ -21,6 +28,7 @@ from iam.keys.signing import (
     outdated,
     rotation_due,
 )
+from iam.sessions.rules import hold_rules
 
 
 def rotate(
@@ -50,6 +58,44 @@ def rotate(
 
     database.write(work)
     return made
+
+
+def rotate_saml(
+    database: Database,
+    cipher: Cipher,
+    issuer: str,
+    *,
+    ahead: int,
+    kept: int,
+    actor: Actor,
+    now: Instant,
+    random: Random,
+) -> tuple[SamlKey, SamlKey]:
+    """Make a new SAML key of each use; answer the one that signs and the one to encrypt for.
+
+    Args:
+        ahead: seconds for which the new certificate is only published before its key signs. What is
+            encrypted for us may be for the new key at once: both can be read.
+        kept: seconds for which the former keys are still published, and read what was encrypted for
+            them, after that.
+    """
+    from_then_on = after(now, ahead)
+    signs = make_saml_key(issuer, now, random, active_at=from_then_on)
+    reads = make_saml_key(issuer, now, random, use="encryption")
+
+    def work(connection: Connection) -> None:
+        hold_rules(connection, None)
+        former = [one.id for one in load_saml_keys(connection, cipher, now, None)]
+        retire_saml_keys(connection, former, after(from_then_on, kept))
+        for one in (signs, reads):
+            add_saml_key(connection, one, cipher, random)
+        data = {"saml": [signs.id, reads.id], "retired": former}
+        event_id = make_id(EVENT, now, random)
+        event = Event(id=event_id, at=now, type="keys.rotated", actor=actor, data=data)
+        audit.append(connection, [event])
+
+    database.write(work)
+    return signs, reads
 
 
 def keep_up(

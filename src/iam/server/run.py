@@ -37,6 +37,8 @@ def run(settings: Settings) -> None:
         "iam.server.run:worker_app",
         factory=True,
         http=GateProtocol,
+        # Nothing here speaks it; a proxy's question about an application's web socket is an ordinary one.
+        ws="none",
         host=settings.host,
         port=settings.port,
         workers=settings.workers if settings.workers > 1 else None,

@@ -66,10 +66,16 @@ def hold_added(
         "created_time": created_time,
         "ids": [],
     }
-    connection.execute(insert(table).values(values).on_conflict_do_nothing())
-    held = read_added(connection, key, lock=True)
-    assert held is not None  # noqa: S101 - it was written above, and is locked
-    return held
+    # In one statement, which locks the row either way: nobody can delete it in between.
+    statement = (
+        insert(table)
+        .values(values)
+        .on_conflict_do_update(
+            index_elements=list(table.primary_key), set_={"created_at": table.c.created_at}
+        )
+        .returning(table)
+    )
+    return _added(connection.execute(statement).one())
 
 
 def keep_added(connection: Connection, key: RecordKey, ids: Sequence[str]) -> None:

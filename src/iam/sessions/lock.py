@@ -11,6 +11,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from iam import audit
 from iam.db.tables import session as table
+from iam.kernel.authn import acr_of
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import NOWHERE, Actor, Event, Origin
@@ -69,6 +70,7 @@ def unlock(
     session_id: str,
     *,
     holder: str,
+    amr: tuple[str, ...],
     actor: Actor,
     now: Instant,
     random: Random,
@@ -78,6 +80,7 @@ def unlock(
 
     Args:
         holder: the session whose token was shown: this one, or the one that it was entered from.
+        amr: by which methods they have.
 
     Raises:
         SessionOver: it has ended.
@@ -100,8 +103,9 @@ def unlock(
     audit.append(connection, [_event("session.unlocked", one, *cause) for one in together])
     # Whoever was asked for this anew has authenticated now; nobody has for a back end's own session.
     proven = table.c.authenticated_at.is_not(None)
-    statement = update(table).where(table.c.id == holder, proven).values(authenticated_at=now)
-    connection.execute(statement)
+    statement = update(table).where(table.c.id == holder, proven)
+    values = {"authenticated_at": now, "amr": list(amr), "acr": acr_of(amr)}
+    connection.execute(statement.values(**values))
     active = {one for one in (session_id, found.parent, holder) if one is not None}
     touch.write_touches(connection, dict.fromkeys(active, now), now)
     rotated = lifecycle.rotate(

@@ -51,9 +51,10 @@ def raise_session(
 def follow(connection: Connection, child: Session, parent: Session) -> Session:
     """A child, with what its parent's holder has proved since: so that the application that is entered
     again is told the truth about when and how."""
-    at = parent.authenticated_at
-    # A child that was unlocked by itself may know better.
-    if at is None or at <= (child.authenticated_at or 0):
+    at, before = parent.authenticated_at, child.authenticated_at or 0
+    # A child that was unlocked by itself may know better. A second factor that was shown besides leaves
+    # the time as it was.
+    if at is None or at < before or (at == before and parent.amr == child.amr):
         return child
     followed = replace(child, authenticated_at=at, amr=parent.amr, acr=parent.acr)
     store.set_authentication(connection, followed)

@@ -33,6 +33,8 @@ from iam.sessions.search import lives, plan_for_these_values
 
 Field = Literal["owner", "name", "application", "sessionId"]
 """What rows are looked for by: part of a name in any case, or a whole session ID."""
+DESCRIBED = 100
+"""Of so many sessions of a row more is read than their ID."""
 Sort = Literal["owner", "name", "application", "createdTime"]
 
 
@@ -53,15 +55,18 @@ class RecordRow:
 
     key: RecordKey
     created_at: Instant
+    session_ids: tuple[str, ...]
+    """Of the live sessions, in the order of their starts."""
     sessions: tuple[Session, ...]
+    """The newest `DESCRIBED` of them."""
     added: tuple[str, ...]
     created_time: str | None = None
     """When it began, as a client wrote it: where there is no session."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ours first, in the order of their starts."""
-        return (*(one.id for one in self.sessions), *self.added)
+        """Ours first."""
+        return (*self.session_ids, *self.added)
 
 
 def read_row(connection: Connection, key: RecordKey, now: Instant) -> RecordRow | None:
@@ -168,7 +173,7 @@ def _rows(connection: Connection, keys: Sequence[RecordKey], now: Instant) -> tu
         some = keys[first : first + _BATCH]
         records = listing.live_records(connection, some, now)
         kept = added_ids.read_many(connection, some)
-        ids = [one for record in records.values() for one in record.session_ids]
+        ids = [one for record in records.values() for one in record.session_ids[-DESCRIBED:]]
         found: dict[str, Session] = {}
         for start in range(0, len(ids), _BATCH):
             found |= store.read_sessions(connection, ids[start : start + _BATCH])
@@ -192,10 +197,12 @@ def _row(
 ) -> RecordRow:
     began = record or kept
     assert began is not None  # noqa: S101 - the caller has looked
+    ids = record.session_ids if record is not None else ()
     return RecordRow(
         key=key,
         created_at=began.created_at,
         created_time=kept.created_time if record is None and kept is not None else None,
-        sessions=tuple(found[one] for one in record.session_ids if one in found) if record else (),
+        session_ids=ids,
+        sessions=tuple(found[one] for one in ids[-DESCRIBED:] if one in found),
         added=kept.ids if kept is not None else (),
     )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     update,
 )
 
@@ -35,6 +36,7 @@ from iam.sessions.layers import Said, read_said
 from iam.sessions.lifecycle import BATCH, Ended, end_due
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
 from iam.sessions.policy import NAMES, EffectivePolicy, Layer
+from iam.sessions.regroup import bring_down, regroup
 from iam.sessions.search import lives
 
 SAMPLE = 10
@@ -43,7 +45,8 @@ _LIVE = table.c.ended_at.is_(None)
 _TIMES = frozenset(
     ("idle_timeout", "maximum_lifetime", "remember_idle_timeout", "remember_maximum_lifetime")
 )
-_FELT = _TIMES | {"exclusive", "maximum_sessions", "maximum_user_sessions"}
+_LIMITS = frozenset(("exclusive", "maximum_sessions", "maximum_user_sessions"))
+_FELT = _TIMES | _LIMITS | {"end_children"}
 """The knobs that live sessions feel; the others are asked when something happens."""
 Pair = tuple[str, str]
 """An organization and an application."""
@@ -94,11 +97,15 @@ def apply_policy(
     impact = Impact()
     _settle_due(connection, layer, now)
     groups = list(_groups(connection, layer)) if _FELT.intersection(changed) else []
-    samples = []
-    if _TIMES.intersection(changed):
-        samples = _shorten(connection, layer, groups, impact)
+    samples: list[str] = []
+    times = bool(_TIMES.intersection(changed))
+    if "end_children" in changed:
+        samples += _regroup(connection, layer, groups, actor, now, impact, times=times)
+    if times:
+        samples += _shorten(connection, layer, groups, impact)
+    if times or "end_children" in changed:
         _end_what_is_too_old(connection, layer, actor, now, impact)
-    if _FELT.intersection(changed) - _TIMES:
+    if _LIMITS.intersection(changed):
         for group in groups:
             _make_room(connection, group, actor, now)
     impact.ended = Counter(dict(_cut_by_pair(connection, now, None)))
@@ -151,13 +158,50 @@ def _shorten(
     return samples
 
 
+def _regroup(
+    connection: Connection,
+    layer: Layer,
+    groups: Sequence[_Group],
+    actor: Actor,
+    now: Instant,
+    impact: Impact,
+    *,
+    times: bool,
+) -> list[str]:
+    """Have sessions end with their browser session, or not; answer some of those that will.
+
+    Who will is counted as shortened, once: here, or as its deadlines are brought down, by `_shorten` if
+    `times` are turned as well.
+    """
+    samples: list[str] = []
+    for group in groups:
+        idle_timeout, expires_at = _bounds(group.policy, children=False)
+        within = and_(table.c.idle_timeout <= idle_timeout, table.c.expires_at <= expires_at)
+        done = regroup(
+            connection,
+            group.members,
+            group.policy,
+            unmoved=within if times else true(),
+            actor=actor,
+            now=now,
+            sample=SAMPLE,
+        )
+        samples += done.sample
+        impact.shortened[group.pair] += done.unmoved
+        if not times:
+            impact.shortened[group.pair] += bring_down(connection, group.members)
+    store.check_in_time(connection, layer.reach)
+    return samples
+
+
 def _end_what_is_too_old(
     connection: Connection, layer: Layer, actor: Actor, now: Instant, impact: Impact
 ) -> None:
+    before = dict(_cut_by_pair(connection, now, EndReason.POLICY))
     cut(connection, (*_governed(layer), *_due(now)), EndReason.POLICY, actor, now)
     # What is over is no longer counted as shortened.
     for pair, number in _cut_by_pair(connection, now, EndReason.POLICY):
-        impact.shortened[pair] -= number
+        impact.shortened[pair] -= number - before.get(pair, 0)
     impact.shortened = +impact.shortened
 
 
@@ -287,10 +331,26 @@ def _make_room(connection: Connection, group: _Group, actor: Actor, now: Instant
     if policy.maximum_sessions is not None:
         surplus = _beyond(group.members, policy.maximum_sessions, policy.at_limit, now)
         cut(connection, surplus, EndReason.LIMIT, actor, now)
-    # How many places a user may have is decided where they sign in.
-    if policy.maximum_user_sessions is not None and group.pair[1] == BUILT_IN_APPLICATION:
-        surplus = _beyond(group.users, policy.maximum_user_sessions, policy.at_limit, now)
+    if policy.maximum_user_sessions is not None:
+        users = and_(group.users, _decided_by(group, now))
+        surplus = _beyond(users, policy.maximum_user_sessions, policy.at_limit, now)
         cut(connection, surplus, EndReason.LIMIT, actor, now)
+
+
+def _decided_by(group: _Group, now: Instant) -> ColumnElement[bool]:
+    """Whose places this group decides about. How many a user may have is decided where they sign in; of
+    who has sessions of back ends only, at each of these applications."""
+    organization, application = group.pair
+    here = select(table.c.user_name).where(lives(now), group.members).correlate(None)
+    decided = table.c.user_name.in_(here)
+    if application == BUILT_IN_APPLICATION:
+        return decided
+    signed_in = select(table.c.user_name).where(
+        lives(now),
+        table.c.organization == organization,
+        table.c.application == BUILT_IN_APPLICATION,
+    )
+    return and_(decided, table.c.user_name.not_in(signed_in.correlate(None)))
 
 
 def _beyond(

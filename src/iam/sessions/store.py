@@ -214,6 +214,15 @@ def set_authentication(connection: Connection, after: Session) -> None:
     )
 
 
+def set_place(connection: Connection, after: Session) -> None:
+    """Write where this session (which the caller has locked) is used from."""
+    connection.execute(
+        update(session)
+        .where(session.c.id == after.id)
+        .values(ip=after.ip, address=address_bytes(after.ip), user_agent=after.user_agent)
+    )
+
+
 def set_identity(connection: Connection, organization: str, user: str, who: Identity) -> None:
     """Rewrite who the gate says these live sessions' user is."""
     connection.execute(

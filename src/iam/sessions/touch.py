@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from iam.db.tables import DUE_AT
 from iam.kernel.clock import Instant
+from iam.kernel.events import Origin
 
 _FLUSH_EVERY = 1000  # milliseconds
 _COARSEST = 60_000  # milliseconds
@@ -36,11 +37,13 @@ class Touches:
 
     def __init__(self) -> None:
         self._pending: dict[str, Instant] = {}
+        self._seen: dict[str, Origin] = {}
         self.due_at: Instant | None = None
         """When the oldest of them wants to be written; None when there is none."""
 
-    def note(self, row: Touched, now: Instant) -> None:
-        """The holder of this (just validated) session did something at `now`.
+    def note(self, row: Touched, now: Instant, origin: Origin | None = None) -> None:
+        """The holder of this (just validated) session did something at `now`, from `origin` where a door
+        can tell.
 
         The parent is touched along: a child is never active later than its parent.
         """
@@ -48,6 +51,8 @@ class Touches:
         if now - row.last_active_at < min(step, _COARSEST):
             return
         self._pending[row.id] = now
+        if origin is not None:
+            self._seen[row.id] = origin
         if row.parent is not None:
             self._pending[row.parent] = now
         # Close to the deadline a touch cannot wait: the next request must not find the session idle.
@@ -64,6 +69,11 @@ class Touches:
             session_id, at = self._pending.popitem()
             taken[session_id] = at
         return taken
+
+    def take_seen(self) -> dict[str, Origin]:
+        """Where sessions were seen since, for `moves.note_moves`."""
+        seen, self._seen = self._seen, {}
+        return seen
 
     def put_back(self, touches: dict[str, Instant], now: Instant) -> None:
         """Keep touches that could not be written (the database was away) for another try."""

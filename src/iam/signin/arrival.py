@@ -18,6 +18,7 @@ from iam.directory.users import (
     read_password_hash,
     set_password_hash,
 )
+from iam.kernel.authn import PASSWORD
 from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
@@ -31,6 +32,7 @@ from iam.sessions.raising import raise_session
 from iam.signin import known_devices, throttle
 from iam.signin.devices import device_label
 from iam.signin.enter import policy_of
+from iam.signin.factors import FactorRequired, find_factor
 from iam.signin.federated_sessions import Federated, note_federated
 from iam.signin.known_devices import SignIn
 
@@ -62,10 +64,14 @@ class Proven:
     username: str
     amr: tuple[str, ...]
     seal: bytes
+    factor: str | None = None
+    """The ID of the second factor that they have shown as well."""
     federated: Federated | None = None
     """The provider that vouched for them; None: they have shown their password."""
     authenticated_at: Instant | None = None
     """When they showed it, if that was not just now: a provider may have known them for hours."""
+    until: Instant | None = None
+    """When their session there ends: the one here must not outlive it."""
 
     def to_payload(self) -> dict[str, Any]:
         """As it lies in a ticket (`signin.codes`) while its person is asked something else."""
@@ -74,21 +80,26 @@ class Proven:
             "username": self.username,
             "amr": list(self.amr),
             "seal": self.seal.hex(),
+            "factor": self.factor,
             "federated": self.federated.to_payload() if self.federated is not None else None,
             "authenticated_at": self.authenticated_at,
+            "until": self.until,
         }
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
         """What `to_payload` has written."""
         federated, at = payload["federated"], payload["authenticated_at"]
+        until = payload.get("until")
         return cls(
             organization=payload["organization"],
             username=payload["username"],
             amr=tuple(payload["amr"]),
             seal=bytes.fromhex(payload["seal"]),
+            factor=payload.get("factor"),
             federated=Federated.from_payload(federated) if federated is not None else None,
             authenticated_at=Instant(at) if at is not None else None,
+            until=Instant(until) if until is not None else None,
         )
 
 
@@ -98,6 +109,14 @@ class NoRoom(SessionLimit):
 
     def __init__(self, crowd: Crowd, proven: Proven) -> None:
         super().__init__(crowd)
+        self.proven = proven
+
+
+class FactorNeeded(FactorRequired):
+    """The password is right and not enough; `proven` is what to go on with once a code was shown."""
+
+    def __init__(self, proven: Proven) -> None:
+        super().__init__()
         self.proven = proven
 
 
@@ -145,6 +164,7 @@ def arrive(
         renewed: a hash of the same password under the settings of today, to be kept.
 
     Raises:
+        FactorNeeded: they have a second factor, and have shown a password alone.
         NoRoom: the user has as many sessions as the policy allows.
     """
     rules.share_rules(connection, proven.organization)
@@ -153,7 +173,7 @@ def arrive(
     if not _still_good(connection, proven):
         return None
     user = _admitted(connection, proven, arrival)
-    if user is None:
+    if user is None or not _factor_shown(connection, proven, user):
         return None
     policy = policy_of(connection, user, arrival.application)
     limits.hold(connection, policy, user.organization, user.name)
@@ -171,6 +191,22 @@ def arrive(
         note_federated(connection, started.session.id, proven.federated)
     _tell(connection, proven, arrival, user, started, now, random)
     return started
+
+
+def _factor_shown(connection: Connection, proven: Proven, user: User) -> bool:
+    """Whether the second factor is as it was when a code of it was shown. It goes with the password:
+    whoever comes through a provider was asked there for what that one thinks enough.
+
+    Raises:
+        FactorNeeded: none was shown, and there is one.
+    """
+    factor = find_factor(connection, user.id)
+    if proven.factor is not None:
+        return factor is not None and factor.id == proven.factor
+    if factor is not None and PASSWORD in proven.amr:
+        # Nothing is forgiven yet: who knows the password alone must not reset the throttle with it.
+        raise FactorNeeded(proven)
+    return True
 
 
 def _tell(
@@ -229,7 +265,8 @@ def _raise(
     if former is None or former.record_key != (user.organization, user.name, arrival.application):
         return None
     wants_more = arrival.remember and policy.may_remember and not former.remembered
-    if wants_more or former.locked_at is not None:
+    ends_sooner = proven.until is not None and proven.until < former.expires_at
+    if wants_more or ends_sooner or former.locked_at is not None:
         return None
     return raise_session(
         connection,
@@ -277,6 +314,9 @@ def _start(
             origin=arrival.origin,
             device=device_label(arrival.origin.user_agent),
             remembered=arrival.remember,
+            maximum_lifetime=(
+                max(1, (proven.until - now) // 1000) if proven.until is not None else None
+            ),
         ),
         policy,
         actor=actor,

@@ -29,6 +29,8 @@ class Federated:
     acr: str | None = None
     hint: str | None = None
     """What of its answer is shown again when signing out there, encrypted."""
+    name_id: str | None = None
+    """What it calls the user in a logout (SAML): not always the subject."""
 
     def to_payload(self) -> dict[str, Any]:
         """As it lies in a ticket (`signin.codes`)."""
@@ -40,6 +42,7 @@ class Federated:
             "amr": list(self.amr),
             "acr": self.acr,
             "hint": self.hint,
+            "name_id": self.name_id,
         }
 
     @classmethod
@@ -61,6 +64,7 @@ def note_federated(connection: Connection, session_id: str, federated: Federated
             "amr": list(federated.amr),
             "acr": federated.acr,
             "hint": federated.hint,
+            "name_id": federated.name_id,
         },
     )
 
@@ -94,6 +98,13 @@ def born_at(
     return tuple(connection.execute(query.order_by(table.c.session_id)).scalars())
 
 
+def called(connection: Connection, provider_id: str, name_id: str) -> tuple[str, ...]:
+    """The IDs of the sessions of whom a provider calls so in its logouts. Ended ones may be among them."""
+    here = (table.c.provider == provider_id, table.c.name_id == name_id)
+    query = select(table.c.session_id).where(*here).order_by(table.c.session_id)
+    return tuple(connection.execute(query).scalars())
+
+
 def _federated(row: Row[Any]) -> Federated:
     return Federated(
         provider=row.provider,
@@ -103,4 +114,5 @@ def _federated(row: Row[Any]) -> Federated:
         amr=tuple(row.amr),
         acr=row.acr,
         hint=row.hint,
+        name_id=row.name_id,
     )

@@ -76,6 +76,10 @@ class Vouched:
     """What is shown to it when signing out, encrypted (`federated_sessions`)."""
     authenticated_at: Instant | None = None
     """When they signed in there, where it says."""
+    name_id: str | None = None
+    """What it calls them in a logout, where that is no part of `hint`."""
+    until: Instant | None = None
+    """When their session there ends, where it says: then the one here does too."""
 
     @property
     def attributes(self) -> Attributes:
@@ -210,8 +214,10 @@ def recognize(
             amr=vouched.amr,
             acr=vouched.acr,
             hint=vouched.hint,
+            name_id=vouched.name_id,
         ),
         authenticated_at=vouched.authenticated_at,
+        until=vouched.until,
     )
     return proven, ended
 

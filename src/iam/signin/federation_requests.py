@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from iam.db.provider_tables import federation_request as table
 from iam.kernel.clock import Instant, after
@@ -50,6 +50,20 @@ def open_request(
             "expires_at": after(now, LIFETIME),
         },
     )
+
+
+def peek_request(
+    connection: Connection, handle: str, now: Instant
+) -> tuple[str, Mapping[str, Any]] | None:
+    """Of which provider (by its ID) something was asked, and what; it stays. None: nothing was.
+
+    For an answer that comes without the browser's cookie and is checked before its browser is known.
+    """
+    query = select(table).where(
+        table.c.handle_hash == hash_secret(handle), table.c.expires_at > now
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.provider, row.payload)
 
 
 def take_request(

@@ -6,17 +6,18 @@ from sqlalchemy import Connection
 
 from iam import audit
 from iam.db import Database
-from iam.directory.users import read_password_hash, set_password_hash
+from iam.directory.users import set_password_hash
 from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
+from iam.keys.cipher import Cipher
 from iam.sessions import cut, lifecycle, rules
 from iam.sessions.lifecycle import Ended, Started
 from iam.sessions.model import EndReason, LiveRow, Selection
 from iam.sessions.validate import SessionUnknown
 from iam.signin.passwords import Passwords
-from iam.signin.proof import PasswordWrong, forgive, prove_password
+from iam.signin.proof import Proof, confirm, prove
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class PasswordChange:
     holder: LiveRow
     current: str
     new: str
+    code: str | None = None
+    """Of their second factor, if they have one."""
     end_others: bool = True
     origin: Origin = NOWHERE
 
@@ -39,7 +42,12 @@ class PasswordChanged:
 
 
 def change_password(
-    database: Database, passwords: Passwords, change: PasswordChange, now: Instant, random: Random
+    database: Database,
+    passwords: Passwords,
+    cipher: Cipher,
+    change: PasswordChange,
+    now: Instant,
+    random: Random,
 ) -> PasswordChanged:
     """Set a new password, end the user's other sessions, and rotate the holder's.
 
@@ -48,26 +56,28 @@ def change_password(
 
     Raises:
         PasswordInvalid: the new one cannot be a password.
-        PasswordWrong, Throttled: the current one does not prove it (`proof.prove_password`).
+        PasswordWrong, FactorRequired, CodeWrong, Throttled: who asks has not proved it (`proof.prove`).
         SessionUnknown: the holder's session has ended meanwhile; nothing was changed.
     """
-    stored = prove_password(
+    proof = prove(
         database,
         passwords,
+        cipher,
         change.holder,
         change.current,
+        change.code,
         origin=change.origin,
         now=now,
         random=random,
     )
     hashed = passwords.hash(change.new)
-    return database.write(lambda c: _change(c, change, stored, hashed, now, random))
+    return database.write(lambda c: _change(c, change, proof, hashed, now, random))
 
 
 def _change(
     connection: Connection,
     change: PasswordChange,
-    stored: str,
+    proof: Proof,
     hashed: str,
     now: Instant,
     random: Random,
@@ -77,10 +87,8 @@ def _change(
     actor = user_actor(organization, user)
     # Alone, so that no sign-in with the old password is under way and starts a session after this.
     rules.hold_rules(connection, organization)
-    if read_password_hash(connection, organization, user) != stored:
-        raise PasswordWrong
+    confirm(connection, holder, proof)
     set_password_hash(connection, organization, user, hashed)
-    forgive(connection, holder)
     rotated = lifecycle.rotate(
         connection, holder.id, actor=actor, now=now, random=random, origin=origin
     )

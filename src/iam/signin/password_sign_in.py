@@ -6,16 +6,17 @@ from sqlalchemy import Connection
 
 from iam import audit
 from iam.db import Database
-from iam.directory.users import read_password_hash
+from iam.directory.users import read_password_hash, set_password_hash
 from iam.kernel.authn import PASSWORD
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Throttled, Unauthenticated
 from iam.kernel.events import Event, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
+from iam.sessions import rules
 from iam.sessions.lifecycle import Started
 from iam.signin import throttle
-from iam.signin.arrival import Arrival, NoRoom, Proven, arrive, password_seal
+from iam.signin.arrival import Arrival, FactorNeeded, NoRoom, Proven, arrive, password_seal
 from iam.signin.passwords import Passwords
 
 
@@ -49,6 +50,7 @@ def sign_in_with_password(
         CredentialsInvalid: unknown user, wrong password, disabled, no such organization or
             application: one answer for all, after the same work.
         Throttled: too many failures; the password was not looked at.
+        FactorNeeded: the password is right, and the user has a second factor (`second_step`).
         NoRoom: the user has as many sessions as the policy allows.
     """
     attempt = replace(
@@ -73,7 +75,7 @@ def sign_in_with_password(
         raise Throttled(seconds)
     matched = passwords.matches(attempt.password, stored)
     renewed = (
-        passwords.hash(attempt.password)
+        passwords.hash_known(attempt.password)
         if matched and stored is not None and passwords.outdated(stored)
         else None
     )
@@ -85,7 +87,14 @@ def sign_in_with_password(
             amr=(PASSWORD,),
             seal=password_seal(stored),
         )
-        started = _arrive(database, proven, attempt.arrival, now, random, renewed)
+        try:
+            started = _arrive(database, proven, attempt.arrival, now, random, renewed)
+        except FactorNeeded as needed:
+            if renewed is None:
+                raise
+            new, proven = renewed, replace(proven, seal=password_seal(renewed))
+            database.write(lambda c: _renew(c, proven, stored, new))
+            raise FactorNeeded(proven) from needed
     if started is None:
         database.write(lambda c: _fail(c, attempt, keys, now, random))
         raise CredentialsInvalid
@@ -121,9 +130,18 @@ def _arrive(
         )
     except NoRoom as full:
         if not full.crowd.may_choose:
-            refused = _failed(proven.organization, proven.username, arrival, full.code, now, random)
+            refused = failed_event(
+                proven.organization, proven.username, arrival, full.code, now, random
+            )
             database.write(lambda c: audit.append(c, [refused]))
         raise
+
+
+def _renew(connection: Connection, proven: Proven, stored: str, renewed: str) -> None:
+    """Keep the hash that was made under the settings of today, unless the password was changed."""
+    rules.share_rules(connection, proven.organization)
+    if read_password_hash(connection, proven.organization, proven.username) == stored:
+        set_password_hash(connection, proven.organization, proven.username, renewed)
 
 
 def _storable(name: str) -> str:
@@ -137,13 +155,16 @@ def _fail(
 ) -> None:
     blocked = [key for key in keys if throttle.count_failure(connection, key, now)]
     reason = "blocked" if blocked else "credentials"
-    failed = _failed(attempt.organization, attempt.username, attempt.arrival, reason, now, random)
+    failed = failed_event(
+        attempt.organization, attempt.username, attempt.arrival, reason, now, random
+    )
     audit.append(connection, [failed])
 
 
-def _failed(
+def failed_event(
     organization: str, username: str, arrival: Arrival, reason: str, now: Instant, random: Random
 ) -> Event:
+    """What the log says of a sign-in that came to nothing."""
     return Event(
         id=make_id(EVENT, now, random),
         at=now,

@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
+from sqlalchemy import Connection
+
 from iam.directory.providers import Kind, Provider
+from iam.kernel.clock import Instant, after
+from iam.sessions import store
 from iam.web.returning import HOME, return_path
+
+WAYS = "/account/ways"
+RECENT = 15 * 60
+"""Seconds after which somebody has to sign in again before they add a way in: a session that was stolen
+must not make itself one."""
 
 # A door for each kind: `oidc` has the first two, `saml` its own.
 _START: Mapping[Kind, str] = {
@@ -44,6 +53,13 @@ def start_address(
     carried = {name: value for name, value in query.items() if value}
     path = _START[provider.kind].format(provider.id)
     return f"{path}?{urlencode(carried)}" if carried else path
+
+
+def may_add_way(connection: Connection, session_id: str, now: Instant) -> bool:
+    """Whether somebody has signed in recently enough to link an account elsewhere."""
+    session = store.read_session(connection, session_id)
+    at = session.authenticated_at if session is not None else None
+    return at is not None and at >= after(now, -RECENT)
 
 
 def link_action(provider: Provider) -> str:

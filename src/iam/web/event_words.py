@@ -16,6 +16,10 @@ _WORDS = {
     "consent.granted": "Consent given",
     "consent.withdrawn": "Consent withdrawn",
     "delivery.redelivered": "Notice sent again",
+    "factor.added": "Second factor added",
+    "factor.recovery_renewed": "New recovery codes",
+    "factor.recovery_used": "Recovery code used",
+    "factor.removed": "Second factor removed",
     "installation.created": "Installation set up",
     "keys.rotated": "Signing keys rotated",
     "mail.resent": "Mail sent again",
@@ -33,6 +37,8 @@ _WORDS = {
     "registration_token.created": "Registration token made",
     "session.extended": "Session extended",
     "session.locked": "Session locked",
+    "session.moved": "Used from elsewhere",
+    "session.refreshed": "Refreshed by its application",
     "session.rotated": "New secret",
     "session.started": "Session started",
     "session.unlocked": "Session unlocked",
@@ -66,11 +72,22 @@ REASONS = {
     "refresh_reuse": "a used refresh token came back",
     "credentials": "user name or password not right",
     "blocked": "too many attempts",
+    "code": "password right, code not",
     "federation_refused": "nobody here is meant, or they may not sign in this way",
     "not_admitted": "the user or the application is switched off",
 }
 """Why something ended or failed."""
-_SHOWN = ("note", "changed", "url", "sessions", "roles", "layer", "provider")
+_SHOWN = (
+    "note",
+    "changed",
+    "url",
+    "sessions",
+    "roles",
+    "layer",
+    "provider",
+    "from_ip",
+    "from_user_agent",
+)
 """Members of an event's data that say more to people than to programs."""
 
 
@@ -126,6 +143,8 @@ def _data_words(name: str, value: Any) -> str:
         value = ", ".join(str(one) for one in value)
     if name == "sessions":
         return f"{value:,} sessions" if isinstance(value, int) else str(value)
+    if name.startswith("from_"):
+        return f"before: {value}"
     return str(value) if name in ("note", "url") else f"{name}: {value}"
 
 

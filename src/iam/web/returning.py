@@ -35,6 +35,11 @@ def sign_in_address(return_to: str | None, **query: str) -> str:
     return f"/sign-in?{urlencode(query)}" if query else "/sign-in"
 
 
+def code_address(return_to: str, application: str) -> str:
+    """The address of the page where somebody who is signed in shows their second factor besides."""
+    return f"/second-factor?{urlencode({'application': application, 'return_to': return_to})}"
+
+
 def choose_address(return_to: str, application: str) -> str:
     """The address of the page where somebody says which of their sessions ends, so that they can enter
     the application with this client ID."""

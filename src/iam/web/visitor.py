@@ -9,6 +9,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Unauthenticated
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Outcome, Verdict, validate
+from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, FLOW, clear_cookie, read_cookie
 from iam.web.csrf import check_csrf, csrf_token
@@ -68,7 +69,7 @@ async def visitor_of(engine: Engine, request: Request, now: Instant) -> Visitor:
     if verdict is None or verdict.outcome is not Outcome.VALID or verdict.row is None:
         raise Unauthenticated
     if BACKGROUND not in request.headers:
-        engine.touches.note(verdict.row, now)
+        engine.touches.note(verdict.row, now, origin_of(request, engine.settings))
     return Visitor(Person(verdict.row), token)
 
 

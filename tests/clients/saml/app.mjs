@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { SAML, ValidateInResponseTo } from "@node-saml/node-saml";
 
-const { IDP, IDP_CERT, ADDRESS, PORT, KEY_FILE, CERT_FILE, BINDING } = process.env;
+const { IDP, IDP_CERT, ADDRESS, PORT, KEY_FILE, CERT_FILE, BINDING, ENCRYPTED } = process.env;
 const privateKey = readFileSync(KEY_FILE, "utf8");
 const publicCert = readFileSync(CERT_FILE, "utf8");
 const asked = new Map(); // the requests under way
@@ -23,6 +23,7 @@ const options = {
   idpCert: IDP_CERT,
   privateKey,
   publicCert,
+  decryptionPvk: ENCRYPTED ? privateKey : undefined,
   signatureAlgorithm: "sha256",
   digestAlgorithm: "sha256",
   identifierFormat: "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
@@ -89,7 +90,7 @@ async function handle(request, response) {
   const profile = visitors.get(id);
   if (url.pathname === "/metadata") {
     response.writeHead(200, { "content-type": "application/samlmetadata+xml" });
-    response.end(saml.generateServiceProviderMetadata(null, publicCert));
+    response.end(saml.generateServiceProviderMetadata(ENCRYPTED ? publicCert : null, publicCert));
   } else if (url.pathname === "/acs") {
     await acs(request, response);
   } else if (url.pathname === "/slo") {

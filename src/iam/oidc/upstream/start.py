@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.providers import Provider, ProviderMissing, find_provider_by_id
-from iam.kernel.clock import Instant, after
+from iam.kernel.clock import Instant
 from iam.kernel.secrets import make_secret
 from iam.oidc.upstream.journey import WAYS, Journey, set_out, since_of
 from iam.oidc.upstream.words import journey_errors
-from iam.sessions import store
+from iam.web.continue_with import may_add_way
 from iam.web.cookies import FLOW, is_made, read_cookie, set_cookie
 from iam.web.destination import find_destination
 from iam.web.engine import engine_of, in_thread
@@ -20,10 +20,6 @@ from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
 from iam.web.visitor import Visitor, posting_visitor
-
-RECENT = 15 * 60
-"""Seconds after which somebody has to sign in again before they add a way in: a session that was stolen
-must not make itself one."""
 
 
 @page_errors
@@ -56,7 +52,7 @@ async def begin_link(request: Request) -> Response:
     visitor = await posting_visitor(engine, request, fields, now)
 
     def work(connection: Connection) -> Provider | None:
-        if not _is_recent(connection, visitor, now):
+        if not may_add_way(connection, visitor.session.id, now):
             return None
         found = _spoken(connection, request.path_params["provider"])
         if found.organization != visitor.session.organization:
@@ -127,9 +123,3 @@ def _spoken(connection: Connection, provider_id: str) -> Provider:
     if found is None or not found.enabled or found.kind not in ("oidc", "oauth2"):
         raise ProviderMissing
     return found
-
-
-def _is_recent(connection: Connection, visitor: Visitor, now: Instant) -> bool:
-    session = store.read_session(connection, visitor.session.id)
-    at = session.authenticated_at if session is not None else None
-    return at is not None and at >= after(now, -RECENT)

@@ -1,0 +1,77 @@
+"""How strongly the person has to have signed in, as a request asks: `acr_values` and `claims`."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
+    InvalidRequestError,
+    OAuth2Error,
+)
+
+from iam.kernel.authn import CLASSES, reaches
+from iam.oidc.protocol import ProtocolRequest
+
+_MOST = 20
+
+
+class UnmetRequirements(OAuth2Error):  # type: ignore[misc] # Authlib's base has no types
+    """The person cannot sign in as strongly as was asked (RFC 9470 §5, OpenID Connect Core Unmet
+    Authentication Requirements 1.0 §2)."""
+
+    error = "unmet_authentication_requirements"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The classes of which one has to be reached, the preferred first. `essential`: the ID token has to
+    name one of them (Core §5.5.1.1); else it names what the session has reached."""
+
+    classes: tuple[str, ...]
+    essential: bool
+
+    def met_by(self, acr: str | None) -> str | None:
+        """The class that is met by having reached this one."""
+        return next((one for one in self.classes if reaches(acr, one)), None)
+
+
+def wanted_classes(asked: ProtocolRequest) -> Wanted | None:
+    """What a request asks for; None if that is nothing that is known here.
+
+    `acr_values` is a wish in Core (§3.1.2.1) and a need in RFC 9470 (§5): values that are known here are
+    taken for a need, others for a wish that cannot be granted.
+
+    Raises:
+        InvalidRequestError: `claims` cannot be read.
+        UnmetRequirements: nothing that is essential is known here.
+    """
+    member = _acr_claim(asked.parameters.get("claims"))
+    values = [member["value"]] if "value" in member else member.get("values", [])
+    well = isinstance(values, list) and len(values) <= _MOST
+    if not well or not all(isinstance(one, str) for one in values):
+        raise InvalidRequestError("acr in claims names its values as texts.")
+    if member.get("essential") is True and values:
+        known = tuple(one for one in values if one in CLASSES)
+        if not known:
+            raise UnmetRequirements("No such class of authentication is known here.")
+        return Wanted(known, essential=True)
+    wishes = [*values, *asked.parameters.get("acr_values", "").split()]
+    known = tuple(one for one in wishes if one in CLASSES)
+    return Wanted(known, essential=False) if known else None
+
+
+def _acr_claim(text: str | None) -> dict[str, Any]:
+    """What `claims` (Core §5.5) says of `acr` in the ID token; the rest of it is not looked at."""
+    if text is None:
+        return {}
+    try:
+        claims = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError("claims is no JSON.") from error
+    for name in ("id_token", "acr"):
+        if not isinstance(claims, dict):
+            raise InvalidRequestError("claims is an object of objects.")
+        claims = claims.get(name) or {}
+    if not isinstance(claims, dict):
+        raise InvalidRequestError("claims is an object of objects.")
+    return claims

@@ -1,0 +1,42 @@
+"""Time-based one-time passwords (RFC 6238) as every authenticator app makes them: SHA-1, six digits, a new
+one every 30 seconds. What an app is told beyond that, many of them do not heed."""
+
+import base64
+import hmac
+import re
+
+import pyotp
+
+from iam.kernel.clock import Instant
+from iam.kernel.secrets import Random
+
+STEP = 30
+"""Seconds."""
+DRIFT = 1
+"""Steps by which an app's clock may be off, either way (RFC 6238 §5.2, §6)."""
+_SECRET_BYTES = 20  # RFC 4226 §4 R6
+_CODE = re.compile(r"[0-9]{6}", re.ASCII)
+
+
+def make_totp_secret(random: Random) -> str:
+    """A new secret: 160 bits in base32, as an app takes it typed in."""
+    return base64.b32encode(random(_SECRET_BYTES)).decode("ascii")
+
+
+def enrolment_address(secret: str, account: str, issuer: str) -> str:
+    """The `otpauth:` address that an app reads from a QR code."""
+    return pyotp.TOTP(secret).provisioning_uri(name=account, issuer_name=issuer)
+
+
+def matching_step(secret: str, text: str, now: Instant, *, after: int) -> int | None:
+    """The time step whose code this is, later than `after`; None if it is the code of none that counts now.
+
+    Every step is computed and compared, so that the time it takes says nothing.
+    """
+    code = "".join(text.split())
+    if not _CODE.fullmatch(code):
+        return None
+    own, current = pyotp.TOTP(secret), now // 1000 // STEP
+    steps = range(current - DRIFT, current + DRIFT + 1)
+    found = [one for one in steps if hmac.compare_digest(own.generate_otp(one), code)]
+    return max((one for one in found if one > after), default=None)

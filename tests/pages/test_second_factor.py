@@ -1,0 +1,471 @@
+"""A second factor through the pages: added, asked for, removed."""
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+import pytest
+
+from iam.directory.applications import Application
+from tests.support.authenticator import (
+    PATH,
+    Authenticator,
+    enrol,
+    give_authenticator,
+    hidden,
+)
+from tests.support.people import enter, populate
+from tests.support.surfer import Surfer
+from tests.support.world import PASSWORD, World
+
+CODE = "/second-factor"
+
+
+@pytest.fixture
+def app(world: World, applications: dict[str, Application]) -> Authenticator:
+    """Bob's, who has had it for long."""
+    return give_authenticator(world, "acme", "bob")
+
+
+def _events(world: World, user: str = "bob", **query: str) -> list[dict[str, Any]]:
+    asked = urlencode({"organization": "acme", "user": user, **query})
+    found = world.get(f"/v1/events?{asked}", headers=world.admin).json()["items"]
+    return [one for one in found if one["type"].startswith(("factor.", "sign_in."))]
+
+
+def _show(surfer: Surfer, **fields: str) -> httpx2.Response:
+    """Send the form of the page that asks for a code."""
+    carried = {
+        name: hidden(surfer.page, name)
+        for name in ("ticket", "return_to", "application")
+        if f'name="{name}"' in surfer.page
+    }
+    return surfer.submit(CODE, **{**carried, **fields})
+
+
+def test_an_app_is_added_with_the_password_and_a_code_of_it(both_worlds: World) -> None:
+    world = both_worlds
+    populate(world)
+    bob = Surfer(world)
+    bob.sign_in("acme", "bob")
+    before = bob.cookies["iam"]
+    child = enter(world, bob.session_id, "wiki")
+    alone = bob.get(PATH)
+    assert "Add an authenticator app" in alone.text
+
+    app = enrol(world, bob)
+
+    assert len(set(app.recovery)) == 10
+    assert all(
+        re.fullmatch(r"([0-9a-hjkmnp-tv-z]{4}-){3}[0-9a-hjkmnp-tv-z]{4}", c) for c in app.recovery
+    )
+    assert bob.cookies["iam"] != before, "another secret for a session that is worth more"
+    assert bob.cookies["iam"].partition(".")[0] == before.partition(".")[0]
+    assert Surfer(world).send("GET", PATH, headers={"cookie": f"iam={before}"}).status_code == 303
+    mine = world.get("/v1/session", headers=world.bearer(bob.cookies["iam"])).json()
+    assert (mine["amr"], mine["acr"]) == (["pwd", "otp", "mfa"], "urn:hanzo:iam:acr:2")
+    assert enter(world, bob.session_id, "wiki") == child, "what was entered goes on"
+    listed = world.get(f"/v1/sessions/{child}", headers=world.admin).json()
+    assert listed["acr"] == "urn:hanzo:iam:acr:2", "and is told of it when it is entered again"
+    added = _events(world, type="factor.added")
+    assert [(one["actor"], one["session"]) for one in added] == [("user:acme/bob", bob.session_id)]
+    page = bob.get(PATH).text
+    assert "is set up" in page
+    assert ">10<" in page
+    assert app.secret not in page.replace(" ", "")
+
+
+def test_nothing_of_a_secret_is_stored_in_the_clear(world: World, bob: Surfer) -> None:
+    app = enrol(world, bob)
+    with world.engine.database.engine.connect() as connection:
+        tables = ("second_factor", "recovery_code", "one_time_code", "event")
+        stored = repr([connection.exec_driver_sql(f"SELECT * FROM {one}").all() for one in tables])
+
+    assert app.secret not in stored
+    for code in app.recovery:
+        assert code not in stored
+        assert code.replace("-", "") not in stored
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"), [({}, 422), ({"password": "guess"}, 403), ({"password": ""}, 422)]
+)
+def test_nobody_adds_one_without_the_password(
+    bob: Surfer, fields: dict[str, str], status: int
+) -> None:
+    bob.get(PATH)
+
+    answer = bob.submit(PATH, do="begin", **fields)
+
+    assert answer.status_code == status
+    assert 'aria-invalid="true"' in answer.text
+    assert "otpauth" not in answer.text
+    assert 'name="sealed"' not in answer.text
+
+
+def test_a_wrong_code_leaves_the_picture_and_adds_nothing(world: World, bob: Surfer) -> None:
+    bob.get(PATH)
+    begun = bob.submit(PATH, do="begin", password=PASSWORD)
+    sealed = hidden(begun.text, "sealed")
+
+    wrong = bob.submit(PATH, do="confirm", sealed=sealed, code="000000")
+
+    assert wrong.status_code == 403
+    assert hidden(wrong.text, "sealed") == sealed
+    assert "<svg" in wrong.text
+    assert "Add an authenticator app" in bob.get(PATH).text
+    assert _events(world, type="factor.added") == []
+
+
+def test_an_enrolment_is_of_one_session_and_of_ten_minutes(
+    world: World, bob: Surfer, alice: Surfer
+) -> None:
+    bob.get(PATH)
+    begun = bob.submit(PATH, do="begin", password=PASSWORD)
+    sealed = hidden(begun.text, "sealed")
+    secret = re.search(r"<code>([A-Z2-7 ]+)</code>", begun.text)
+    assert secret is not None
+    app = Authenticator(world, secret[1].replace(" ", ""))
+
+    def confirm(surfer: Surfer, carried: str) -> httpx2.Response:
+        surfer.get(PATH)
+        return surfer.submit(PATH, do="confirm", sealed=carried, code=app.code())
+
+    answers = [
+        confirm(alice, sealed),
+        confirm(bob, sealed[:-4] + "AAAA"),
+        confirm(bob, "\x00v1.x"),
+        confirm(bob, sealed.replace("v1.", "v9.")),
+    ]
+    world.clock.move(600)
+    late = confirm(bob, sealed)
+
+    assert [one.status_code for one in (*answers, late)] == [422] * 5
+    assert "enrolment_invalid" in late.text
+    assert _events(world, type="factor.added") == []
+
+
+def test_the_others_end_when_one_wants_them_to(world: World, bob: Surfer) -> None:
+    other = world.sign_in("acme", "bob")
+
+    enrol(world, bob, end_others="1")
+
+    told = world.get("/v1/session", headers=world.bearer(other)).json()
+    assert told["end_reason"] == "credentials_changed"
+    assert bob.get(PATH).status_code == 200
+
+
+def test_a_code_is_asked_for_after_the_password_and_only_then(
+    world: World, surfer: Surfer, app: Authenticator
+) -> None:
+    wrong = surfer.sign_in("acme", "bob", password="guess")
+    assert wrong.status_code == 401
+    assert "one-time-code" not in wrong.text
+
+    asked = surfer.sign_in("acme", "bob", return_to="/account/activity")
+
+    assert asked.status_code == 200
+    assert 'autocomplete="one-time-code"' in asked.text
+    assert "iam" not in surfer.cookies, "no session before both"
+    assert (
+        world.get("/v1/sessions?user=bob&organization=acme", headers=world.admin).json()["items"]
+        == []
+    )
+
+    done = _show(surfer, code=app.code())
+
+    assert done.status_code == 303
+    assert done.headers["location"] == "/account/activity"
+    mine = world.get("/v1/session", headers=world.bearer(surfer.cookies["iam"])).json()
+    assert (mine["amr"], mine["acr"]) == (["pwd", "otp", "mfa"], "urn:hanzo:iam:acr:2")
+    succeeded = _events(world, type="sign_in.succeeded")
+    assert [one["data"]["amr"] for one in succeeded] == [["pwd", "otp", "mfa"]]
+
+
+def test_a_wrong_code_may_be_followed_by_a_right_one(surfer: Surfer, app: Authenticator) -> None:
+    surfer.sign_in("acme", "bob")
+    for code, status in (("", 422), ("000000", 403), ("not a code", 403), ("x" * 5000, 403)):
+        answer = _show(surfer, code=code)
+        assert answer.status_code == status
+        assert 'name="ticket"' in answer.text
+
+    assert _show(surfer, code=app.code()).status_code == 303
+
+
+def test_a_code_works_once_also_for_who_has_watched(
+    world: World, surfer: Surfer, app: Authenticator
+) -> None:
+    code = app.code()
+    surfer.sign_in("acme", "bob")
+    assert _show(surfer, code=code).status_code == 303
+    thief = Surfer(world)
+    thief.sign_in("acme", "bob")
+
+    assert _show(thief, code=code).status_code == 403
+    assert _show(thief, code=app.code(-1)).status_code == 403, "nor does an older one"
+    assert _show(thief, code=app.next()).status_code == 303
+
+
+def test_wrong_codes_are_throttled_with_wrong_passwords(
+    world: World, surfer: Surfer, app: Authenticator
+) -> None:
+    for _ in range(3):
+        surfer.sign_in("acme", "bob", password="guess")
+    surfer.sign_in("acme", "bob")
+    assert _show(surfer, code="000000").status_code == 403
+    # The right password by itself has forgotten nothing.
+    surfer.sign_in("acme", "bob")
+    assert _show(surfer, code="000001").status_code == 403
+
+    blocked = _show(surfer, code=app.code())
+
+    assert blocked.status_code == 429
+    assert int(blocked.headers["retry-after"]) == 30
+    assert surfer.sign_in("acme", "bob").status_code == 429
+    reasons = [one["reason"] for one in _events(world, type="sign_in.failed")]
+    assert sorted(map(str, reasons)) == [
+        "blocked",
+        "code",
+        "credentials",
+        "credentials",
+        "credentials",
+    ]
+    world.clock.move(31)
+    surfer.sign_in("acme", "bob")
+    assert _show(surfer, code=app.code()).status_code == 303
+    assert "knows your password entered a wrong code" in surfer.get("/account/activity").text
+
+
+def test_a_recovery_code_stands_in_once(world: World, surfer: Surfer, app: Authenticator) -> None:
+    spoken = app.recovery[3].upper().replace("-", " ")
+    surfer.sign_in("acme", "bob")
+
+    assert _show(surfer, recovery=spoken).status_code == 303
+
+    used = _events(world, type="factor.recovery_used")
+    assert [(one["actor"], one["data"]) for one in used] == [("user:acme/bob", {"left": 9})]
+    again = Surfer(world)
+    again.sign_in("acme", "bob")
+    assert _show(again, recovery=app.recovery[3]).status_code == 403
+    assert _show(again, code=app.recovery[4]).status_code == 303, "in either field"
+
+
+def test_a_ticket_is_of_one_browser_of_one_use_and_of_ten_minutes(
+    world: World, surfer: Surfer, app: Authenticator
+) -> None:
+    surfer.sign_in("acme", "bob")
+    ticket = hidden(surfer.page, "ticket")
+    thief = Surfer(world)
+    thief.get("/sign-in/acme")
+
+    stolen = thief.submit(CODE, ticket=ticket, code=app.code())
+    used = surfer.submit(CODE, ticket=ticket, code=app.code())
+    surfer.sign_in("acme", "bob")
+    world.clock.move(599)
+    still = _show(surfer, code="000000")
+    assert still.status_code == 403
+    world.clock.move(1)
+    late = _show(surfer, code=app.code())
+
+    for answer in (stolen, used, late):
+        assert answer.status_code == 422
+        assert "choice_expired" in answer.text
+    assert "iam" not in surfer.cookies
+
+
+def test_a_forged_form_starts_nothing(surfer: Surfer, app: Authenticator) -> None:
+    surfer.sign_in("acme", "bob")
+    fields = {"ticket": hidden(surfer.page, "ticket"), "code": app.code(), "csrf": surfer.csrf}
+
+    for sent, headers in (
+        ({**fields, "csrf": "guess"}, {}),
+        (fields, {"origin": "https://evil.example"}),
+        (fields, {"sec-fetch-site": "cross-site"}),
+    ):
+        assert surfer.post(CODE, sent, **headers).status_code == 403
+
+    assert _show(surfer, code=app.code()).status_code == 303, "and has used nothing up"
+
+
+@pytest.mark.parametrize("change", ["password", "disabled", "removed", "another"])
+def test_what_changes_meanwhile_counts(
+    world: World, surfer: Surfer, app: Authenticator, change: str
+) -> None:
+    surfer.sign_in("acme", "bob")
+    here, admin = "/v1/users/acme/bob", world.admin
+    if change == "password":
+        world.patch(here, json={"password": "another one 1"}, headers=admin)
+    elif change == "disabled":
+        world.patch(here, json={"enabled": False}, headers=admin)
+    else:
+        assert world.delete(f"{here}/second-factor", headers=admin).status_code == 204
+        if change == "another":
+            give_authenticator(world, "acme", "bob")
+
+    answer = _show(surfer, code=app.code())
+
+    assert "iam" not in surfer.cookies
+    assert answer.status_code == (403 if change == "another" else 303)
+    assert answer.headers.get("location", "/sign-in").startswith("/sign-in")
+
+
+def test_signing_in_again_asks_for_both_and_raises_the_session_that_is_there(
+    world: World, surfer: Surfer, app: Authenticator
+) -> None:
+    surfer.sign_in("acme", "bob")
+    _show(surfer, code=app.code())
+    first = surfer.cookies["iam"]
+
+    asked = surfer.sign_in("acme", "bob")
+    assert asked.status_code == 200
+    assert surfer.cookies["iam"] == first
+    _show(surfer, code=app.next())
+
+    assert surfer.cookies["iam"] != first
+    assert surfer.session_id == first.partition(".")[0]
+
+
+def test_who_has_no_room_chooses_after_the_code(
+    world: World, surfer: Surfer, app: Authenticator
+) -> None:
+    policy = {"maximum_sessions": 1, "at_limit": "ask"}
+    world.patch(
+        "/v1/applications/built-in/app-built-in", json={"policy": policy}, headers=world.admin
+    )
+    assert surfer.sign_in("acme", "bob").status_code == 200
+    _show(surfer, code=app.code())
+    second = Surfer(world)
+    second.sign_in("acme", "bob")
+
+    choose = _show(second, code=app.next())
+
+    assert "You are signed in elsewhere" in choose.text
+    fields = {surfer.session_id: "1", "ticket": hidden(second.page, "ticket")}
+    done = second.submit("/choose-sessions", **fields)
+    assert done.status_code == 303
+    assert "iam" in second.cookies
+
+
+def test_the_password_and_a_code_remove_it_and_the_others_are_over(both_worlds: World) -> None:
+    world = both_worlds
+    populate(world)
+    bob, other = Surfer(world), Surfer(world)
+    bob.sign_in("acme", "bob")
+    app = enrol(world, bob)
+    other.sign_in("acme", "bob")
+    _show(other, code=app.next())
+    before = bob.cookies["iam"]
+
+    bob.get(PATH)
+    for fields, status in (
+        ({"password": PASSWORD}, 422),
+        ({"password": "guess", "code": app.code()}, 403),
+        ({"password": PASSWORD, "code": "000000"}, 403),
+    ):
+        assert bob.submit(PATH, do="remove", **fields).status_code == status
+    assert bob.cookies["iam"] == before
+    removed = bob.submit(PATH, do="remove", password=PASSWORD, code=app.next())
+
+    assert removed.headers["location"] == f"{PATH}?notice=removed"
+    assert bob.cookies["iam"] != before
+    assert "Add an authenticator app" in bob.get(PATH).text
+    mine = world.get("/v1/session", headers=world.bearer(bob.cookies["iam"])).json()
+    assert (mine["amr"], mine["acr"]) == (["pwd"], "urn:hanzo:iam:acr:1")
+    told = world.get("/v1/session", headers=world.bearer(other.cookies["iam"])).json()
+    assert told["end_reason"] == "credentials_changed"
+    assert "second factor was changed" in other.get("/sign-in").text
+    removals = _events(world, type="factor.removed")
+    assert [one["actor"] for one in removals] == ["user:acme/bob"]
+    assert Surfer(world).sign_in("acme", "bob").status_code == 303, "the password alone does again"
+
+
+def test_others_are_kept_by_who_wants_it(world: World, bob: Surfer) -> None:
+    app, other = enrol(world, bob), Surfer(world)
+    other.sign_in("acme", "bob")
+    _show(other, code=app.next())
+    bob.get(PATH)
+
+    bob.submit(PATH, do="remove", password=PASSWORD, code=app.next(), keep="1")
+
+    assert other.get(PATH).status_code == 200
+
+
+def test_new_recovery_codes_take_the_place_of_the_old(world: World, bob: Surfer) -> None:
+    app = enrol(world, bob)
+    bob.get(PATH)
+
+    page = bob.submit(PATH, do="renew", password=PASSWORD, code=app.recovery[0])
+
+    new = re.findall(r"<li><code>([0-9a-z-]+)</code>", page.text)
+    assert len(set(new) - set(app.recovery)) == 10
+    assert len(_events(world, type="factor.recovery_renewed")) == 1
+    surfer = Surfer(world)
+    surfer.sign_in("acme", "bob")
+    assert _show(surfer, recovery=app.recovery[1]).status_code == 403
+    assert _show(surfer, recovery=new[0]).status_code == 303
+
+
+def test_there_is_one_at_a_time(world: World, bob: Surfer) -> None:
+    bob.get(PATH)
+    begun = bob.submit(PATH, do="begin", password=PASSWORD)
+    sealed = hidden(begun.text, "sealed")
+    first = re.search(r"<code>([A-Z2-7 ]+)</code>", begun.text)
+    assert first is not None
+    app = enrol(world, bob)
+
+    late = Authenticator(world, first[1].replace(" ", ""))
+    bob.get(PATH)
+    second = bob.submit(PATH, do="confirm", sealed=sealed, code=late.code())
+    bob.get(PATH)
+    third = bob.submit(PATH, do="begin", password=PASSWORD, code=app.next())
+
+    for answer in (second, third):
+        assert answer.headers["location"] == f"{PATH}?notice=exists"
+    assert "There is a second factor already" in bob.get(f"{PATH}?notice=exists").text
+
+
+def test_a_new_password_takes_both(world: World, bob: Surfer) -> None:
+    app = enrol(world, bob)
+    page = bob.get("/account/password")
+    assert 'name="code"' in page.text
+    fields = {"current": PASSWORD, "new": "another one 1", "again": "another one 1"}
+
+    assert bob.submit("/account/password", **fields).status_code == 422
+    assert bob.submit("/account/password", **fields, code="000000").status_code == 403
+    assert bob.submit("/account/password", **fields, code=app.next()).status_code == 303
+
+
+def test_a_locked_session_is_unlocked_with_both(world: World, bob: Surfer) -> None:
+    app = enrol(world, bob)
+    world.post(f"/v1/sessions/{bob.session_id}/lock", headers=world.admin)
+    page = bob.get("/unlock")
+    assert 'name="code"' in page.text
+
+    assert bob.submit("/unlock", password=PASSWORD).status_code == 422
+    assert bob.submit("/unlock", password=PASSWORD, code="000000").status_code == 403
+    assert bob.submit("/unlock", password=PASSWORD, code=app.next()).status_code == 303
+    assert bob.get(PATH).status_code == 200
+
+
+def test_only_what_the_page_offers_can_be_done(bob: Surfer) -> None:
+    for do in ("", "explode", "\x00"):
+        bob.get(PATH)
+        assert bob.submit(PATH, do=do).status_code == 422
+    assert bob.post(PATH, {"do": "begin", "password": PASSWORD}).status_code == 403
+    bob.get(PATH)
+    assert bob.submit(PATH, do="remove", password=PASSWORD).headers["location"].endswith("gone")
+
+
+def test_a_browser_that_is_not_signed_in_is_sent_to_sign_in(surfer: Surfer) -> None:
+    for path in (PATH, CODE):
+        assert surfer.get(path).headers["location"].startswith("/sign-in")
+    assert surfer.post(CODE, {"code": "000000"}).headers["location"].startswith("/sign-in")
+
+
+def test_a_return_address_elsewhere_leads_home(surfer: Surfer, app: Authenticator) -> None:
+    surfer.sign_in("acme", "bob", return_to="https://evil.example/")
+
+    answer = _show(surfer, code=app.code(), return_to="//evil.example")
+
+    assert answer.headers["location"] == "/account/sessions"
