@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.hanzo.conftest import Legacy, bad
+from tests.support.authenticator import give_authenticator
 from tests.support.world import ISSUER, PASSWORD
 
 NEW = "a brand new secret 9"
@@ -293,3 +294,28 @@ def test_checking_a_password_is_guessing_it(both: Legacy) -> None:
     assert "blocked" in {one["reason"] for one in _events(both, "sign_in.failed")}
     both.world.clock.move(31)
     assert check(PASSWORD) == "ok"
+
+
+def test_a_second_factor_is_asked_for_and_removed_by_an_administrator(both: Legacy) -> None:
+    office, session = both.client("acme/office"), both.token("acme", "ann")
+    app = give_authenticator(both.world, "acme", "ann")
+    headers = both.world.bearer(session)
+    form = {"userOwner": "acme", "userName": "ann", "oldPassword": PASSWORD, "newPassword": NEW}
+
+    without = both.world.post("/api/set-password", json=form, headers=headers)
+    own = both.world.post(
+        "/api/delete-mfa", params={"owner": "acme", "name": "ann"}, headers=headers
+    )
+    with_code = both.world.post(
+        "/api/set-password", json={**form, "passcode": app.next()}, headers=headers
+    )
+
+    assert "authenticator app" in bad(without)
+    assert "/account" in bad(own)
+    assert with_code.json()["status"] == "ok", with_code.text
+    removed = both.post("delete-mfa", None, owner="acme", name="ann", **office)
+    assert removed["data"] == "Affected"
+    assert both.end_reason(session.split(".")[0]) == "credentials_changed"
+    assert both.world.sign_in("acme", "ann", password=NEW)
+    again = both.post("delete-mfa", None, owner="acme", name="ann", **office)
+    assert again["data"] == "Unaffected"
