@@ -64,7 +64,7 @@ class Site:
         }
         form = {"type": "code", "application": "portal", "organization": "acme"}
         who = {"username": "ann", "password": PASSWORD, "signinMethod": "Password"}
-        answer = httpx2.post(f"{self.server.url}/api/login", params=query, json=form | who, timeout=30)
+        answer = httpx2.post(f"{self.server.url}/api/login", params=query, json=form | who, timeout=60)
         assert answer.json()["status"] == "ok", answer.text
         found: str = answer.json()["data"]
         return found
@@ -86,7 +86,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Server(database_url=f"sqlite:///{file}") as server:
         token = server.command("token").stdout.splitlines()[-1]
         headers = {"authorization": f"Bearer {token}"}
-        with httpx2.Client(base_url=server.url, headers=headers, timeout=30) as admin:
+        with httpx2.Client(base_url=server.url, headers=headers, timeout=60) as admin:
             admin.post("/v1/organizations", json={"name": "acme"})
             user = {"organization": "acme", "name": "ann", "password": PASSWORD}
             assert admin.post("/v1/users", json=user).status_code == 201

@@ -29,7 +29,11 @@ def application(
         server = stack.enter_context(Server(database_url=url))
         token = server.command("token").stdout.splitlines()[-1]
         admin = stack.enter_context(
-            httpx2.Client(base_url=server.url, headers={"authorization": f"Bearer {token}"})
+            httpx2.Client(
+                base_url=server.url,
+                headers={"authorization": f"Bearer {token}"},
+                timeout=60,
+            )
         )
         assert admin.post("/v1/organizations", json={"name": "acme"}).status_code == 201
         user = {"organization": "acme", "name": "ann", "password": PASSWORD}

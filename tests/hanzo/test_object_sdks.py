@@ -25,7 +25,7 @@ def _native(site: Site, name: str) -> dict[str, Any]:
 
 def _can_sign_in(site: Site, name: str, password: str) -> bool:
     body = {"organization": "acme", "username": name, "password": password}
-    answer = httpx2.post(f"{site.server.url}/v1/sign-in", json=body, timeout=30)
+    answer = httpx2.post(f"{site.server.url}/v1/sign-in", json=body, timeout=60)
     return answer.is_success
 
 

@@ -154,7 +154,7 @@ def test_pythons_addresses_lead_somewhere(site: Site) -> None:
     )
 
     for one in outcomes:
-        answer = httpx2.get(one["value"], follow_redirects=True)
+        answer = httpx2.get(one["value"], follow_redirects=True, timeout=60)
         assert answer.status_code == 200, one
         assert answer.url.path == "/sign-in", one
 

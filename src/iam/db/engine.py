@@ -243,6 +243,8 @@ def _sqlite_engine(url: URL, begin: str | None, *, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=30,
+        # The one used last again: each keeps its own pages in memory, and turn by turn all would.
+        pool_use_lifo=True,
         connect_args={
             "check_same_thread": False,
             "isolation_level": None,
