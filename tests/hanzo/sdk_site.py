@@ -64,7 +64,9 @@ class Site:
         }
         form = {"type": "code", "application": "portal", "organization": "acme"}
         who = {"username": "ann", "password": PASSWORD, "signinMethod": "Password"}
-        answer = httpx2.post(f"{self.server.url}/api/login", params=query, json=form | who, timeout=60)
+        answer = httpx2.post(
+            f"{self.server.url}/api/login", params=query, json=form | who, timeout=60
+        )
         assert answer.json()["status"] == "ok", answer.text
         found: str = answer.json()["data"]
         return found

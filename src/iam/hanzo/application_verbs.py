@@ -36,7 +36,8 @@ _NOTHING = Policy()
 
 def get_applications(call: Call) -> Reply:
     """`GET get-applications?owner=admin&organization`: those that the caller administers."""
-    organization = call.query("organization")
+    owner = call.query("owner")
+    organization = call.query("organization") or ("" if owner == OWNER else owner)
     if not organization and not administers_installation(call):
         organization = call.home
     return _listed(call, organization or None)

@@ -15,6 +15,7 @@ from iam.hanzo.asking import Asked, asked
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, affected
 from iam.hanzo.errors import Refused
+from iam.hanzo.objects import OWNER
 from iam.hanzo.reach import administers_installation, require_administrator
 from iam.hanzo.verbs import Verb, get, post
 from iam.kernel.clock import to_iso
@@ -63,8 +64,9 @@ def get_records_filter(call: Call) -> Reply:
 
 
 def _listed(call: Call, owner: str, wanted: Asked) -> Reply:
-    everything = owner in ("", "admin") and administers_installation(call)
-    organization = None if everything else owner or call.home
+    named = "" if owner == OWNER else owner
+    everything = not named and administers_installation(call)
+    organization = None if everything else named or call.home
     require_administrator(call, organization)
     if wanted.field and wanted.field not in get_args(Field):
         raise Refused(f"Records can be looked for by {', '.join(get_args(Field))}.")
