@@ -1,7 +1,6 @@
 """Which members of an object are only kept: neither those that we decide, nor secrets.
 
-A secret that nothing here checks would only wait to be stolen, so it is dropped where it comes in, and
-shown as empty.
+A secret that nothing here checks would only wait to be stolen: it is dropped where it comes in.
 """
 
 import re
