@@ -36,6 +36,15 @@ from iam.sessions.policy import Layer
 ADMINISTRATOR = "administrator"
 """The role that administers: the whole installation in `built-in`, elsewhere the own organization."""
 
+AUDITOR = "auditor"
+"""The role that reads what an administrator reads, and changes nothing."""
+
+SUPPORT = "support"
+"""The role that sees sessions and ends them, and nothing else."""
+
+OWN_ROLES = frozenset({ADMINISTRATOR, AUDITOR, SUPPORT})
+"""The roles that allow something here. They are given here, by hand: never taken from anybody else's word."""
+
 FIRST_USER = "admin"
 
 
@@ -214,6 +223,19 @@ def users_by(
 ) -> tuple[User, ...]:
     """Users that a query finds, once it was narrowed and put in an order (`directory.user_lists`)."""
     return tuple(_user(row) for row in connection.execute(narrowed(_USER)))
+
+
+def names_among(connection: Connection, organization: str, names: Sequence[str]) -> frozenset[str]:
+    """Which of these names the organization's users have."""
+    found: set[str] = set()
+    # By the hundred: databases take so many parameters and no more.
+    for start in range(0, len(names), 500):
+        query = select(user_account.c.name).where(
+            user_account.c.organization == organization,
+            user_account.c.name.in_(names[start : start + 500]),
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
 
 
 def users_like(

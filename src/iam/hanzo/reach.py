@@ -18,6 +18,7 @@ from iam.hanzo.call import Call
 from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.sessions.model import BUILT_IN_ORGANIZATION, RecordKey
 from iam.web.caller import Client
+from iam.web.rights import Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ def administers(call: Call, organization: str) -> bool:
     if administers_installation(call):
         return True
     caller = call.caller
-    able = _manages(caller) if isinstance(caller, Client) else caller.is_administrator
+    able = _manages(caller) if isinstance(caller, Client) else Right.CHANGE in caller.rights
     return able and call.home == organization
 
 
