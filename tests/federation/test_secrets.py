@@ -89,6 +89,6 @@ def test_a_secret_is_not_shown_to_another_server_by_a_change_that_does_not_give_
     ):
         path = f"/v1/providers/acme/{name}"
         answer = world.patch(path, json={"options": options}, headers=world.admin)
-        assert (answer.status_code, answer.json()["code"]) == (403, "provider_options_refused")
+        assert (answer.status_code, answer.json()["code"]) == (409, "provider_secret_needed")
         both = {"options": options, "client_secret": "another"}
         assert world.patch(path, json=both, headers=world.admin).status_code == 200

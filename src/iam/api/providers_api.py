@@ -33,8 +33,7 @@ from iam.api.schemas import Body
 from iam.delivery.provider_addresses import ProviderOptionsRefused, check_options
 from iam.directory import providers
 from iam.directory.organizations import find_organization
-from iam.directory.provider_options import names_of_subjects, shows_secret_to
-from iam.directory.providers import Kind, NewProvider, Provider, ProviderLinked
+from iam.directory.providers import Kind, NewProvider, Provider
 from iam.directory.saml_identity import note_source
 from iam.directory.saml_sources import find_source
 from iam.directory.users import User, find_user
@@ -162,19 +161,6 @@ def update(
         if not given:
             return _view(connection, call, before)
         options = before.options if checked is None else checked
-        names = [names_of_subjects(before.kind, one) for one in (before.options, options)]
-        if names[0] != names[1] and providers.has_links(connection, before.id):
-            raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
-        places = [shows_secret_to(before.kind, one) for one in (before.options, options)]
-        if (
-            before.sealed_secret is not None
-            and "client_secret" not in given
-            and places[0] != places[1]
-        ):
-            # Who may change a provider may not read its secret: not by having it sent to themselves either.
-            raise ProviderOptionsRefused(
-                "Give client_secret as well: it would be shown to another server than before."
-            )
         new = NewProvider(
             kind=before.kind,
             display_name=body.display_name if "display_name" in given else before.display_name,

@@ -17,6 +17,7 @@ from iam.db.provider_tables import provider_link as link_table
 from iam.directory.legacy import forget_members
 from iam.directory.names import NameTaken, check_name
 from iam.directory.organizations import find_organization
+from iam.directory.provider_options import names_of_subjects, shows_secret_to
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import LINK, PROVIDER, make_id
@@ -38,6 +39,13 @@ class ProviderLinked(Conflict):
 
     code = "provider_linked"
     title = "Users are linked to this provider."
+
+
+class ProviderSecretNeeded(Conflict):
+    """A provider's secret would be shown to another server than before."""
+
+    code = "provider_secret_needed"
+    title = "Give the client secret as well: it would be shown to another server than before."
 
 
 class LinkMissing(Missing):
@@ -139,7 +147,17 @@ def update_provider(
 
     Raises:
         ProviderMissing: there is none.
+        ProviderLinked: users are linked to it, and by the change it would mean others by the same subjects.
+        ProviderSecretNeeded: the one that it has would be shown to another server. Who may change a
+            provider may not read its secret: not by having it sent to a server of their own either.
     """
+    before = find_provider(connection, organization, name)
+    names = [(one.kind, *names_of_subjects(one.kind, one.options)) for one in (before, new)]
+    if names[0] != names[1] and has_links(connection, before.id):
+        raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
+    moves = shows_secret_to(before.kind, before.options) != shows_secret_to(new.kind, new.options)
+    if before.sealed_secret is not None and sealed_secret is None and moves:
+        raise ProviderSecretNeeded
     values = _values(new) | {"updated_at": now}
     if sealed_secret is not None:
         values["secret"] = sealed_secret
