@@ -12,6 +12,7 @@ from iam.hanzo.errors import Refused
 from iam.hanzo.kept import change_kept, is_kept
 from iam.hanzo.objects import OWNER, shown
 from iam.kernel.clock import to_iso
+from iam.sessions import rules
 
 _OURS = {"owner": "", "name": ""}
 _LONGEST_NAME = 128
@@ -48,6 +49,8 @@ def add_row(connection: Connection, call: Call, kind: Kind, organization: str, n
     """
     if len(name) > _LONGEST_NAME:
         raise Refused(f"name has at most {_LONGEST_NAME} characters.")
+    # Alone: of two that add the same name one is told so, and nobody deletes the organization meanwhile.
+    rules.hold_rules(connection, organization)
     find_organization(connection, organization)
     if read_members(connection, kind, organization, name):
         raise Refused("name is taken.")

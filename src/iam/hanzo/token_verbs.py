@@ -30,7 +30,7 @@ from iam.oidc.token_lists import (
     forget_access_token,
     list_tokens,
 )
-from iam.sessions import lifecycle
+from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 
@@ -121,6 +121,7 @@ def add_token(call: Call) -> Reply:
     everywhere = Reach(organization=None)
 
     def work(connection: Connection) -> None:
+        rules.hold_rules(connection, organization)
         find_organization(connection, organization)
         taken = _find(connection, everywhere, name, call.now) is not None
         if taken or (organization, name) in list_members(connection, "token", organization):
