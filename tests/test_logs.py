@@ -46,7 +46,7 @@ except ValueError:
 def test_a_crash_on_a_terminal_shows_where_it_was_and_no_values() -> None:
     ours, theirs = pty.openpty()
     try:
-        subprocess.run([sys.executable, "-c", _CRASHES], stderr=theirs, check=True)  # noqa: S603 - ourselves
+        subprocess.run([sys.executable, "-c", _CRASHES], stderr=theirs, check=True)
         shown = os.read(ours, 1 << 20).decode()
     finally:
         os.close(ours)
