@@ -77,6 +77,12 @@ class Settings(BaseSettings):
     retention: int = Field(
         30 * 24 * 60 * 60, ge=60, description="Seconds for which ended sessions stay as history."
     )
+    fresh_authentication: int = Field(
+        900,
+        ge=60,
+        le=86400,
+        description="Seconds after which a person signs in again before sensitive actions on pages.",
+    )
     sweep_interval: int = Field(5, ge=1, le=3600, description="Seconds between two sweeps.")
     delivery_attempts: int = Field(
         10, ge=1, le=30, description="Attempts to deliver a notice before it is given up."

@@ -85,7 +85,7 @@ OF_ANOTHER_CLIENT = {
 }
 
 
-def _try(world: World, operation: Operation, headers: dict[str, str], of: Tenant) -> Any:
+def try_operation(world: World, operation: Operation, headers: dict[str, str], of: Tenant) -> Any:
     path = operation.path.format(
         id=_id(operation, of),
         organization="acme",
@@ -123,7 +123,7 @@ def test_another_organizations_administrator_finds_nothing_and_changes_nothing(
 ) -> None:
     before = rows()
     for operation in MANAGING:
-        answer = _try(world, operation, rival.administrator, acme)
+        answer = try_operation(world, operation, rival.administrator, acme)
         assert answer.status_code == OF_ANOTHER.get(operation.id, 404), (operation, answer.text)
         assert "acme" not in answer.text, operation
         assert rows() == before, operation
@@ -132,7 +132,7 @@ def test_another_organizations_administrator_finds_nothing_and_changes_nothing(
 def test_a_plain_user_manages_nothing(world: World, acme: Tenant, rows: Callable[[], Any]) -> None:
     before = rows()
     for operation in MANAGING:
-        answer = _try(world, operation, acme.user, acme)
+        answer = try_operation(world, operation, acme.user, acme)
         assert answer.status_code == 403, (operation, answer.text)
         assert answer.json()["code"] == "forbidden", operation
         assert rows() == before, operation
@@ -143,7 +143,7 @@ def test_a_client_of_another_organization_finds_nothing(
 ) -> None:
     before = rows()
     for operation in MANAGING:
-        answer = _try(world, operation, rival.client, acme)
+        answer = try_operation(world, operation, rival.client, acme)
         expected = OF_ANOTHER_CLIENT.get(operation.id, 403)
         assert answer.status_code == expected, (operation, answer.text)
         assert "acme" not in answer.text, operation
@@ -159,7 +159,7 @@ def test_without_credentials_nothing_is_answered(
     for operation in OPERATIONS:
         for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic x"}):
             if operation.id != "signIn":
-                answer = _try(world, operation, headers, acme)
+                answer = try_operation(world, operation, headers, acme)
                 assert answer.status_code == 401, (operation, answer.text)
                 assert answer.headers["content-type"] == "application/problem+json"
     assert rows() == before
@@ -169,7 +169,7 @@ def test_what_is_another_tenants_is_answered_like_what_does_not_exist(
     world: World, acme: Tenant, rival: Tenant
 ) -> None:
     for operation in (one for one in MANAGING if "{" in one.path):
-        foreign = _try(world, operation, rival.administrator, acme)
+        foreign = try_operation(world, operation, rival.administrator, acme)
         path = operation.path.format(
             id="ses_00000000000000000000000000",
             organization="nowhere",

@@ -33,6 +33,7 @@ def written(
 ) -> EmailMessage:
     content = Content(display_name, organization_name, device, "203.0.113.7")
     mail = Mail(
+        kind="device",
         id="eml_1",
         user_id="usr_1",
         organization="acme",

@@ -180,7 +180,9 @@ def test_what_an_administrator_has_mapped_is_filled_anew_each_time(federation: F
         options={"issuer": federation.upstream.issuer, "client_id": "iam", "trust_email": True},
     )
     first = {"subject": "s", "uid": "ann", "nick": "Ann", "mail": "ann@x.example"}
-    federation.sign_in(**first, groups=["staff", "administrator", "with space", 7])
+    federation.sign_in(
+        **first, groups=["staff", "administrator", "auditor", "support", "with space", 7]
+    )
     made = federation.users()["ann"]
     assert (made["display_name"], made["email"]) == ("Ann", "ann@x.example")
     assert made["roles"] == ["staff", "7"]

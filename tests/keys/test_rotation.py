@@ -20,10 +20,10 @@ from iam.keys.cipher import (
     make_key_file,
     open_cipher,
 )
+from iam.keys.rotation import rotate
 from iam.keys.signing import KEPT, PUBLISHED_AHEAD
 from iam.server.build import build_engine, close_engine, prepare_database
 from iam.server.jobs import look_at_keys
-from iam.server.rotation import rotate
 from iam.settings import Settings, load_settings
 from tests.oidc.conftest import Party, header_of
 from tests.support.race import race

@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from iam.kernel.events import OPERATOR
-from iam.server.rotation import rotate_saml
+from iam.keys.rotation import rotate_saml
 from tests.saml.conftest import NS, KeyPair, Stage
 from tests.saml.test_sign_on import verify
 from tests.saml.test_upstream import encryption_certificate, make_idp

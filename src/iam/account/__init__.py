@@ -1,6 +1,6 @@
 """The pages of a person: signing in, signing out, the own sessions.
 
-Owns: `/`, `/sign-in`, `/second-factor`, `/unlock`, `/sign-out`, `/account/…`.
+Owns: `/`, `/sign-in`, `/second-factor`, `/unlock`, `/sign-out`, `/set-password`, `/account/…`.
 Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
 page looks like (`web`).
 Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
@@ -11,6 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.account.activity_page import show_activity
+from iam.account.again_page import show_again
+from iam.account.applications_page import show_applications, withdraw
 from iam.account.choose_page import choose, show_choice
 from iam.account.code_page import PATH as SECOND_FACTOR
 from iam.account.code_page import check_code_page, show_code_page
@@ -19,6 +21,7 @@ from iam.account.factor_page import PATH as FACTOR
 from iam.account.factor_page import change_factor, show_factor
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.password_page import save_password, show_password
+from iam.account.set_password_page import set_password, show_set_password
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out, signed_out_there
 from iam.account.state import show_state, stay
@@ -55,8 +58,13 @@ def routes() -> list[BaseRoute]:
         Route(BACK, signed_out_there),
         Route("/sign-out/device", show_device),
         Route("/sign-out/device", end_device, methods=["POST"]),
+        Route("/set-password", show_set_password),
+        Route("/set-password", set_password, methods=["POST"]),
         Route("/account/sessions", show_sessions),
         Route("/account/activity", show_activity),
+        Route("/account/again", show_again),
+        Route("/account/applications", show_applications),
+        Route("/account/applications/withdraw", withdraw, methods=["POST"]),
         Route("/account/password", show_password),
         Route("/account/password", save_password, methods=["POST"]),
         Route(FACTOR, show_factor),

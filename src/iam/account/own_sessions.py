@@ -16,7 +16,9 @@ from iam.sessions.policy import end_reason
 from iam.web.address import origin_of
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import moment, page_errors, render, see_other
+from iam.web.returning import HOME
 from iam.web.session_words import application_names, device_of
 from iam.web.signing_out import sign_out, signed_out_page
 from iam.web.visitor import posting_visitor, visitor_of
@@ -67,6 +69,7 @@ async def end_one(request: Request) -> Response:
     if visitor.holds(wanted):
         left = await sign_out(request, visitor.person.actor, now, wanted)
         return signed_out_page(request, left)
+    await require_fresh(request, visitor, "Sign out there", now, back=HOME)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         session = store.read_session(connection, wanted)
@@ -94,6 +97,7 @@ async def end_others(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
     me = visitor.session
+    await require_fresh(request, visitor, "Sign out all others", now, back=HOME)
     selection = Selection(organization=me.organization, user=me.user, but=me.id)
     ended = await in_thread(
         lambda: engine.database.write(
@@ -151,6 +155,7 @@ def _shown(session: Session, names: dict[str, str], current: str, now: Instant) 
         "application": session.application,
         "application_name": names[session.application],
         "current": session.id == current,
+        "locked": session.locked_at is not None,
         "started": moment(session.created_at, now),
         "last_active": moment(session.last_active_at, now),
         "idle_expires": moment(session.idle_expires_at, now),

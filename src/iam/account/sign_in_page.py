@@ -22,12 +22,14 @@ from iam.signin.password_sign_in import (
 )
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
+from iam.web.brand_files import brand_context
 from iam.web.continue_with import start_address
 from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
+from iam.web.fresh import is_again
 from iam.web.pages import page_errors, render
 from iam.web.returning import return_path
 from iam.web.visitor import look
@@ -68,6 +70,12 @@ async def show_sign_in(request: Request) -> Response:
                 "title": f"This needs an account of {home.display_name}",
                 "text": f"You are signed in as {row.display_name} of {row.organization}. "
                 "Signing in here ends that session in this browser.",
+            }
+        elif is_again(return_path(request.query_params.get("return_to"))):
+            notice = {
+                "title": "Show that it is you",
+                "text": "What you are about to do needs a sign-in of the last minutes. "
+                "You go on with it afterwards.",
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}
@@ -195,6 +203,7 @@ def _page(
         status=status,
         csrf=csrf_token(flow),
         form_targets=form_targets(destination, engine.settings),
+        brand=brand_context(home.name if home else None, destination.brand),
         action=destination.path,
         application=destination.client_id,
         application_name=destination.name,
@@ -203,7 +212,8 @@ def _page(
         organization_value=organization,
         username_value=username,
         return_to=return_to,
-        remember_offered=destination.may_remember,
+        # Whoever shows again that it is them goes on with the session that they have.
+        remember_offered=destination.may_remember and not is_again(return_to),
         remember=remember,
         ways=[
             {

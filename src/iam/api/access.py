@@ -21,8 +21,9 @@ from iam.kernel.events import Event, Origin
 from iam.kernel.ids import EVENT, make_id
 from iam.sessions.model import Session
 from iam.web.address import origin_of
-from iam.web.caller import Caller, Client, Person, caller_of, person_of
+from iam.web.caller import Caller, Client, Person, caller_of, person_of, require_right
 from iam.web.engine import Engine, engine_of
+from iam.web.rights import Right
 
 OWN_SESSION_ENDED = "x-own-session-ended"
 """Header of an answer without a body: the caller's own session was among what it ended."""
@@ -87,18 +88,34 @@ def _own_call(request: Request) -> "OwnCall":
     return OwnCall(engine, now, origin_of(request, engine.settings), person)
 
 
-def _manager_call(request: Request) -> Call:
-    call = _any_call(request)
-    if isinstance(call.caller, Person) and not call.caller.is_administrator:
-        raise Forbidden("This needs an administrator's session or client credentials.")
-    return call
+def _call_with(right: Right) -> Callable[[Request], Call]:
+    """What finds the call of a person with this right, or of an application."""
+
+    def find(request: Request) -> Call:
+        call = _any_call(request)
+        if isinstance(call.caller, Person):
+            try:
+                require_right(call.caller, right)
+            except Forbidden as error:
+                raise Forbidden(
+                    f"{str(error.detail).rstrip('.')}, or client credentials."
+                ) from error
+        return call
+
+    return find
 
 
-def _administrator_call(request: Request) -> "OwnCall":
-    call = _manager_call(request)
-    if isinstance(call.caller, Client):
-        raise Forbidden("This needs an administrator's session.")
-    return OwnCall(call.engine, call.now, call.origin, call.caller)
+def _person_with(right: Right) -> Callable[[Request], "OwnCall"]:
+    """What finds the call of a person with this right."""
+
+    def find(request: Request) -> OwnCall:
+        call = _any_call(request)
+        return OwnCall(call.engine, call.now, call.origin, require_right(call.caller, right))
+
+    return find
+
+
+_manager_call = _call_with(Right.CHANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +129,15 @@ OwnSession = Annotated[OwnCall, Depends(_own_call)]
 """Any user, by a session of any application."""
 Manager = Annotated[Call, Depends(_manager_call)]
 """An administrator, or an application by its client credentials."""
-Administrator = Annotated[OwnCall, Depends(_administrator_call)]
+SessionsReader = Annotated[Call, Depends(_call_with(Right.SEE_SESSIONS))]
+"""Whoever may see sessions, or an application by its client credentials."""
+SessionsEnder = Annotated[Call, Depends(_call_with(Right.END_SESSIONS))]
+"""Whoever may end sessions, or an application by its client credentials."""
+SessionsViewer = Annotated[OwnCall, Depends(_person_with(Right.SEE_SESSIONS))]
+"""A person who may see sessions."""
+Reader = Annotated[OwnCall, Depends(_person_with(Right.READ))]
+"""An administrator or an auditor."""
+Administrator = Annotated[OwnCall, Depends(_person_with(Right.CHANGE))]
 """An administrator of the installation or of an organization."""
 
 
@@ -178,7 +203,7 @@ def reach(call: Call, organization: str | None, application: str | None) -> Reac
         if application not in (None, caller.application.name):
             raise ApplicationMissing
         return Reach(caller.application.organization, caller.application.name)
-    if caller.administers_installation:
+    if caller.reaches_installation:
         return Reach(organization, application)
     if organization not in (None, call.home):
         raise OrganizationMissing
@@ -191,7 +216,7 @@ def reaches(call: Call, session: Session) -> bool:
     if isinstance(caller, Client):
         mine = caller.application
         return (session.organization, session.application) == (mine.organization, mine.name)
-    return caller.administers_installation or session.organization == call.home
+    return caller.reaches(session.organization)
 
 
 def require_organization(call: OwnCall, organization: str) -> None:
@@ -200,7 +225,7 @@ def require_organization(call: OwnCall, organization: str) -> None:
     Raises:
         OrganizationMissing: it does not.
     """
-    if not call.caller.administers_installation and organization != call.home:
+    if not call.caller.reaches(organization):
         raise OrganizationMissing
 
 

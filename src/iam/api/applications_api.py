@@ -13,6 +13,7 @@ from iam.api.access import (
     Cursor,
     Limit,
     PathName,
+    Reader,
     Text,
     answer,
     nothing,
@@ -81,7 +82,7 @@ def _application(connection: Connection, organization: str, name: str) -> dict[s
     openapi_extra=secured(BY_SESSION),
 )
 def list_applications(
-    call: Administrator, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
+    call: Reader, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """By default of the caller's own organization."""
     owner = organization or call.home
@@ -147,7 +148,7 @@ def create_application(call: Administrator, body: ApplicationForm) -> Response:
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_application(call: Administrator, organization: PathName, name: PathName) -> Response:
+def get_application(call: Reader, organization: PathName, name: PathName) -> Response:
     """Without its secret, which nobody can read again."""
     require_organization(call, organization)
     return answer(call.engine.database.read(lambda c: _application(c, organization, name)))

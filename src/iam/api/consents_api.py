@@ -7,28 +7,14 @@ from fastapi import APIRouter
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from iam import audit
 from iam.api.access import OwnCall, OwnSession, PathName, answer, nothing
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.views import View
-from iam.directory.applications import find_application
-from iam.directory.names import ApplicationMissing
 from iam.directory.users import find_user
 from iam.kernel.clock import to_iso
-from iam.kernel.errors import Missing
-from iam.sessions import lifecycle
-from iam.sessions.lifecycle import Ended
-from iam.sessions.model import EndReason, Selection
 from iam.signin import consents
 
 router = APIRouter(tags=["session"])
-
-
-class ConsentMissing(Missing):
-    """The caller has allowed no application of this name anything."""
-
-    code = "consent_not_found"
-    title = "You have allowed this application nothing."
 
 
 class ConsentView(View):
@@ -71,26 +57,17 @@ def my_consents(call: OwnSession) -> Response:
 def withdraw(call: OwnSession, application: PathName) -> Response:
     """Ends one's sessions at that application, on all devices; it is asked for anew."""
     own = call.caller.session
-
-    def work(connection: Connection) -> tuple[Ended, ...]:
-        try:
-            client_id = find_application(connection, own.organization, application).client_id
-        except ApplicationMissing as error:
-            raise ConsentMissing from error
-        if not consents.withdraw(connection, _user_id(connection, call), client_id):
-            raise ConsentMissing
-        about = {"organization": own.organization, "user": own.user, "application": application}
-        audit.append(connection, [call.event("consent.withdrawn", **about)])
-        return lifecycle.end_selected(
-            connection,
-            Selection(**about),
-            reason=EndReason.ENDED_BY_USER,
+    ended = call.engine.database.write(
+        lambda c: consents.withdraw(
+            c,
+            own.organization,
+            own.user,
+            application,
+            now=call.now,
+            random=call.engine.random,
             origin=call.origin,
-            note="consent withdrawn",
-            **call.cause,
         )
-
-    ended = call.engine.database.write(work)
+    )
     call.engine.count_ended(ended)
     return nothing(own_session_ended=any(one.session.id == own.id for one in ended))
 

@@ -13,6 +13,7 @@ from iam.api.access import (
     Limit,
     OwnCall,
     PathName,
+    Reader,
     answer,
     nothing,
     require_installation,
@@ -49,12 +50,12 @@ def _organization(connection: Connection, name: str) -> dict[str, Any]:
     responses=errors(401, 403),
     openapi_extra=secured(BY_SESSION),
 )
-def list_organizations(call: Administrator, cursor: Cursor = None, limit: Limit = 50) -> Response:
+def list_organizations(call: Reader, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """All of the installation for its administrator, else the caller's own."""
 
     def work(connection: Connection) -> tuple[list[dict[str, Any]], bool]:
         policies = read_policies(connection, "organization")
-        if call.caller.administers_installation:
+        if call.caller.reaches_installation:
             found = organizations.list_organizations(connection, after=cursor, limit=limit + 1)
         else:
             own = find_organization(connection, call.home)
@@ -104,7 +105,7 @@ def create_organization(call: Administrator, body: OrganizationBody) -> Response
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_organization(call: Administrator, name: PathName) -> Response:
+def get_organization(call: Reader, name: PathName) -> Response:
     """With its policy."""
     require_organization(call, name)
     return answer(call.engine.database.read(lambda c: _organization(c, name)))

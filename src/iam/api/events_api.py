@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from iam import audit
-from iam.api.access import Administrator, Cursor, Limit, Text, answer, reach
+from iam.api.access import Cursor, Limit, Reader, Text, answer, reach
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.views import EventsView
 from iam.kernel.events import event_members
@@ -21,7 +21,7 @@ router = APIRouter(tags=["events"])
     openapi_extra=secured(BY_SESSION),
 )
 def list_all(
-    call: Administrator,
+    call: Reader,
     organization: Text = None,
     type: Text = None,  # noqa: A002 - the parameter's name in the address
     user: Text = None,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from iam import audit
-from iam.api.access import Administrator, Cursor, Limit, PathName, Text, answer, reach
+from iam.api.access import Administrator, Cursor, Limit, PathName, Reader, Text, answer, reach
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.api.views import View, iso
 from iam.delivery import mails
@@ -22,12 +22,15 @@ State = Annotated[Literal["pending", "delivered", "dead"] | None, Query()]
 
 
 class MailView(View):
-    """One mail about a sign-in from a new device, and how far it has come."""
+    """One mail, and how far it has come."""
 
     id: str
+    kind: Literal["device", "invitation", "reset"] = Field(
+        description="About a sign-in from a new device, or with a link to set a password."
+    )
     organization: str
     user: str
-    session: str
+    session: str | None = Field(description="The session of a new device.")
     recipient: str
     state: Literal["pending", "delivered", "dead"]
     attempts: int
@@ -49,6 +52,7 @@ def mail_view(mail: Mail) -> dict[str, Any]:
     """A mail, without its link."""
     return {
         "id": mail.id,
+        "kind": mail.kind,
         "organization": mail.organization,
         "user": mail.user,
         "session": mail.session,
@@ -74,7 +78,7 @@ def mail_view(mail: Mail) -> dict[str, Any]:
     openapi_extra=secured(BY_SESSION),
 )
 def list_all(
-    call: Administrator,
+    call: Reader,
     organization: Text = None,
     state: State = None,
     cursor: Cursor = None,
@@ -105,7 +109,7 @@ def resend(call: Administrator, id: PathName) -> Response:  # noqa: A002 - the p
 
     def work(connection: Connection) -> Mail:
         found = mails.find_mail(connection, id)
-        if not call.caller.administers_installation and found.organization != call.home:
+        if not call.caller.reaches(found.organization):
             raise MailMissing
         again = mails.resend(connection, id, call.now)
         event = call.event("mail.resent", organization=found.organization, data={"mail": id})

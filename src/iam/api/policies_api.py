@@ -10,6 +10,7 @@ from iam.api.access import (
     Administrator,
     OwnCall,
     PathName,
+    Reader,
     Text,
     answer,
     require_installation,
@@ -84,7 +85,7 @@ def _read(call: OwnCall, layer: Layer) -> Response:
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def list_all(call: Administrator, organization: Text = None) -> Response:
+def list_all(call: Reader, organization: Text = None) -> Response:
     """The installation, the organization (by default the caller's own) and those of its applications,
     roles and users that have a policy of their own."""
     name = organization or call.home
@@ -112,7 +113,7 @@ def list_all(call: Administrator, organization: Text = None) -> Response:
     openapi_extra=secured(BY_SESSION),
 )
 def explain(
-    call: Administrator,
+    call: Reader,
     organization: Text = None,
     application: Text = None,
     user: Text = None,
@@ -141,7 +142,7 @@ def explain(
     responses=errors(401, 403),
     openapi_extra=secured(BY_SESSION),
 )
-def get_installation(call: Administrator) -> Response:
+def get_installation(call: Reader) -> Response:
     """It bounds everybody, so every administrator may read it."""
     return _read(call, INSTALLATION)
 
@@ -168,7 +169,7 @@ def update_installation(call: Administrator, body: PolicyBody, dry_run: DryRun =
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_organization(call: Administrator, organization: PathName) -> Response:
+def get_organization(call: Reader, organization: PathName) -> Response:
     """What it says itself; `GET /v1/policies/explain` says what holds."""
     require_organization(call, organization)
     return _read(call, Layer("organization", organization))
@@ -198,7 +199,7 @@ def update_organization(
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_policy(call: Administrator, kind: Kind, organization: PathName, name: PathName) -> Response:
+def get_policy(call: Reader, kind: Kind, organization: PathName, name: PathName) -> Response:
     """What it says itself; `GET /v1/policies/explain` says what holds."""
     require_organization(call, organization)
     return _read(call, Layer(_KINDS[kind], organization, name))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 from starlette.responses import Response, StreamingResponse
 
-from iam.api.access import Call, Manager, PathName
+from iam.api.access import Call, PathName, SessionsReader
 from iam.api.documents import BY_MANAGER, errors, secured
 from iam.api.search_api import own_bulk_end
 from iam.api.stream_api import MOST, TooManyStreams
@@ -17,8 +17,9 @@ from iam.directory.applications import find_application
 from iam.directory.names import ApplicationMissing
 from iam.sessions.bulk import BulkEnd, BulkEndMissing
 from iam.sessions.validate import Outcome, validate
-from iam.web.caller import Client, presented_token
+from iam.web.caller import Client, Person, presented_token
 from iam.web.engine import in_thread
+from iam.web.rights import Right
 
 router = APIRouter(tags=["sessions"])
 _PACE = 0.5  # seconds between two looks
@@ -39,7 +40,7 @@ _QUIET = 15  # seconds without progress after which a comment keeps proxies from
     },
     openapi_extra=secured(BY_MANAGER),
 )
-def follow(call: Manager, request: Request, id: PathName) -> Response:  # noqa: A002 - the path's word
+def follow(call: SessionsReader, request: Request, id: PathName) -> Response:  # noqa: A002 - the path's word
     """Server-Sent Events: what `GET /v1/sessions/end/{id}` answers, at once and after every step, whoever
     takes it. The stream ends when the bulk end is finished, or when its reader may no longer see it."""
     engine = call.engine
@@ -89,8 +90,12 @@ def _look(connection: Connection, call: Call, token: str, bulk_id: str) -> BulkE
             own = caller.application
             if not find_application(connection, own.organization, own.name).is_open:
                 return None
-        elif validate(connection, token, call.engine.clock()).outcome is not Outcome.VALID:
-            return None
+        else:
+            verdict = validate(connection, token, call.engine.clock())
+            if verdict.outcome is not Outcome.VALID or verdict.row is None:
+                return None
+            if Right.SEE_SESSIONS not in Person(verdict.row).rights:
+                return None
         return own_bulk_end(connection, call, bulk_id)
     except (ApplicationMissing, BulkEndMissing):
         return None

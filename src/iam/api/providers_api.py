@@ -11,6 +11,7 @@ from iam.api.access import (
     Administrator,
     OwnCall,
     PathName,
+    Reader,
     Text,
     answer,
     nothing,
@@ -52,7 +53,7 @@ router = APIRouter(tags=["directory"])
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def list_all(call: Administrator, organization: Text = None) -> Response:
+def list_all(call: Reader, organization: Text = None) -> Response:
     """By default of the caller's own organization; all of them, for there are few."""
     owner = organization or call.home
     require_organization(call, owner)
@@ -123,7 +124,7 @@ def create(call: Administrator, body: ProviderBody) -> Response:
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get(call: Administrator, organization: PathName, name: PathName) -> Response:
+def get(call: Reader, organization: PathName, name: PathName) -> Response:
     """Without its client secret."""
     require_organization(call, organization)
 
@@ -225,7 +226,7 @@ def delete(call: Administrator, organization: PathName, name: PathName) -> Respo
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def list_links(call: Administrator, organization: PathName, name: PathName) -> Response:
+def list_links(call: Reader, organization: PathName, name: PathName) -> Response:
     """In the order in which they were made."""
     require_organization(call, organization)
 

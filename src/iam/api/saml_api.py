@@ -9,6 +9,7 @@ from iam.api.access import (
     Administrator,
     OwnCall,
     PathName,
+    Reader,
     answer,
     nothing,
     require_organization,
@@ -37,7 +38,7 @@ _PATH = "/v1/applications/{organization}/{name}/saml"
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_provider(call: Administrator, organization: PathName, name: PathName) -> Response:
+def get_provider(call: Reader, organization: PathName, name: PathName) -> Response:
     """With what its metadata was understood to say."""
     require_organization(call, organization)
 

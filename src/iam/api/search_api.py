@@ -13,9 +13,10 @@ from iam.api.access import (
     Call,
     Cursor,
     Limit,
-    Manager,
     PathName,
     SessionMissing,
+    SessionsEnder,
+    SessionsReader,
     Text,
     answer,
     reach,
@@ -65,7 +66,7 @@ _STEPS = 10
     openapi_extra=secured(BY_MANAGER),
 )
 def list_all(
-    call: Manager,
+    call: SessionsReader,
     organization: Text = None,
     user: Text = None,
     application: Text = None,
@@ -128,7 +129,7 @@ def list_all(
     responses=errors(401, 403, 404, 409, body=True),
     openapi_extra=secured(BY_MANAGER),
 )
-def end_many(call: Manager, body: EndBody) -> Response:
+def end_many(call: SessionsEnder, body: EndBody) -> Response:
     """By IDs (unknown ones are passed over), or by a filter; above 100 sessions a filter needs the
     `confirm` of its dry run. The answer comes after the commit: from then on no node accepts any of
     them. While `more` is true, call again with `cursor`; what nobody goes on with, the server does."""
@@ -177,7 +178,7 @@ def end_many(call: Manager, body: EndBody) -> Response:
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_MANAGER),
 )
-def get_bulk_end(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
+def get_bulk_end(call: SessionsReader, id: PathName) -> Response:  # noqa: A002 - the path's word
     """By its `cursor` or `confirm`, for who began it; kept for a week after it was finished."""
     return answer(bulk_end_view(call.engine.database.read(lambda c: own_bulk_end(c, call, id))))
 
@@ -190,7 +191,7 @@ def get_bulk_end(call: Manager, id: PathName) -> Response:  # noqa: A002 - the p
     responses=errors(401, 403, 404, body=True),
     openapi_extra=secured(BY_MANAGER),
 )
-def not_before(call: Manager, body: NotBeforeBody) -> Response:
+def not_before(call: SessionsEnder, body: NotBeforeBody) -> Response:
     """All of an organization, an application, a user or a method of authentication that was
     authenticated (without a person: started) before `before`. However many they are, no node accepts
     any of them after the answer; their ends are noted and told one by one in the seconds after it."""
@@ -228,7 +229,7 @@ def not_before(call: Manager, body: NotBeforeBody) -> Response:
     openapi_extra=secured(BY_MANAGER),
 )
 def timeline(
-    call: Manager,
+    call: SessionsReader,
     id: PathName,  # noqa: A002 - the path's word
     cursor: Cursor = None,
     limit: Limit = 50,

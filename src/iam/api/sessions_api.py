@@ -16,6 +16,8 @@ from iam.api.access import (
     OneHop,
     PathName,
     SessionMissing,
+    SessionsEnder,
+    SessionsReader,
     Text,
     answer,
     nothing,
@@ -167,7 +169,7 @@ def _judged(call: Call, verdict: Verdict, sessions: dict[str, Session]) -> dict[
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_MANAGER),
 )
-def get_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
+def get_one(call: SessionsReader, id: PathName) -> Response:  # noqa: A002 - the path's word
     """Also an ended one, with its reason, until the retention time is over."""
 
     def work(connection: Connection) -> tuple[Session, Federated | None]:
@@ -187,7 +189,7 @@ def get_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_MANAGER),
 )
-def end_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path's word
+def end_one(call: SessionsEnder, id: PathName) -> Response:  # noqa: A002 - the path's word
     """With its children. 204 also when it was over already."""
     ended = call.engine.database.write(lambda c: end_these(c, call, [_find(c, call, id).id]))
     call.engine.count_ended(ended)
@@ -239,7 +241,7 @@ def lock_one(call: Manager, id: PathName) -> Response:  # noqa: A002 - the path'
     openapi_extra=secured(BY_MANAGER),
 )
 def list_all_records(
-    call: Manager,
+    call: SessionsReader,
     organization: Text = None,
     user: Text = None,
     application: Text = None,
@@ -274,7 +276,7 @@ def list_all_records(
     openapi_extra=secured(BY_MANAGER),
 )
 def get_record(
-    call: Manager, organization: PathName, user: PathName, application: PathName
+    call: SessionsReader, organization: PathName, user: PathName, application: PathName
 ) -> Response:
     """`session_ids` is empty when no session is live."""
     key = _record_key(call, organization, user, application)
@@ -291,7 +293,7 @@ def get_record(
     openapi_extra=secured(BY_MANAGER),
 )
 def end_record(
-    call: Manager, organization: PathName, user: PathName, application: PathName
+    call: SessionsEnder, organization: PathName, user: PathName, application: PathName
 ) -> Response:
     """With their children. 204 also when none was live."""
     key = _record_key(call, organization, user, application)

@@ -9,16 +9,17 @@ from fastapi import APIRouter, Header, Request
 from sqlalchemy import Connection
 from starlette.responses import Response, StreamingResponse
 
-from iam.api.access import Administrator, Text, reach
+from iam.api.access import SessionsViewer, Text, reach
 from iam.api.documents import BY_SESSION, errors, secured
 from iam.audit import feed
 from iam.audit.feed import Position
 from iam.directory.organizations import find_organization
 from iam.kernel.errors import Missing, Unavailable
-from iam.kernel.events import event_members
+from iam.kernel.events import Event, event_members
 from iam.sessions.validate import Outcome, validate
 from iam.web.caller import Person, presented_token
 from iam.web.engine import Engine, in_thread
+from iam.web.rights import Right
 
 router = APIRouter(tags=["events"])
 
@@ -66,13 +67,14 @@ class EventMissing(Missing):
     openapi_extra=secured(BY_SESSION),
 )
 def stream(
-    call: Administrator,
+    call: SessionsViewer,
     request: Request,
     organization: Text = None,
     last: LastEventId = None,
 ) -> Response:
     """Server-Sent Events, from now on or after `Last-Event-ID`; each at least once. It ends when the
-    caller's session does. Without `organization`: all that the caller administers."""
+    caller's session does. Without `organization`: all that the caller
+    reaches. Who may see sessions and no more is told of what becomes of those (`session.…`)."""
     engine, scope = call.engine, reach(call, organization, None)
     if engine.metrics.streams >= MOST:
         raise TooManyStreams
@@ -111,10 +113,11 @@ async def _follow(
                 lambda at=start: engine.database.look(lambda c: feed.read_after(c, at))  # type: ignore[misc] # mypy cannot infer defaults
             )
             # After the events were read and before they are shown: who may no longer see them does not.
-            if not await in_thread(lambda: _may_see(engine, token, organization)):
+            rights = await in_thread(lambda: _rights(engine, token, organization))
+            if Right.SEE_SESSIONS not in rights:
                 return
             for one in events:
-                if organization in (None, one.organization):
+                if organization in (None, one.organization) and _is_for(one, rights):
                     said = loop.time()
                     data = json.dumps(event_members(one), ensure_ascii=False)
                     yield f"id: {one.id}\ndata: {data}\n\n"
@@ -127,13 +130,17 @@ async def _follow(
         engine.metrics.streams -= 1
 
 
-def _may_see(engine: Engine, token: str, organization: str | None) -> bool:
-    """Whether the session still lives and its user still administers this. Looking is no activity."""
+def _is_for(event: Event, rights: frozenset[Right]) -> bool:
+    """Whether somebody with these rights may see this: who may see sessions alone sees what becomes of
+    them."""
+    return Right.READ in rights or event.type.startswith("session.")
+
+
+def _rights(engine: Engine, token: str, organization: str | None) -> frozenset[Right]:
+    """What the user may still do there; nothing if the session is over. Looking is no activity."""
     now = engine.clock()
     verdict = engine.database.look(lambda connection: validate(connection, token, now))
     if verdict.outcome is not Outcome.VALID or verdict.row is None:
-        return False
+        return frozenset()
     person = Person(verdict.row)
-    if person.administers_installation:
-        return True
-    return person.is_administrator and organization == person.session.organization
+    return person.rights if person.reaches(organization) else frozenset()

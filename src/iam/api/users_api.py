@@ -13,14 +13,17 @@ from iam.api.access import (
     Limit,
     OwnCall,
     PathName,
+    Reader,
     Text,
     answer,
     nothing,
     require_organization,
 )
 from iam.api.documents import BY_SESSION, errors, secured
+from iam.api.mails_api import MailView, mail_view
 from iam.api.schemas import UserBody, UserPatch
 from iam.api.views import UsersView, UserView, user_view
+from iam.delivery.mails import Mail, find_mail
 from iam.directory import users
 from iam.directory.organizations import find_organization
 from iam.directory.users import UserChange, find_user
@@ -28,6 +31,7 @@ from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.signin.enrolment import remove_by_administrator
 from iam.signin.factors import having_factor
+from iam.signin.password_links import mail_link
 
 router = APIRouter(tags=["directory"])
 
@@ -41,7 +45,7 @@ router = APIRouter(tags=["directory"])
     openapi_extra=secured(BY_SESSION),
 )
 def list_users(
-    call: Administrator, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
+    call: Reader, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """By default of the caller's own organization."""
     owner = organization or call.home
@@ -105,7 +109,7 @@ def create_user(call: Administrator, body: UserBody) -> Response:
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get_user(call: Administrator, organization: PathName, name: PathName) -> Response:
+def get_user(call: Reader, organization: PathName, name: PathName) -> Response:
     """Whether there is a password, but nothing of it."""
     require_organization(call, organization)
 
@@ -151,6 +155,29 @@ def update_user(
     view, ended = call.engine.database.write(work)
     call.engine.count_ended(ended)
     return answer(view)
+
+
+@router.post(
+    "/v1/users/{organization}/{name}/password-link",
+    operation_id="mailPasswordLink",
+    summary="Mail a user a link to set a password",
+    status_code=201,
+    response_model=MailView,
+    responses=errors(401, 403, 404, 409),
+    openapi_extra=secured(BY_SESSION),
+)
+def mail_password_link(call: Administrator, organization: PathName, name: PathName) -> Response:
+    """An invitation to whoever has none, which works for a week; else it works for an hour. Once, and as
+    long as the password that there is does not change. It signs nobody in."""
+    require_organization(call, organization)
+
+    def work(connection: Connection) -> Mail:
+        user = find_user(connection, organization, name)
+        sends = call.engine.settings.sends_mail
+        mail_id = mail_link(connection, user, sends_mail=sends, origin=call.origin, **call.cause)
+        return find_mail(connection, mail_id)
+
+    return answer(mail_view(call.engine.database.write(work)), 201)
 
 
 @router.delete(

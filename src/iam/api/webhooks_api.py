@@ -13,7 +13,9 @@ from iam.api.access import (
     Limit,
     OwnCall,
     PathName,
+    Reader,
     SessionMissing,
+    SessionsViewer,
     Text,
     answer,
     nothing,
@@ -53,7 +55,7 @@ def _checked(call: OwnCall, url: str) -> str:
 def _own(call: OwnCall, connection: Connection, id_: str) -> Webhook:
     """The webhook, if it exists for this caller."""
     found = webhooks.find_webhook(connection, id_)
-    if not call.caller.administers_installation and found.organization != call.home:
+    if not call.caller.reaches(found.organization):
         raise WebhookMissing
     return found
 
@@ -105,7 +107,7 @@ def create(call: Administrator, body: WebhookBody) -> Response:
     openapi_extra=secured(BY_SESSION),
 )
 def list_all(
-    call: Administrator, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
+    call: Reader, organization: Text = None, cursor: Cursor = None, limit: Limit = 50
 ) -> Response:
     """Without `organization`: all that the caller administers. Secrets are not shown."""
     scope = reach(call, organization, None)
@@ -124,7 +126,7 @@ def list_all(
     responses=errors(401, 403, 404),
     openapi_extra=secured(BY_SESSION),
 )
-def get(call: Administrator, id: PathName) -> Response:  # noqa: A002 - the parameter's name in the path
+def get(call: Reader, id: PathName) -> Response:  # noqa: A002 - the parameter's name in the path
     """Without its secret."""
     return answer(webhook_view(call.engine.database.read(lambda c: _own(call, c, id))))
 
@@ -212,7 +214,7 @@ def test(call: Administrator, id: PathName) -> Response:  # noqa: A002 - as abov
     openapi_extra=secured(BY_SESSION),
 )
 def list_deliveries(
-    call: Administrator,
+    call: Reader,
     organization: Text = None,
     webhook: Text = None,
     application: Text = None,
@@ -249,7 +251,7 @@ def list_deliveries(
     openapi_extra=secured(BY_SESSION),
 )
 def list_of_session(
-    call: Administrator,
+    call: SessionsViewer,
     id: PathName,  # noqa: A002 - as above
     cursor: Cursor = None,
     limit: Limit = 50,
@@ -283,7 +285,7 @@ def redeliver(call: Administrator, id: PathName) -> Response:  # noqa: A002 - as
 
     def work(connection: Connection) -> Delivery:
         found = outbox.find_delivery(connection, id)
-        if not call.caller.administers_installation and found.organization != call.home:
+        if not call.caller.reaches(found.organization):
             raise DeliveryMissing
         again = outbox.redeliver(connection, id, call.now)
         data = {"delivery": id, "webhook": found.webhook, "application": found.application}

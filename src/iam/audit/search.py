@@ -26,6 +26,7 @@ class EventFilter:
     """
 
     organization: str | None
+    id: str | None = None
     type: str | None = None
     user: str | None = None
     application: str | None = None
@@ -78,6 +79,7 @@ def _narrow(wanted: EventFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     for column, value in (
         (table.c.organization, wanted.organization),
+        (table.c.id, wanted.id),
         (table.c.session_id, wanted.session),
     ):
         if value is not None:

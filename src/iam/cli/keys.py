@@ -45,7 +45,7 @@ def rotate_keys(
 ) -> None:
     """Make new keys: published now, they sign a quarter of an hour later, on all nodes."""
     from iam.keys.cipher import open_cipher
-    from iam.server.rotation import rotate
+    from iam.keys.rotation import rotate
 
     with opened_database() as (settings, database):
         made = rotate(

@@ -52,7 +52,7 @@ def rotate_key(
 ) -> None:
     """Make new SAML keys: published now, they sign when providers have had time to fetch them."""
     from iam.keys.cipher import open_cipher
-    from iam.server.rotation import rotate_saml
+    from iam.keys.rotation import rotate_saml
 
     with opened_database() as (settings, database):
         signs, _ = rotate_saml(

@@ -9,8 +9,11 @@ from starlette.routing import BaseRoute, Route
 
 from iam.console import (
     applications_change,
+    brand_change,
     organizations_page,
+    providers_change,
     users_change,
+    users_import,
     webhooks_change,
 )
 from iam.console.applications_page import show_application, show_applications
@@ -19,8 +22,10 @@ from iam.console.browsers_page import show_browsers
 from iam.console.bulk_page import end_chosen, go_on, preview, show_end
 from iam.console.deeds import extend_session, lock_session, redeliver
 from iam.console.ending import end_one, end_record
+from iam.console.keys_page import change_keys, show_keys
 from iam.console.overview_page import show_overview
 from iam.console.policies_page import change_layer, show_layer, show_policies
+from iam.console.providers_page import show_provider, show_providers
 from iam.console.records_page import show_records
 from iam.console.session_page import show_session
 from iam.console.sessions_page import show_list
@@ -48,6 +53,8 @@ def routes() -> list[BaseRoute]:
         Route("/console/users", show_users),
         Route("/console/users/new", users_change.show_new),
         Route("/console/users/new", users_change.create, methods=["POST"]),
+        Route("/console/users/import", users_import.show_import),
+        Route("/console/users/import", users_import.import_users, methods=["POST"]),
         Route("/console/users/{organization}/{name}", show_user),
         Route("/console/users/{organization}/{name}", users_change.change, methods=["POST"]),
         Route("/console/applications", show_applications),
@@ -59,11 +66,20 @@ def routes() -> list[BaseRoute]:
             applications_change.change,
             methods=["POST"],
         ),
+        Route("/console/providers", show_providers),
+        Route("/console/providers/new", providers_change.show_new),
+        Route("/console/providers/new", providers_change.create, methods=["POST"]),
+        Route("/console/providers/{organization}/{name}", show_provider),
+        Route(
+            "/console/providers/{organization}/{name}", providers_change.change, methods=["POST"]
+        ),
         Route("/console/organizations", organizations_page.show_organizations),
         Route("/console/organizations/new", organizations_page.show_new),
         Route("/console/organizations/new", organizations_page.create, methods=["POST"]),
         Route("/console/organizations/{name}", organizations_page.show_organization),
         Route("/console/organizations/{name}", organizations_page.change, methods=["POST"]),
+        Route("/console/organizations/{name}/brand", brand_change.change_colour, methods=["POST"]),
+        Route("/console/organizations/{name}/logo", brand_change.change_logo, methods=["POST"]),
         Route("/console/webhooks", show_webhooks),
         Route("/console/webhooks/new", webhooks_change.show_new),
         Route("/console/webhooks/new", webhooks_change.create, methods=["POST"]),
@@ -72,6 +88,8 @@ def routes() -> list[BaseRoute]:
         Route("/console/policies", show_policies),
         Route("/console/policies/edit", show_layer),
         Route("/console/policies/edit", change_layer, methods=["POST"]),
+        Route("/console/keys", show_keys),
+        Route("/console/keys", change_keys, methods=["POST"]),
         Route("/console/audit", show_audit),
         Route("/console/audit/export", export),
     ]

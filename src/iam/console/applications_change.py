@@ -19,13 +19,15 @@ from iam.console.asking import (
     new_page,
     one_organization,
     path_of,
+    recently,
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
-from iam.directory import applications
+from iam.directory import applications, saml_providers
 from iam.directory.applications import Application, ApplicationChange, find_application
 from iam.directory.names import NAME_PATTERN, Reserved
 from iam.directory.patterns import GATE_HOST_PATTERN, REDIRECT_URI_PATTERN
+from iam.directory.saml_providers import SamlOptions, SamlProviderMissing
 from iam.kernel.errors import Conflict, IamError
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
@@ -34,8 +36,11 @@ from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
+LONGEST_METADATA = 50_000
+"""Characters of a service provider's metadata."""
 _NEW = (
     NAME,
     KIND,
@@ -48,7 +53,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new application."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
     organization, _ = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
@@ -151,6 +156,7 @@ async def _replace_secret(request: Request, asked: Asked) -> Response:
         text = "The former secret stops working at once. Sessions that were started with it go on."
         question = Question(title="Replace the client secret?", text=text, label="Replace")
         return ask_first(request, asked, question, here)
+    await recently(request, asked, f"Replace the secret of {name}", here)
 
     def work(connection: Connection) -> tuple[str, str]:
         found = find_application(connection, owner, name)
@@ -173,6 +179,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = f"{name} is gone for good, with its hosts and its policy, and all its sessions end."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("applications", owner, name))
+    await recently(request, asked, f"Delete {name}", path_of("applications", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -185,11 +192,67 @@ async def _delete(request: Request, asked: Asked) -> Response:
     return see_other(f"{PATH}?organization={owner}&notice=deleted")
 
 
+async def _set_saml(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here, cause = path_of("applications", owner, name), asked.cause
+    document = asked.fields.get("metadata", "")
+    if not document.strip() or len(document) > LONGEST_METADATA:
+        words = f"Give its metadata, at most {LONGEST_METADATA:,} characters."
+        return await _again(request, asked, {"metadata": words}, None)
+    if name == BUILT_IN_APPLICATION:
+        raise Reserved("The application app-built-in is no service provider.")
+
+    def work(connection: Connection) -> None:
+        try:
+            options = saml_providers.find_provider(connection, owner, name).options
+        except SamlProviderMissing:
+            options = SamlOptions()
+        saml_providers.set_provider(
+            connection, owner, name, document, options, now=cause.now, random=cause.random
+        )
+        _note_saml(connection, asked, owner, name)
+
+    await recently(request, asked, "Register it with SAML", here)
+    try:
+        await in_thread(lambda: asked.engine.database.write(work))
+    except IamError as error:
+        wrong = {"metadata": error.detail or error.title}
+        return await _again(request, asked, wrong, None)
+    return see_other(f"{here}?notice=saml")
+
+
+async def _delete_saml(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here = path_of("applications", owner, name)
+    if not asked.fields.get("confirmed"):
+        text = "Nobody signs in there by SAML any more. Its sessions go on; it is not told of ends."
+        question = Question(title="Take SAML away?", text=text, label="Take away")
+        return ask_first(request, asked, question, here)
+    await recently(request, asked, "Take SAML away", here)
+
+    def work(connection: Connection) -> None:
+        saml_providers.delete_provider(connection, owner, name)
+        _note_saml(connection, asked, owner, name)
+
+    await in_thread(lambda: asked.engine.database.write(work))
+    return see_other(f"{here}?notice=no-saml")
+
+
+def _note_saml(connection: Connection, asked: Asked, owner: str, name: str) -> None:
+    data = data_of(["saml"])
+    event = asked.cause.event(
+        "application.updated", organization=owner, application=name, data=data
+    )
+    audit.append(connection, [event])
+
+
 _DEEDS: Deeds = {
     "save": _save,
     "disable": _disable,
     "enable": _enable,
     "secret": _replace_secret,
+    "saml": _set_saml,
+    "saml-delete": _delete_saml,
     "delete": _delete,
 }
 
@@ -216,10 +279,16 @@ async def _again(
 ) -> Response:
     owner, name = _named(request)
     person, now = asked.cause.person, asked.cause.now
+    issuer = asked.engine.settings.issuer
     context = await in_thread(
-        lambda: asked.engine.database.read(lambda c: read_application(c, person, owner, name, now))
+        lambda: asked.engine.database.read(
+            lambda c: read_application(c, person, owner, name, issuer, now)
+        )
     )
-    context["fields"] = filled(EDITED, asked.fields)
+    if asked.fields.get("do") == "saml":
+        context["metadata"] = asked.fields.get("metadata", "")
+    else:
+        context["fields"] = filled(EDITED, asked.fields)
     return render(
         request,
         "console_application.html",

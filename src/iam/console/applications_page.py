@@ -1,7 +1,7 @@
 """`/console/applications`: what one signs in to, and one of them with what it needs to be set up."""
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -10,7 +10,9 @@ from starlette.responses import Response
 from iam.console.asking import notice_of, one_organization, path_of
 from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, require_console
+from iam.console.snippets import gate_snippets, openid_snippets
 from iam.directory.applications import Application, find_application, list_applications
+from iam.directory.saml_providers import SamlProviderMissing, find_provider
 from iam.kernel.clock import Instant
 from iam.sessions.counting import Count, count_some
 from iam.sessions.model import BUILT_IN_APPLICATION
@@ -19,6 +21,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/applications"
@@ -64,6 +67,8 @@ EDITED = (
 _NOTICES = {
     "created": "The application has been added.",
     "saved": "Saved.",
+    "saml": "It is registered by its metadata, and is a SAML service provider from now on.",
+    "no-saml": "It is no SAML service provider any more.",
     "disabled": "The application is disabled, and all its sessions have ended.",
     "enabled": "The application is enabled.",
     "deleted": "The application is deleted, and all its sessions have ended.",
@@ -75,7 +80,7 @@ async def show_applications(request: Request) -> Response:
     """GET: applications of an organization by name."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.READ), query_text(request, "organization")
     cursor = query_text(request, "cursor")
 
     def work(connection: Connection) -> dict[str, Any]:
@@ -108,10 +113,13 @@ async def show_application(request: Request) -> Response:
     """GET: one application."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
+    issuer = engine.settings.issuer
     context = await in_thread(
-        lambda: engine.database.read(lambda c: read_application(c, person, owner, name, now))
+        lambda: engine.database.read(
+            lambda c: read_application(c, person, owner, name, issuer, now)
+        )
     )
     return render(
         request,
@@ -126,7 +134,7 @@ async def show_application(request: Request) -> Response:
 
 
 def read_application(
-    connection: Connection, person: Person, owner: str, name: str, now: Instant
+    connection: Connection, person: Person, owner: str, name: str, issuer: str, now: Instant
 ) -> dict[str, Any]:
     """What the page of an application shows.
 
@@ -155,6 +163,40 @@ def read_application(
         "live": live,
         "fields": [one.with_value(values[one.name]) for one in EDITED],
         "here": path_of("applications", owner, name),
+        "addresses": _addresses(found, issuer),
+        "openid_snippets": openid_snippets(
+            issuer,
+            found.client_id,
+            next(iter(found.redirect_uris), ""),
+            public=found.public,
+        ),
+        "gate_snippets": gate_snippets(next(iter(found.gate_hosts), "")),
+        "saml": _saml(connection, owner, name),
+        "metadata": "",
+    }
+
+
+def _addresses(application: Application, issuer: str) -> list[str]:
+    """Where an application can be opened: its hosts behind the gate, else where it is called back."""
+    if application.gate_hosts:
+        scheme = urlsplit(issuer).scheme
+        return [f"{scheme}://{host}/" for host in application.gate_hosts[:3]]
+    found = [urlsplit(uri) for uri in application.redirect_uris]
+    origins = [f"{one.scheme}://{one.netloc}/" for one in found if one.scheme in ("https", "http")]
+    return list(dict.fromkeys(origins))[:1]
+
+
+def _saml(connection: Connection, owner: str, name: str) -> dict[str, Any] | None:
+    try:
+        found = find_provider(connection, owner, name)
+    except SamlProviderMissing:
+        return None
+    return {
+        "entity_id": found.entity_id,
+        "consumers": [one.url for one in found.metadata.consumers],
+        "logout": [one.url for one in found.metadata.logout],
+        "signed": found.requires_signed_requests,
+        "name_id": found.options.name_id_format,
     }
 
 

@@ -17,8 +17,10 @@ from iam.kernel.errors import IamError
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of
 from iam.web.forms import read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import render
 from iam.web.problems import status_of
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, posting_visitor
 
 
@@ -51,8 +53,17 @@ async def asked_by(request: Request) -> Asked:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    cause = cause_of(request, require_console(visitor), now)
+    cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     return Asked(engine=engine, visitor=visitor, cause=cause, fields=fields)
+
+
+async def recently(request: Request, asked: Asked, what: str, back: str) -> None:
+    """Let a sensitive deed pass only if its administrator has authenticated of late (`web.fresh`).
+
+    Raises:
+        AuthenticationStale: they have not.
+    """
+    await require_fresh(request, asked.visitor, what, asked.cause.now, back=back)
 
 
 def ask_first(request: Request, asked: Asked, question: Question, cancel: str) -> Response:

@@ -22,15 +22,17 @@ from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.event_words import event_name, tell
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/audit"
 _PAGE = 50
 _EXPORTED = 10_000
 """Events of one file at most; who wants more goes on from its last one, or takes the API."""
-_TEXTS = ("type", "user", "application", "session", "actor", "reason", "ip")
+_TEXTS = ("id", "type", "user", "application", "session", "actor", "reason", "ip")
 _TIMES = ("since", "until")
 WORDS = {
+    "id": "Reference",
     "type": "What",
     "user": "User",
     "application": "Application",
@@ -81,7 +83,7 @@ async def show_audit(request: Request) -> Response:
     """GET: a page of events, newest first."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, asked = require_console(visitor), _asked(request)
+    person, asked = require_console(visitor, Right.READ), _asked(request)
     cursor = query_text(request, "cursor")
     before = cursor if is_id(EVENT, cursor) else None
 
@@ -130,7 +132,7 @@ async def export(request: Request) -> Response:
     """GET: up to 10,000 of the events that match, newest first, as CSV or JSON."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, asked = require_console(visitor), _asked(request)
+    person, asked = require_console(visitor, Right.READ), _asked(request)
     if asked.mistakes:
         raise FormInvalid(asked.mistakes[0])
     organization = await in_thread(
@@ -164,7 +166,7 @@ def _asked(request: Request) -> _Asked:
 def _choices(
     connection: Connection, person: Person, organization: str | None
 ) -> list[dict[str, object]]:
-    everywhere = [("", "All organizations")] if person.administers_installation else []
+    everywhere = [("", "All organizations")] if person.reaches_installation else []
     listed = ((one.name, one.display_name) for one in organizations_of(connection, person))
     return options([*everywhere, *listed], organization or "")
 

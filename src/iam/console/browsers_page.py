@@ -21,6 +21,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/browsers"
@@ -34,7 +35,7 @@ async def show_browsers(request: Request) -> Response:
     """GET: a page of live browser sessions, newest first, each with its children."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.SEE_SESSIONS)
     organization, user = query_text(request, "organization"), query_text(request, "user")
     cursor = query_text(request, "cursor")
 
@@ -89,7 +90,7 @@ def _read(
         "organization": organization,
         "organizations": options(
             [
-                *([("", "All organizations")] if person.administers_installation else []),
+                *([("", "All organizations")] if person.reaches_installation else []),
                 *((one.name, one.display_name) for one in organizations_of(connection, person)),
             ],
             organization or "",

@@ -28,7 +28,9 @@ from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import read_choices, read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
 _SAMPLE = 10
@@ -52,7 +54,7 @@ async def preview(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
-    person, asked = require_console(visitor), read_filters(fields)
+    person, asked = require_console(visitor, Right.END_SESSIONS), read_filters(fields)
     if fields.get("what") == "all" and not asked.mistakes and asked.state in ("active", "locked"):
         found = await in_thread(
             lambda: engine.database.write(lambda c: _propose(c, engine, visitor, asked, now))
@@ -72,7 +74,8 @@ async def end_chosen(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.END_SESSIONS)
+    await require_fresh(request, visitor, "End these sessions", now, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         reachable = {one.id for one in _chosen(connection, person, chosen, now).sample}
@@ -91,7 +94,7 @@ async def end_chosen(request: Request) -> Response:
     ended = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(ended)
     if any(visitor.holds(one.session.id) for one in ended):
-        return signed_out(request, visitor, ended)
+        return await signed_out(request, visitor, ended)
     return see_other(_with_notice(back_to(fields), f"ended-{len(ended)}"))
 
 
@@ -102,7 +105,7 @@ async def go_on(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    person, bulk_id = require_console(visitor), str(request.path_params["id"])
+    person, bulk_id = require_console(visitor, Right.END_SESSIONS), str(request.path_params["id"])
     found = await in_thread(lambda: engine.database.read(lambda c: _own(c, person, bulk_id)))
     if found.confirmed_at is None:
         if found.number > UNCONFIRMED_AT_MOST and not _typed(fields, found.number):
@@ -112,6 +115,8 @@ async def go_on(request: Request) -> Response:
             told = _Preview(number=found.number, sample=sample, bulk=found)
             wrong = f"Type {found.number} to confirm that so many sessions end."
             return await _ask(request, visitor, read_filters(fields), told, fields, now, wrong)
+        what = f"End {found.number:,} sessions"
+        await require_fresh(request, visitor, what, now, back=back_to(fields))
         await in_thread(
             lambda: engine.database.write(
                 lambda c: bulk.confirm(
@@ -128,7 +133,7 @@ async def go_on(request: Request) -> Response:
         )
     ended = await in_thread(lambda: _steps(engine, bulk_id, request))
     if any(visitor.holds(one.session.id) for one in ended):
-        return signed_out(request, visitor, ended)
+        return await signed_out(request, visitor, ended)
     return see_other(f"/console/ends/{bulk_id}")
 
 
@@ -137,7 +142,7 @@ async def show_end(request: Request) -> Response:
     """GET: how far a bulk end is, for who began it."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, bulk_id = require_console(visitor), str(request.path_params["id"])
+    person, bulk_id = require_console(visitor, Right.END_SESSIONS), str(request.path_params["id"])
     found = await in_thread(lambda: engine.database.read(lambda c: _own(c, person, bulk_id)))
     if found.confirmed_at is None:
         raise ConfirmationInvalid
@@ -185,8 +190,7 @@ def _chosen(connection: Connection, person: Person, ids: Sequence[str], now: Ins
     live = [
         one
         for one in store.read_sessions(connection, named).values()
-        if end_reason(one, now) is None
-        and (person.administers_installation or one.organization == person.session.organization)
+        if end_reason(one, now) is None and person.reaches(one.organization)
     ]
     here = sorted(live, key=lambda one: one.id, reverse=True)
     family = {one.id for one in here} | set(store.children_of(connection, [one.id for one in here]))

@@ -30,9 +30,7 @@ class Cause:
 
     def reaches(self, organization: str | None) -> bool:
         """Whether what belongs to this organization (None: the installation) exists for them."""
-        if self.person.administers_installation:
-            return True
-        return organization is not None and organization == self.person.session.organization
+        return self.person.reaches(organization)
 
     def event(self, type_: str, **members: Any) -> Event:
         """An event that they are the cause of."""

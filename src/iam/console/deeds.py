@@ -15,6 +15,7 @@ from iam.sessions.lock import lock
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid, read_form
 from iam.web.pages import page_errors, see_other
+from iam.web.rights import Right
 from iam.web.visitor import posting_visitor
 
 LIFETIMES = (("", "As long as its policy allows"), ("3600", "1 hour"), ("14400", "4 hours"))
@@ -26,7 +27,7 @@ async def extend_session(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    cause = cause_of(request, require_console(visitor), now)
+    cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     wanted, lifetime = str(request.path_params["id"]), fields.get("lifetime", "")
     if lifetime not in dict(LIFETIMES):
         raise FormInvalid("Choose one of the lengths of time that the page offers.")
@@ -52,7 +53,7 @@ async def lock_session(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    cause = cause_of(request, require_console(visitor), now)
+    cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     wanted = str(request.path_params["id"]).replace("\x00", "")
 
     def work(connection: Connection) -> None:
@@ -69,7 +70,7 @@ async def redeliver(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    cause = cause_of(request, require_console(visitor), now)
+    cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     wanted = str(request.path_params["id"]).replace("\x00", "")
     back = back_to(fields)
     joined = "&" if "?" in back else "?"

@@ -15,10 +15,12 @@ from iam.web.address import origin_of
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
+from iam.web.fresh import require_fresh
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path
+from iam.web.rights import Right
 from iam.web.session_words import device_of
-from iam.web.signing_out import Left, signed_out_page
+from iam.web.signing_out import left_by, signed_out_page
 from iam.web.visitor import Visitor, posting_visitor
 
 _HOME = "/console/sessions"
@@ -30,7 +32,7 @@ async def end_one(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    person, wanted = require_console(visitor), fields.get("id", "")
+    person, wanted = require_console(visitor, Right.END_SESSIONS), fields.get("id", "")
     session = await in_thread(
         lambda: engine.database.read(lambda c: session_in_scope(c, person, wanted))
     )
@@ -54,7 +56,7 @@ async def end_one(request: Request) -> Response:
             origin=origin_of(request, engine.settings),
         )
 
-    return _done(
+    return await _done(
         request, visitor, await in_thread(lambda: engine.database.write(work)), fields, "ended"
     )
 
@@ -65,7 +67,7 @@ async def end_record(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.END_SESSIONS)
     organization, user, application = (
         fields.get(name, "") for name in ("organization", "user", "application")
     )
@@ -77,11 +79,12 @@ async def end_record(request: Request) -> Response:
         return len(record.session_ids) if record is not None else 0
 
     number = await in_thread(lambda: engine.database.read(count))
+    title = "End all sessions of this record?"
     if not fields.get("confirmed"):
         ends = "1 session ends" if number == 1 else f"{number:,} sessions end"
         text = f"{user} is signed out of {application}: {ends} at once, on every node."
-        title = "End all sessions of this record?"
         return _ask(request, person, visitor, fields, title, text, "End all")
+    await require_fresh(request, visitor, title.rstrip("?"), now, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return lifecycle.end_selected(
@@ -94,7 +97,7 @@ async def end_record(request: Request) -> Response:
             origin=origin_of(request, engine.settings),
         )
 
-    return _done(
+    return await _done(
         request, visitor, await in_thread(lambda: engine.database.write(work)), fields, "record"
     )
 
@@ -123,7 +126,7 @@ def _ask(
     )
 
 
-def _done(
+async def _done(
     request: Request,
     visitor: Visitor,
     ended: tuple[Ended, ...],
@@ -132,17 +135,18 @@ def _done(
 ) -> Response:
     engine_of(request).count_ended(ended)
     if any(visitor.holds(one.session.id) for one in ended):
-        return signed_out(request, visitor, ended)
+        return await signed_out(request, visitor, ended)
     back = back_to(fields)
     query = urlencode({"notice": notice if ended else "over"})
     return see_other(f"{back}{'&' if '?' in back else '?'}{query}")
 
 
-def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...]) -> Response:
-    """What somebody sees who has just ended the session that they used; the browser forgets it as well."""
-    me = visitor.session.id
+async def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...]) -> Response:
+    """What somebody sees who has just ended the session that they used; the browser forgets it as well,
+    and tells the applications that can be told through it alone."""
+    me, now = visitor.session.id, engine_of(request).clock()
     own = tuple(one for one in ended if me in (one.session.id, one.session.parent))
-    return signed_out_page(request, Left(own))
+    return signed_out_page(request, await left_by(request, own, now))
 
 
 def back_to(fields: dict[str, str]) -> str:

@@ -18,10 +18,12 @@ from iam.console.asking import (
     new_page,
     notice_of,
     path_of,
+    recently,
 )
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import organization_in_scope, organizations_of, require_console
 from iam.directory import organizations
+from iam.directory.brands import Brand, read_brand
 from iam.directory.names import NAME_PATTERN
 from iam.directory.organizations import Organization, OrganizationChange
 from iam.kernel.clock import Instant
@@ -29,10 +31,12 @@ from iam.kernel.errors import Forbidden, IamError
 from iam.sessions import rules
 from iam.sessions.figures import count_live
 from iam.sessions.lifecycle import Ended
+from iam.web.brand_files import brand_context
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid
 from iam.web.pages import moment, page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/organizations"
@@ -56,6 +60,7 @@ _NEW = (_NAME, Field(name="display_name", label="Name as people read it"))
 _NOTICES = {
     "created": "The organization has been added.",
     "saved": "Saved.",
+    "brand": "The brand is set. The sign-in page has it already.",
     "disabled": "The organization is disabled, and all its sessions have ended.",
     "enabled": "The organization is enabled.",
     "deleted": "The organization is deleted, and all its sessions have ended.",
@@ -67,7 +72,7 @@ async def show_organizations(request: Request) -> Response:
     """GET: the organizations that there are for this administrator."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     found = await in_thread(
         lambda: engine.database.read(
             lambda c: [_row(one, now) for one in organizations_of(c, person)]
@@ -89,7 +94,7 @@ async def show_organization(request: Request) -> Response:
     """GET: one organization."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), _named(request)
+    person, name = require_console(visitor, Right.READ), _named(request)
     context = await in_thread(lambda: engine.database.read(lambda c: _read(c, person, name, now)))
     return render(
         request,
@@ -107,7 +112,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new organization."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    _require_installation(require_console(visitor))
+    _require_installation(require_console(visitor, Right.CHANGE))
     return new_page(request, visitor, _THING, list(_NEW), {})
 
 
@@ -211,6 +216,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = "Its users and applications are gone for good, and all its sessions end at once."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("organizations", name))
+    await recently(request, asked, f"Delete {name}", path_of("organizations", name))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         ended = organizations.delete_organization(connection, name, **cause.members)
@@ -236,8 +242,13 @@ def _read(connection: Connection, person: Person, name: str, now: Instant) -> di
         "fields": [one.with_value(found.display_name) for one in _EDITED],
         "live": count_live(connection, found.name, now),
         "may_delete": person.administers_installation,
+        "brand_now": _brand(found.name, read_brand(connection, found.name)),
         "here": path_of("organizations", found.name),
     }
+
+
+def _brand(organization: str, brand: Brand) -> dict[str, Any]:
+    return {"colour": brand.colour or "", **brand_context(organization, brand)}
 
 
 def _row(organization: Organization, now: Instant) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import tell
 from iam.web.forms import query_text
-from iam.web.pages import page_errors, render
+from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 _LATEST = 8
@@ -56,7 +57,9 @@ async def show_overview(request: Request) -> Response:
     """GET: figures and charts of the last 24 hours, 7 days or 30 days."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    if Right.READ not in visitor.person.rights and Right.SEE_SESSIONS in visitor.person.rights:
+        return see_other("/console/sessions")
+    person = require_console(visitor, Right.READ)
     name = query_text(request, "organization")
     wanted = _RANGES.get(request.query_params.get("range", ""), _RANGES["24h"])
     context = await in_thread(
@@ -83,7 +86,7 @@ def _read(
         "organization": organization,
         "organizations": options(
             [
-                *([("", "All organizations")] if person.administers_installation else []),
+                *([("", "All organizations")] if person.reaches_installation else []),
                 *((one.name, one.display_name) for one in organizations_of(connection, person)),
             ],
             organization or "",

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.console.asking import Asked, asked_by, notice_of, one_organization
+from iam.console.asking import Asked, asked_by, notice_of, one_organization, recently
 from iam.console.explained import knob_words, value_words
 from iam.console.forms import Field, filled
 from iam.console.scope import organization_in_scope, require_console
@@ -25,6 +25,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, visitor_of
 
 PATH = "/console/policies"
@@ -48,7 +49,7 @@ async def show_policies(request: Request) -> Response:
     """GET: the layers of an organization, and what holds for a session there."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.READ), query_text(request, "organization")
     wanted = query_text(request, "application") or BUILT_IN_APPLICATION
 
     def work(connection: Connection) -> dict[str, Any]:
@@ -83,7 +84,8 @@ async def show_policies(request: Request) -> Response:
                     "words": layer_words(layer),
                     "href": edit_href(layer),
                     "says": _says(policy),
-                    "may_edit": layer != INSTALLATION or person.administers_installation,
+                    "may_edit": Right.CHANGE in person.rights
+                    and (layer != INSTALLATION or person.administers_installation),
                 }
                 for layer, policy in layers
             ],
@@ -105,7 +107,7 @@ async def show_layer(request: Request) -> Response:
     """GET: the form of one layer."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, layer = require_console(visitor), _layer(request.query_params)
+    person, layer = require_console(visitor, Right.CHANGE), _layer(request.query_params)
     policy = await in_thread(
         lambda: engine.database.read(lambda c: _policy_in_scope(c, person, layer))
     )
@@ -130,6 +132,7 @@ async def change_layer(request: Request) -> Response:
     if not asked.fields.get("confirmed"):
         would = await in_thread(lambda: database.rehearse(work))
         return _form(request, asked.visitor, layer, fields, {}, _impact(would, asked))
+    await recently(request, asked, "Save the policy", edit_href(layer))
     changed = await in_thread(lambda: database.write(work))
     asked.engine.count_ended(changed.impact.noted)
     query = {"organization": layer.organization, "notice": "saved"}

@@ -16,6 +16,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.session_words import device_of, short_id
 from iam.web.visitor import visitor_of
 
@@ -35,7 +36,7 @@ async def show_records(request: Request) -> Response:
     """GET: a page of records, by organization, user and application."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.SEE_SESSIONS)
     search = query_text(request, "q")
     # What stands in the address and no organization has for a name is looked for all the same.
     name = query_text(request, "organization") or visitor.session.organization

@@ -1,4 +1,4 @@
-"""What an administrator may see: all of the installation, or the own organization and no other."""
+"""What somebody with a role may see: all of the installation, or the own organization and no other."""
 
 from sqlalchemy import Connection
 
@@ -6,34 +6,36 @@ from iam.directory.organizations import Organization, find_organization, list_or
 from iam.kernel.errors import Forbidden, Missing
 from iam.sessions import store
 from iam.sessions.model import Session
-from iam.web.caller import Person, require_administrator
+from iam.web.caller import Person, require_reach
+from iam.web.rights import Right
 from iam.web.visitor import Visitor
 
 _ORGANIZATIONS = 1000
 
 
 class SessionMissing(Missing):
-    """No session that this administrator may see has that ID."""
+    """No session that this person may see has that ID."""
 
     code = "session_not_found"
     title = "There is no such session."
 
 
-def require_console(visitor: Visitor) -> Person:
-    """The person, if they administer anything.
+def require_console(visitor: Visitor, right: Right) -> Person:
+    """The person, if they have this right.
 
     Raises:
         Forbidden: they do not.
     """
-    if not visitor.person.is_administrator:
-        name = visitor.session.display_name
-        raise Forbidden(f"This page is for administrators. You are signed in as {name}.")
-    return visitor.person
+    person, name = visitor.person, visitor.session.display_name
+    if right not in person.rights:
+        who = "administrators" if right is Right.CHANGE else "those who have a role for it"
+        raise Forbidden(f"This is for {who}. You are signed in as {name}.")
+    return person
 
 
 def organizations_of(connection: Connection, person: Person) -> tuple[Organization, ...]:
-    """The organizations this administrator can choose from."""
-    if person.administers_installation:
+    """The organizations this person can choose from."""
+    if person.reaches_installation:
         return list_organizations(connection, limit=_ORGANIZATIONS)
     return (find_organization(connection, person.session.organization),)
 
@@ -44,20 +46,20 @@ def organization_in_scope(connection: Connection, person: Person, name: str) -> 
     Raises:
         OrganizationMissing: there is none, or it is another tenant: the two look the same.
     """
-    require_administrator(person, name)
+    require_reach(person, name)
     return find_organization(connection, name)
 
 
 def scope_of(connection: Connection, person: Person, name: str) -> str | None:
     """The organization that a list is bound to: the one of that name; without one all that there is for
-    this administrator, which is None for who administers the installation.
+    this person, which is None for who reaches the installation.
 
     Raises:
         OrganizationMissing: there is none, or it is another tenant: the two look the same.
     """
     if name:
         return organization_in_scope(connection, person, name).name
-    return None if person.administers_installation else person.session.organization
+    return None if person.reaches_installation else person.session.organization
 
 
 def session_in_scope(connection: Connection, person: Person, session_id: str) -> Session:
@@ -67,8 +69,6 @@ def session_in_scope(connection: Connection, person: Person, session_id: str) ->
         SessionMissing: there is none, or it is another tenant's: the two look the same.
     """
     session = store.read_session(connection, session_id) if len(session_id) <= 64 else None
-    if session is None or not (
-        person.administers_installation or session.organization == person.session.organization
-    ):
+    if session is None or not person.reaches(session.organization):
         raise SessionMissing
     return session

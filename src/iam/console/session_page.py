@@ -20,12 +20,13 @@ from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE
 from iam.sessions.model import Session
 from iam.sessions.policy import end_reason
-from iam.sessions.search import SessionFilter, entered_from, list_sessions
+from iam.sessions.search import SessionFilter, entered_from, list_sessions, outliving_of
 from iam.signin.federated_sessions import read_federated
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import tell
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.session_words import actor_words, device_of
 from iam.web.visitor import visitor_of
 
@@ -45,7 +46,7 @@ async def show_session(request: Request) -> Response:
     """GET: one session with its family, its story, its rules, and who was told of it."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.SEE_SESSIONS)
     wanted = str(request.path_params["id"]).replace("\x00", "")
     context = await in_thread(
         lambda: engine.database.read(lambda c: _read(c, person, wanted, visitor.session.id, now))
@@ -66,16 +67,20 @@ def _read(
     connection: Connection, person: Person, wanted: str, own: str, now: Instant
 ) -> dict[str, Any]:
     session = session_in_scope(connection, person, wanted)
-    root = store.read_session(connection, session.parent) if session.parent else session
+    entered_by = session.parent or session.entered_through
+    root = store.read_session(connection, entered_by) if entered_by else session
     family: list[Session] = []
+    outliving: list[Session] = []
     if root is not None:
+        ids = outliving_of(connection, root.id, limit=MAXIMUM_PAGE)
+        outliving = list(store.read_sessions(connection, ids).values())
         members = SessionFilter(organization=session.organization, parent=root.id)
         page = list_sessions(connection, members, now, limit=MAXIMUM_PAGE, sort="created_at")
         family = [root, *page.items]
-    names = names_of(connection, [session, *family])
+    names = names_of(connection, [session, *family, *outliving])
     entered = entered_from(connection, session.id)
     events = audit.timeline(connection, session.id, entered, limit=_TOLD)
-    bound = None if person.administers_installation else person.session.organization
+    bound = None if person.reaches_installation else person.session.organization
     deliveries = outbox.deliveries_of(
         connection, [one.id for one in events if one.session == session.id], organization=bound
     )
@@ -86,6 +91,7 @@ def _read(
         "federated": born.get(session.id, born.get(session.seat)),
         "session": row_of(session, names, own, now) | _whole(session, now),
         "family": [row_of(one, names, own, now) for one in family],
+        "outliving": [row_of(one, names, own, now) for one in outliving],
         "timeline": [tell(one, now) for one in events],
         "own_events": session.id,
         "policy": explain_policy(connection, session),
@@ -123,7 +129,8 @@ def delivery_row(delivery: Delivery, url: str, type_: str, now: Instant) -> dict
 def _whole(session: Session, now: Instant) -> dict[str, Any]:
     reason = end_reason(session, now)
     shown: dict[str, Any] = {
-        name: getattr(session, name) for name in ("amr", "acr", "user_agent", "metadata")
+        name: getattr(session, name)
+        for name in ("amr", "acr", "user_agent", "metadata", "entered_through")
     }
     for name in ("created_at", "last_active_at", "idle_expires_at", "expires_at"):
         shown[name] = moment(getattr(session, name), now)

@@ -24,6 +24,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/sessions"
@@ -53,7 +54,7 @@ async def show_list(request: Request) -> Response:
     """GET: a page of sessions."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.SEE_SESSIONS)
     asked = read_filters(request.query_params)
     typed = query_text(request, "q")
     if typed:
@@ -121,7 +122,7 @@ def _read(
         "organization": organization,
         "organizations": options(
             [
-                *([("", "All organizations")] if person.administers_installation else []),
+                *([("", "All organizations")] if person.reaches_installation else []),
                 *((one.name, one.display_name) for one in organizations_of(connection, person)),
             ],
             organization or "",

@@ -3,6 +3,7 @@ event, and with the end of the sessions that it ends."""
 
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -20,28 +21,31 @@ from iam.console.asking import (
     new_page,
     one_organization,
     path_of,
+    recently,
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
-from iam.console.users_page import EDITED, NAME, PASSWORD, PATH, read_user
-from iam.directory import users
+from iam.console.users_page import EDITED, INVITE, NAME, PASSWORD, PATH, read_user
+from iam.directory import providers, users
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
-from iam.directory.users import UserChange, find_user
+from iam.directory.users import User, UserChange, find_user
 from iam.kernel.errors import IamError
 from iam.kernel.secrets import make_secret
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.signin.enrolment import remove_by_administrator
 from iam.signin.factors import FactorMissing
+from iam.signin.password_links import mail_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
-_NEW = (NAME, *EDITED, PASSWORD)
+_NEW = (NAME, *EDITED, INVITE, PASSWORD)
 _MADE = 20
 """Characters of a password that is made here: 120 random bits."""
 
@@ -51,7 +55,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new user."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
     organization, _ = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
@@ -69,15 +73,19 @@ async def create(request: Request) -> Response:
     )
     name = sent.text("name", longest=127, pattern=USER_NAME_PATTERN, words=NAME.hint, required=True)
     display_name, email, roles = _edited(sent)
-    password = _password(sent)
+    password, invites = _password(sent), bool(sent.choices("invite", INVITE.options))
+    if invites and not email:
+        sent.wrong["email"] = "An invitation needs an address."
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
+    if roles:
+        await recently(request, asked, "Add user", f"{PATH}?organization={quote(organization)}")
     password_hash = await _hashed(engine, password) if password else None
 
     def work(connection: Connection) -> None:
         rules.share_rules(connection, organization)
-        users.create_user(
+        made = users.create_user(
             connection,
             organization=organization,
             name=name,
@@ -91,13 +99,16 @@ async def create(request: Request) -> Response:
         data = {"roles": roles}
         event = cause.event("user.created", organization=organization, user=name, data=data)
         audit.append(connection, [event])
+        if invites:
+            _mail(connection, asked, made)
 
     try:
         await in_thread(lambda: engine.database.write(work))
     except IamError as error:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, {}, error=error)
-    return see_other(f"{path_of('users', organization, name)}?notice=created")
+    notice = "invited" if invites else "created"
+    return see_other(f"{path_of('users', organization, name)}?notice={notice}")
 
 
 @page_errors
@@ -124,6 +135,13 @@ async def _save(request: Request, asked: Asked) -> Response:
     display_name, email, roles = _edited(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
+    owner, name = _named(request)
+    before = await in_thread(
+        lambda: asked.engine.database.read(lambda c: find_user(c, owner, name))
+    )
+    # Whoever has the address gets what is mailed there: it is as good as a password.
+    if set(roles) != set(before.roles) or (email or None) != before.email:
+        await recently(request, asked, "Save", path_of("users", owner, name))
     given = UserChange(display_name=display_name or None, email=email, roles=roles)
     try:
         await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
@@ -153,6 +171,7 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     given = _password(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
+    await recently(request, asked, "Set password", path_of("users", owner, name))
     password = given or make_secret(asked.cause.random)[:_MADE]
     hashed = await _hashed(asked.engine, password)
     await _update(request, asked, UserChange(password_hash=hashed), ("password",))
@@ -172,6 +191,50 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     )
 
 
+async def _unlink(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here, cause, wanted = path_of("users", owner, name), asked.cause, asked.fields.get("link", "")
+    await recently(request, asked, "Remove the link", here)
+
+    def work(connection: Connection) -> None:
+        rules.hold_rules(connection, owner)
+        link = providers.find_own_link(connection, find_user(connection, owner, name).id, wanted)
+        providers.remove_link(connection, link.provider, link.subject)
+        provider = providers.find_provider_by_id(connection, link.provider)
+        data = {"provider": provider.name if provider else None, "subject": link.subject}
+        event = cause.event("provider.unlinked", organization=owner, user=name, data=data)
+        audit.append(connection, [event])
+
+    await in_thread(lambda: asked.engine.database.write(work))
+    return see_other(f"{here}?notice=unlinked")
+
+
+async def _mail_link(request: Request, asked: Asked) -> Response:
+    owner, name = _named(request)
+    here = path_of("users", owner, name)
+    await recently(request, asked, f"Mail a link to {name}", here)
+
+    def work(connection: Connection) -> None:
+        _mail(connection, asked, find_user(connection, owner, name))
+
+    try:
+        await in_thread(lambda: asked.engine.database.write(work))
+    except IamError as error:
+        return await _again(request, asked, {}, error)
+    return see_other(f"{here}?notice=mailed")
+
+
+def _mail(connection: Connection, asked: Asked, user: User) -> None:
+    cause = asked.cause
+    mail_link(
+        connection,
+        user,
+        sends_mail=asked.engine.settings.sends_mail,
+        origin=cause.origin,
+        **cause.members,
+    )
+
+
 async def _remove_factor(request: Request, asked: Asked) -> Response:
     owner, name = _named(request)
     here, cause = path_of("users", owner, name), asked.cause
@@ -179,6 +242,7 @@ async def _remove_factor(request: Request, asked: Asked) -> Response:
         text = f"The password alone signs {name} in again, and all their sessions end at once."
         question = Question(title=f"Remove the second factor of {name}?", text=text, label="Remove")
         return ask_first(request, asked, question, here)
+    await recently(request, asked, f"Remove the second factor of {name}", here)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return remove_by_administrator(
@@ -199,6 +263,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = f"{name} is gone for good, and all their sessions end at once. The history stays."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("users", owner, name))
+    await recently(request, asked, f"Delete {name}", path_of("users", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -217,6 +282,8 @@ _DEEDS: Deeds = {
     "enable": _enable,
     "password": _set_password,
     "remove-factor": _remove_factor,
+    "mail-link": _mail_link,
+    "unlink": _unlink,
     "delete": _delete,
 }
 

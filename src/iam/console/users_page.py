@@ -12,7 +12,8 @@ from iam.console.forms import Field
 from iam.console.rows import names_of, row_of
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import users
-from iam.directory.users import ADMINISTRATOR, User, find_user
+from iam.directory.providers import link_id, list_links, list_providers
+from iam.directory.users import ADMINISTRATOR, AUDITOR, SUPPORT, User, find_user
 from iam.kernel.clock import Instant
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.signin.factors import find_factor, recovery_left
@@ -21,6 +22,7 @@ from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/users"
@@ -37,6 +39,14 @@ PASSWORD = Field(
     hint=f"At least {SHORTEST} characters. Without one nobody can sign in as this user: "
     "applications may start its sessions.",
 )
+INVITE = Field(
+    name="invite",
+    label="Invitation",
+    kind="choices",
+    options=(("mail", "Mail a link by which they choose their first password"),),
+    hint="The link works once, for a week. Then leave the password empty.",
+    value=(),
+)
 EDITED = (
     Field(name="display_name", label="Name as people read it"),
     Field(name="email", label="E-mail address"),
@@ -44,11 +54,15 @@ EDITED = (
         name="roles",
         label="Roles",
         kind="lines",
-        hint=f"One a line. “{ADMINISTRATOR}” administers; the gate passes all of them on.",
+        hint=f"One a line. “{ADMINISTRATOR}” administers, “{AUDITOR}” reads, “{SUPPORT}” sees and ends "
+        "sessions; the gate passes all of them on.",
     ),
 )
 _NOTICES = {
     "created": "The user has been added.",
+    "invited": "The user has been added, and the invitation is on its way.",
+    "unlinked": "That provider means this user no more. Their sessions go on.",
+    "mailed": "A link to set a password is on its way to them.",
     "saved": "Saved. Live sessions have it already.",
     "disabled": "The user is disabled, and all their sessions have ended.",
     "enabled": "The user is enabled and can sign in again.",
@@ -63,7 +77,7 @@ async def show_users(request: Request) -> Response:
     """GET: users of an organization by name."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     name, search = query_text(request, "organization"), query_text(request, "q")
     cursor = query_text(request, "cursor")
 
@@ -102,7 +116,7 @@ async def show_user(request: Request) -> Response:
     """GET: one user: who they are, where they are signed in, and what can be done."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person = require_console(visitor)
+    person = require_console(visitor, Right.READ)
     owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
     context = await in_thread(
         lambda: engine.database.read(
@@ -148,8 +162,23 @@ def read_user(
         "fields": edited(user),
         "sessions": [row_of(one, names, own, now) for one in page.items],
         "more_sessions": page.next is not None,
+        "links": _links(connection, owner, user, now),
         "here": path_of("users", owner, name),
     }
+
+
+def _links(connection: Connection, owner: str, user: User, now: Instant) -> list[dict[str, Any]]:
+    known = {one.id: one for one in list_providers(connection, owner)}
+    return [
+        {
+            "id": link_id(one),
+            "provider": known[one.provider].display_name,
+            "href": path_of("providers", owner, known[one.provider].name),
+            "subject": one.subject,
+            "used": None if one.last_used_at is None else moment(one.last_used_at, now),
+        }
+        for one in list_links(connection, user.id)
+    ]
 
 
 def edited(user: User) -> list[Field]:

@@ -17,6 +17,7 @@ from iam.console.asking import (
     data_of,
     new_page,
     path_of,
+    recently,
 )
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import require_console, scope_of
@@ -29,6 +30,7 @@ from iam.kernel.errors import IamError
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
+from iam.web.rights import Right
 from iam.web.visitor import Visitor, visitor_of
 
 
@@ -37,7 +39,7 @@ async def show_new(request: Request) -> Response:
     """GET: the form for a new webhook."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    require_console(visitor)
+    require_console(visitor, Right.CHANGE)
     fields = [FIELDS[0], FIELDS[1].with_value(["session.ended"])]
     organization = query_text(request, "organization")
     return await _new_page(request, visitor, organization, fields, {})
@@ -52,6 +54,7 @@ async def create(request: Request) -> Response:
     if sent.wrong:
         fields = filled(FIELDS, asked.fields)
         return await _new_page(request, asked.visitor, wanted, fields, sent.wrong, status=422)
+    await recently(request, asked, "Add webhook", PATH)
 
     def work(connection: Connection) -> Webhook:
         organization = scope_of(connection, cause.person, wanted)
@@ -149,6 +152,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = "All that waits for it is gone, and so is what is known of its notices."
         question = Question(title="Delete this webhook?", text=text, label="Delete")
         return ask_first(request, asked, question, path_of("webhooks", wanted))
+    await recently(request, asked, "Delete webhook", path_of("webhooks", wanted))
 
     def work(connection: Connection) -> None:
         webhook_in_scope(connection, cause, wanted)

@@ -24,6 +24,7 @@ from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import event_name
 from iam.web.forms import query_text
 from iam.web.pages import moment, page_errors, render
+from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/webhooks"
@@ -56,7 +57,7 @@ async def show_webhooks(request: Request) -> Response:
     """GET: webhooks, oldest first."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, name = require_console(visitor), query_text(request, "organization")
+    person, name = require_console(visitor, Right.READ), query_text(request, "organization")
 
     def work(connection: Connection) -> dict[str, Any]:
         organization = scope_of(connection, person, name)
@@ -84,7 +85,7 @@ async def show_webhook(request: Request) -> Response:
     """GET: one webhook and its latest notices."""
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
-    person, wanted = require_console(visitor), str(request.path_params["id"])
+    person, wanted = require_console(visitor, Right.READ), str(request.path_params["id"])
     context = await in_thread(
         lambda: engine.database.read(lambda c: read_page(c, person, request, wanted, now))
     )
@@ -126,8 +127,7 @@ def webhook_in_scope(connection: Connection, who: Person | Cause, wanted: str) -
     """
     person = who.person if isinstance(who, Cause) else who
     found = find_webhook(connection, wanted.replace("\x00", ""))
-    own = person.session.organization
-    if not person.administers_installation and found.organization != own:
+    if not person.reaches(found.organization):
         raise WebhookMissing
     return found
 
@@ -136,7 +136,7 @@ def choices(
     connection: Connection, person: Person, organization: str | None
 ) -> list[dict[str, object]]:
     """The organizations to choose from, with all of them for who administers the installation."""
-    everywhere = [("", "All organizations")] if person.administers_installation else []
+    everywhere = [("", "All organizations")] if person.reaches_installation else []
     listed = ((one.name, one.display_name) for one in organizations_of(connection, person))
     return options([*everywhere, *listed], organization or "")
 

@@ -8,6 +8,7 @@ Hands to: `audit`, `sessions`, `directory`, `keys`, `signin` and the doors that 
 """
 
 # So that the schema is whole wherever it is read.
+from iam.db import brand_tables as brand_tables
 from iam.db import factor_tables as factor_tables
 from iam.db import hanzo_tables as hanzo_tables
 from iam.db import mail_tables as mail_tables

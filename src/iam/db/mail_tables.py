@@ -1,4 +1,4 @@
-"""The tables about new devices and the mails that tell of them; otherwise as in `iam.db.tables`."""
+"""The tables of known devices and of mails; otherwise as in `iam.db.tables`."""
 
 from sqlalchemy import (
     JSON,
@@ -38,9 +38,10 @@ mail = Table(
     Column("user_id", Text, nullable=False),
     Column("organization", Text, nullable=False),
     Column("user_name", Text, nullable=False),
-    # The session that it is about: there is one mail for each at most.
-    Column("session_id", Text, nullable=False),
-    Column("device_hash", LargeBinary, nullable=False),
+    Column("kind", Text, nullable=False),  # device | invitation | reset
+    # Of a new device: the session that it is about; there is one mail for each at most.
+    Column("session_id", Text),
+    Column("device_hash", LargeBinary),
     # As it was then: who took over an account must not have the mail go to an address of theirs.
     Column("recipient", Text, nullable=False),
     Column("content", JSON, nullable=False),

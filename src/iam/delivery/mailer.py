@@ -18,9 +18,10 @@ from anyio import CapacityLimiter
 from iam.db import Database
 from iam.delivery import mails, smtp
 from iam.delivery.claims import Outcome
-from iam.delivery.links import make_link
+from iam.delivery.links import PASSWORD_PATH, PATH, make_link
 from iam.delivery.mails import ADDRESS, OUTDATED, Mail
 from iam.delivery.message import write_message
+from iam.delivery.password_message import password_message
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher
@@ -30,6 +31,13 @@ _log = structlog.get_logger("iam.delivery")
 AT_ONCE = 4
 """Mails that one process has under way."""
 _GRACE = 30  # seconds that a claim outlives the longest attempt by
+
+_KINDS = {
+    "device": (PATH, write_message),
+    "invitation": (PASSWORD_PATH, password_message),
+    "reset": (PASSWORD_PATH, password_message),
+}
+"""By what a mail is about: where its link leads, and what writes it."""
 
 Result = TypeVar("Result")
 
@@ -108,9 +116,10 @@ class Mailer:
         host = urlsplit(settings.issuer).hostname or ""
         if is_loopback(host):
             host = "localhost"
-        link = make_link(settings.issuer, self.cipher, mail.id)
+        path, write = _KINDS[mail.kind]
+        link = make_link(settings.issuer, self.cipher, mail.id, path)
         try:
-            message = write_message(mail, link, sender=settings.mail_sender, host=host)
+            message = write(mail, link, sender=settings.mail_sender, host=host)
         except ValueError:
             return Outcome(None, ADDRESS)
         if (server := settings.mail_server) is not None:

@@ -1,13 +1,14 @@
-"""The outbox of mails: one about each session that began on a device new to its user.
+"""The outbox of mails: about sessions that began on a device new to their user, and with links by which
+people set a password.
 
-A row is written in the transaction that starts the session; the `Mailer` sends it afterwards. As with
+A row is written in the transaction that it tells of; the `Mailer` sends it afterwards. As with
 notices a claim is a lease: a node that dies loses it, and the mail goes out once more, with the same
 Message-ID.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -20,7 +21,10 @@ from iam.kernel.ids import MAIL, make_id
 from iam.kernel.secrets import Random
 
 LINK_LIFETIME = 7 * 24 * 60 * 60
-"""Seconds for which the link in a mail works."""
+"""Seconds for which the link in a mail works, at most."""
+RESET_LIFETIME = 60 * 60
+"""Seconds for which a link to reset a password works."""
+Kind = Literal["device", "invitation", "reset"]
 MAILS_A_DAY = 20
 """Mails to one user within 24 hours, at most: a program that signs in anew all day must not fill a box."""
 _DAY = 24 * 60 * 60
@@ -58,10 +62,13 @@ class NewMail:
     user_id: str
     organization: str
     user: str
-    session: str
-    device_hash: bytes
     recipient: str
     content: Mapping[str, str]
+    kind: Kind = "device"
+    session: str | None = None
+    device_hash: bytes | None = None
+    lifetime: int = LINK_LIFETIME
+    """Seconds for which its link works."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +76,12 @@ class Mail:
     """One mail. `next_at`: when it is tried (or, if it is under way, tried again)."""
 
     id: str
+    kind: Kind
     user_id: str
     organization: str
     user: str
-    session: str
-    device_hash: bytes
+    session: str | None
+    device_hash: bytes | None
     recipient: str
     content: Mapping[str, str]
     state: State
@@ -91,19 +99,21 @@ class Mail:
         return self.link_used_at is None and now < self.link_expires_at
 
 
-def add(connection: Connection, new: NewMail, now: Instant, random: Random) -> bool:
-    """Put a mail into the outbox; False when its user has had as many as a day may bring."""
+def add(connection: Connection, new: NewMail, now: Instant, random: Random) -> str | None:
+    """Put a mail into the outbox; answer its ID, None when its user has had as many as a day may bring."""
     lately = (
         select(func.count())
         .select_from(table)
         .where(table.c.user_id == new.user_id, table.c.created_at > after(now, -_DAY))
     )
     if connection.execute(lately).scalar_one() >= MAILS_A_DAY:
-        return False
+        return None
+    mail_id = make_id(MAIL, now, random)
     connection.execute(
         insert(table),
         {
-            "id": make_id(MAIL, now, random),
+            "id": mail_id,
+            "kind": new.kind,
             "user_id": new.user_id,
             "organization": new.organization,
             "user_name": new.user,
@@ -115,10 +125,10 @@ def add(connection: Connection, new: NewMail, now: Instant, random: Random) -> b
             "attempts": 0,
             "next_at": now,
             "created_at": now,
-            "link_expires_at": after(now, LINK_LIFETIME),
+            "link_expires_at": after(now, new.lifetime),
         },
     )
-    return True
+    return mail_id
 
 
 def any_due(connection: Connection, now: Instant) -> bool:
@@ -258,6 +268,7 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
 def _mail(row: Row[Any]) -> Mail:
     return Mail(
         id=row.id,
+        kind=row.kind,
         user_id=row.user_id,
         organization=row.organization,
         user=row.user_name,

@@ -43,15 +43,6 @@ def write_message(mail: Mail, link: str, *, sender: tuple[str, str], host: str) 
     """
     content = Content(**mail.content)
     organization = plain(content.organization_name)
-    message = EmailMessage(SMTP)
-    message["Subject"] = f"New sign-in to your {organization} account"
-    message["From"] = Address(plain(sender[0]), addr_spec=sender[1])
-    message["To"] = to_address(content.display_name, mail.recipient)
-    message["Date"] = format_datetime(to_datetime(mail.created_at))
-    message["Message-ID"] = f"<{mail.id}@{host}>"
-    # RFC 3834 §5: whoever is on holiday need not tell a program.
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
     facts = (
         ("Device", unlinked(content.device)),
         ("Time", when(mail.created_at)),
@@ -61,13 +52,45 @@ def write_message(mail: Mail, link: str, *, sender: tuple[str, str], host: str) 
     )
     until = when(mail.link_expires_at)
     name = plain(content.display_name)
-    message.set_content(_TEXT.format(name=name, facts=_lines(facts), link=link, until=until))
-    message.add_alternative(
+    return compose(
+        mail,
+        f"New sign-in to your {organization} account",
+        _TEXT.format(name=name, facts=_lines(facts), link=link, until=until),
         _HTML.format(
             name=escape(name), facts=_table(facts), link=escape(link), until=escape(until)
         ),
-        subtype="html",
+        display_name=content.display_name,
+        sender=sender,
+        host=host,
     )
+
+
+def compose(
+    mail: Mail,
+    subject: str,
+    text: str,
+    html: str,
+    *,
+    display_name: str,
+    sender: tuple[str, str],
+    host: str,
+) -> EmailMessage:
+    """A message with the headers that all of ours have.
+
+    Raises:
+        ValueError: nothing can be sent to the recipient's address.
+    """
+    message = EmailMessage(SMTP)
+    message["Subject"] = subject
+    message["From"] = Address(plain(sender[0]), addr_spec=sender[1])
+    message["To"] = to_address(display_name, mail.recipient)
+    message["Date"] = format_datetime(to_datetime(mail.created_at))
+    message["Message-ID"] = f"<{mail.id}@{host}>"
+    # RFC 3834 §5: whoever is on holiday need not tell a program.
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(text)
+    message.add_alternative(html, subtype="html")
     # By chance otherwise: then two attempts would differ.
     message.set_boundary(f"={mail.id}=")
     return message

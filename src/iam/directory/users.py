@@ -1,10 +1,21 @@
 """Users: people and service accounts of one organization."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Asked, Prepared, together
@@ -24,6 +35,15 @@ from iam.sessions.policy import Layer
 
 ADMINISTRATOR = "administrator"
 """The role that administers: the whole installation in `built-in`, elsewhere the own organization."""
+
+AUDITOR = "auditor"
+"""The role that reads what an administrator reads, and changes nothing."""
+
+SUPPORT = "support"
+"""The role that sees sessions and ends them, and nothing else."""
+
+OWN_ROLES = frozenset({ADMINISTRATOR, AUDITOR, SUPPORT})
+"""The roles that allow something here. They are given here, by hand: never taken from anybody else's word."""
 
 FIRST_USER = "admin"
 
@@ -196,6 +216,26 @@ def list_users(
         lowered = (func.lower(func.coalesce(column, "")) for column in columns)
         query = query.where(or_(*(one.contains(part, autoescape=True) for one in lowered)))
     return tuple(_user(row) for row in connection.execute(query))
+
+
+def users_by(
+    connection: Connection, narrowed: Callable[[Select[Any]], Select[Any]]
+) -> tuple[User, ...]:
+    """Users that a query finds, once it was narrowed and put in an order (`directory.user_lists`)."""
+    return tuple(_user(row) for row in connection.execute(narrowed(_USER)))
+
+
+def names_among(connection: Connection, organization: str, names: Sequence[str]) -> frozenset[str]:
+    """Which of these names the organization's users have."""
+    found: set[str] = set()
+    # By the hundred: databases take so many parameters and no more.
+    for start in range(0, len(names), 500):
+        query = select(user_account.c.name).where(
+            user_account.c.organization == organization,
+            user_account.c.name.in_(names[start : start + 500]),
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
 
 
 def users_like(

@@ -15,9 +15,10 @@ counts, and what is out of a caller's reach is refused in the same words whether
 from dataclasses import dataclass
 
 from iam.hanzo.call import Call
-from iam.kernel.errors import Forbidden
+from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.sessions.model import BUILT_IN_ORGANIZATION, RecordKey
 from iam.web.caller import Client
+from iam.web.rights import Right
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,16 @@ def require_reach(call: Call, key: RecordKey) -> None:
         raise Forbidden
 
 
+def require_caller(call: Call) -> None:
+    """Let anybody pass who calls with good credentials.
+
+    Raises:
+        Unauthenticated: nobody does.
+    """
+    if call.shown.caller is None:
+        raise Unauthenticated
+
+
 def administers_installation(call: Call) -> bool:
     """Whether the caller administers every organization."""
     caller = call.caller
@@ -73,7 +84,7 @@ def administers(call: Call, organization: str) -> bool:
     if administers_installation(call):
         return True
     caller = call.caller
-    able = _manages(caller) if isinstance(caller, Client) else caller.is_administrator
+    able = _manages(caller) if isinstance(caller, Client) else Right.CHANGE in caller.rights
     return able and call.home == organization
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from iam.directory.users import ADMINISTRATOR
+from iam.directory.users import OWN_ROLES
 from iam.moving.findings import Fate, Finding, Reason, Report
 from iam.moving.names import role_for
 from iam.moving.records import Malformed, Record, flag_of, left_over, text_of, texts_of
@@ -67,8 +67,8 @@ def _refusal(role: "_Role", names: dict[tuple[str, str], str]) -> Finding | None
         return Finding(None, Reason.ROLE_DISABLED)
     if name is None:
         return Finding(None, Reason.NAME_UNUSABLE)
-    if name == ADMINISTRATOR:
-        # What a role of this name may do there is nobody's to know; here it would be everything.
+    if name in OWN_ROLES:
+        # What a role of this name may do there is nobody's to know; here it would open the console.
         return Finding(None, Reason.RESERVED)
     # Two roles that became one would give each the rights of the other.
     other = names.setdefault((role.owner, name), role.source)

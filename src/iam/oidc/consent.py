@@ -38,6 +38,7 @@ from iam.sessions.model import LiveRow
 from iam.signin import consents
 from iam.web.address import origin_of
 from iam.web.caller import Person
+from iam.web.consent_words import scope_words
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
@@ -46,12 +47,6 @@ from iam.web.targets import uri_targets
 from iam.web.visitor import posting_visitor
 
 CONSENT_PATH = "/oauth/consent"
-_WORDS = {
-    "openid": "Who you are: an identifier that is always the same",
-    "profile": "Your name and your user name",
-    "email": "Your e-mail address",
-    "offline_access": "To stay signed in for you while you are away",
-}
 
 
 class ConsentFormInvalid(Invalid):
@@ -112,7 +107,7 @@ def ask(
         action=CONSENT_PATH,
         application=question.application.display_name,
         user=row.display_name,
-        scopes=[_WORDS.get(scope, scope) for scope in question.scopes],
+        scopes=[scope_words(scope) for scope in question.scopes],
         asked=urlencode(asked.again),
     )
 

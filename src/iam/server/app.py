@@ -20,6 +20,7 @@ from iam.db.migrate import HEAD, current_revision
 from iam.kernel.errors import IamError, Unavailable
 from iam.server.build import close_engine
 from iam.server.jobs import run_jobs
+from iam.web import brand_files
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import STATIC
 from iam.web.problems import on_crash, on_http_error, on_iam_error, problem
@@ -70,6 +71,7 @@ def create_app(engine: Engine) -> "Root":
         Route("/readyz", readyz),
         Route("/metrics", metrics),
         Mount("/static", StaticFiles(directory=STATIC)),
+        *brand_files.routes(),
         *oidc.routes(),
         *saml.routes(),
         *gate.routes(),

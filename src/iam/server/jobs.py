@@ -24,13 +24,12 @@ from iam.delivery.saml_sources import BATCH, look_at_sources
 from iam.directory import registrations
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import make_id
-from iam.keys import load_keys
+from iam.keys import load_keys, rotation
 from iam.keys import saml as saml_keys
 from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.saml import received
 from iam.saml.key import saml_key
 from iam.saml.notice import soap_logout
-from iam.server import rotation
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
 from iam.sessions.moves import note_moves

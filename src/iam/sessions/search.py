@@ -145,6 +145,12 @@ def entered_from(connection: Connection, session_id: str) -> tuple[str, ...]:
     return tuple(connection.execute(query).scalars())
 
 
+def outliving_of(connection: Connection, session_id: str, *, limit: int) -> tuple[str, ...]:
+    """The IDs of the first sessions that were entered through this one and do not end with it."""
+    query = select(session.c.id).where(session.c.entered_through == session_id)
+    return tuple(connection.execute(query.order_by(session.c.id).limit(limit)).scalars())
+
+
 def lives(now: Instant) -> ColumnElement[bool]:
     """`end_reason` is None, in SQL; the same bound, exclusive."""
     return and_(session.c.ended_at.is_(None), _condition(f"{DUE_AT.text} > :now", now))

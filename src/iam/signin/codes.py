@@ -40,7 +40,7 @@ def issue_code(
     random: Random,
     lifetime: int = LIFETIME,
 ) -> str:
-    """A new code of this kind (`oidc`, `gate`, `limit`), good for `lifetime` seconds."""
+    """A new code of this kind (`oidc`, `gate`, `limit`, `again`), good for `lifetime` seconds."""
     code = make_secret(random)
     connection.execute(
         insert(table),
@@ -79,6 +79,20 @@ def redeem_code(connection: Connection, kind: str, code: str, now: Instant) -> C
         replayed=not used,
         started_session=row.started_session,
     )
+
+
+def peek_code(
+    connection: Connection, kind: str, code: str, now: Instant
+) -> Mapping[str, object] | None:
+    """What a code that is still good was issued with; it stays good. None if there is no such code."""
+    return connection.execute(
+        select(table.c.payload).where(
+            table.c.code_hash == hash_secret(code),
+            table.c.kind == kind,
+            table.c.used_at.is_(None),
+            table.c.expires_at > now,
+        )
+    ).scalar_one_or_none()
 
 
 def note_started(connection: Connection, code: str, session_id: str) -> None:

@@ -1,6 +1,7 @@
 """Consent: what a person has let an application know, asked where the application wants it asked.
 
-Remembered by user and application until it is withdrawn; more than was allowed is asked for anew.
+Remembered by user and application until it is withdrawn; more than was allowed is asked for anew. With it
+end the sessions that it was given for.
 """
 
 from collections.abc import Iterable
@@ -9,9 +10,27 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from iam import audit
 from iam.db.tables import application
 from iam.db.tables import consent as table
+from iam.directory.applications import find_application
+from iam.directory.names import ApplicationMissing
+from iam.directory.users import find_user
 from iam.kernel.clock import Instant
+from iam.kernel.errors import Missing
+from iam.kernel.events import Event, Origin, user_actor
+from iam.kernel.ids import EVENT, make_id
+from iam.kernel.secrets import Random
+from iam.sessions import lifecycle
+from iam.sessions.lifecycle import Ended
+from iam.sessions.model import EndReason, Selection
+
+
+class ConsentMissing(Missing):
+    """The user has allowed no application of this name anything."""
+
+    code = "consent_not_found"
+    title = "You have allowed this application nothing."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +83,50 @@ def list_consents(connection: Connection, user_id: str) -> tuple[Consent, ...]:
     )
 
 
-def withdraw(connection: Connection, user_id: str, client_id: str) -> bool:
-    """Forget what this person has allowed this client; answer whether there was anything."""
+def withdraw(
+    connection: Connection,
+    organization: str,
+    user: str,
+    application: str,
+    *,
+    now: Instant,
+    random: Random,
+    origin: Origin,
+) -> tuple[Ended, ...]:
+    """Forget what this user has allowed this application, and end their sessions there.
+
+    Raises:
+        ConsentMissing: they have allowed it nothing.
+    """
+    actor = user_actor(organization, user)
+    try:
+        client_id = find_application(connection, organization, application).client_id
+    except ApplicationMissing as error:
+        raise ConsentMissing from error
+    user_id = find_user(connection, organization, user).id
     gone = connection.execute(
         delete(table).where(table.c.user_id == user_id, table.c.client_id == client_id)
     )
-    return gone.rowcount > 0
+    if not gone.rowcount:
+        raise ConsentMissing
+    event = Event(
+        id=make_id(EVENT, now, random),
+        at=now,
+        type="consent.withdrawn",
+        actor=actor,
+        organization=organization,
+        user=user,
+        application=application,
+        origin=origin,
+    )
+    audit.append(connection, [event])
+    return lifecycle.end_selected(
+        connection,
+        Selection(organization=organization, user=user, application=application),
+        reason=EndReason.ENDED_BY_USER,
+        actor=actor,
+        now=now,
+        random=random,
+        origin=origin,
+        note="consent withdrawn",
+    )

@@ -12,8 +12,8 @@ from iam.directory.names import ROLE_PATTERN, NameTaken
 from iam.directory.patterns import EMAIL_PATTERN
 from iam.directory.providers import Provider
 from iam.directory.users import (
-    ADMINISTRATOR,
     FIRST_USER,
+    OWN_ROLES,
     User,
     UserChange,
     create_user,
@@ -53,7 +53,7 @@ def attributes_of(
 ) -> Attributes:
     """What these claims say, by these names (`Vouched.attributes`).
 
-    The role that administers is never taken from a claim: it is given here, by hand.
+    The roles that allow something here are never taken from a claim: they are given here, by hand.
     """
     display_name = _text(claims, names.get("display_name"))
     email = _text(claims, names.get("email")) if email_verified else None
@@ -62,7 +62,7 @@ def attributes_of(
     roles = None
     if "roles" in names:
         given = _texts(claims, names["roles"])
-        fitting = [one for one in given if _ROLE.fullmatch(one) and one != ADMINISTRATOR]
+        fitting = [one for one in given if _ROLE.fullmatch(one) and one not in OWN_ROLES]
         roles = tuple(dict.fromkeys(fitting))[:_MOST_ROLES]
     return Attributes(
         name=_text(claims, names.get("name")),
@@ -92,7 +92,7 @@ def change_of(
         if all(one.id == user.id for one in others):
             email = attributes.email
     if "roles" in filled and attributes.roles is not None and not _is_first(user):
-        kept = (ADMINISTRATOR,) if ADMINISTRATOR in user.roles else ()
+        kept = tuple(one for one in user.roles if one in OWN_ROLES)
         wanted = (*kept, *attributes.roles)
         roles = wanted if set(wanted) != set(user.roles) else None
     if display_name is email is roles is None:

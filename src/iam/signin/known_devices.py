@@ -121,7 +121,7 @@ def disown(
     """Use the link of a mail: end its session, with what was entered from it, and have its device be a
     new one again. None if the link does not work any more."""
     mail = mails.use_link(connection, mail_id, now)
-    if mail is None:
+    if mail is None or mail.session is None:
         return None
     actor = mail_actor(mail.organization, mail.user)
     connection.execute(
@@ -195,7 +195,7 @@ def _mail(
         recipient=user.email or "",
         content=content._asdict(),
     )
-    return mails.add(connection, new, now, random)
+    return mails.add(connection, new, now, random) is not None
 
 
 def _device_hash(sign_in: SignIn) -> bytes:

@@ -8,7 +8,6 @@ from starlette.requests import Request
 
 from iam.directory.applications import Application, find_client
 from iam.directory.names import OrganizationMissing
-from iam.directory.users import ADMINISTRATOR
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.kernel.events import Actor, application_actor, user_actor
@@ -18,6 +17,7 @@ from iam.settings import Settings
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_origin
 from iam.web.engine import Engine
+from iam.web.rights import Right, rights_of
 
 
 class ClientInvalid(Unauthenticated):
@@ -38,21 +38,31 @@ class Person:
         return user_actor(self.session.organization, self.session.user)
 
     @property
-    def is_administrator(self) -> bool:
-        """Whether they administer at least their own organization, with this session.
+    def rights(self) -> frozenset[Right]:
+        """What they may do here, with this session.
 
         Only a session of the server itself counts: the token that an application was handed must
         not let the application administer in its user's name.
         """
-        return (
-            self.session.application == BUILT_IN_APPLICATION
-            and ADMINISTRATOR in self.session.roles.split(",")
-        )
+        if self.session.application != BUILT_IN_APPLICATION:
+            return frozenset()
+        return rights_of(self.session.roles.split(","))
+
+    @property
+    def reaches_installation(self) -> bool:
+        """Whether what they may do they may do in every organization."""
+        return bool(self.rights) and self.session.organization == BUILT_IN_ORGANIZATION
 
     @property
     def administers_installation(self) -> bool:
-        """Whether they administer every organization."""
-        return self.is_administrator and self.session.organization == BUILT_IN_ORGANIZATION
+        """Whether they may change every organization, and what is of none."""
+        return Right.CHANGE in self.rights and self.reaches_installation
+
+    def reaches(self, organization: str | None) -> bool:
+        """Whether what belongs to this organization (None: to the installation) exists for them."""
+        if self.reaches_installation:
+            return True
+        return bool(self.rights) and organization == self.session.organization
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +166,34 @@ def caller_of(engine: Engine, request: Request, now: Instant) -> Caller:
     return engine.database.look(lambda connection: client_with(connection, *credentials))
 
 
-def require_administrator(caller: Caller, organization: str | None) -> None:
-    """Let an administrator of this organization pass; None means all of the installation.
+def require_right(caller: Caller, right: Right) -> Person:
+    """The person, if they have this right.
 
     Raises:
-        OrganizationMissing: the caller administers another one: this one does not exist for them.
-        Forbidden: the caller administers nothing.
+        Forbidden: they do not, or it is an application.
     """
-    if isinstance(caller, Client) or not caller.is_administrator:
-        raise Forbidden("This needs an administrator's session.")
-    if caller.administers_installation or organization == caller.session.organization:
+    if isinstance(caller, Client) or right not in caller.rights:
+        raise Forbidden(_NEEDED[right])
+    return caller
+
+
+_NEEDED = {
+    Right.CHANGE: "This needs an administrator's session.",
+    Right.READ: "This needs the session of an administrator or an auditor.",
+    Right.SEE_SESSIONS: "This needs the session of an administrator, an auditor or of support.",
+    Right.END_SESSIONS: "This needs the session of an administrator or of support.",
+}
+
+
+def require_reach(person: Person, organization: str | None) -> None:
+    """Let whoever reaches this organization pass; None means all of the installation.
+
+    Raises:
+        OrganizationMissing: it is another one than theirs: this one does not exist for them.
+        Forbidden: they reach one organization, not the installation.
+    """
+    if person.reaches(organization):
         return
     if organization is None:
-        raise Forbidden("This needs an administrator of the installation.")
+        raise Forbidden("This needs a role in the organization built-in.")
     raise OrganizationMissing

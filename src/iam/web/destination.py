@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from iam.directory.applications import Application, find_application, find_client
+from iam.directory.brands import NO_BRAND, Brand, read_brand
 from iam.directory.names import NAME_PATTERN, ApplicationMissing, OrganizationMissing
 from iam.directory.organizations import Organization, find_organization
 from iam.directory.providers import Provider, list_providers
@@ -48,6 +49,7 @@ class Destination:
     own_name: str = "Hanzo IAM"
     providers: tuple[Provider, ...] = ()
     """By which else one can sign in, where the organization is settled."""
+    brand: Brand = NO_BRAND
     may_remember: bool = False
     """Whether one may ask to be kept signed in, as far as that is known before it is known who one is."""
 
@@ -82,6 +84,7 @@ def find_destination(
         organization=_organization(connection, home) if home is not None else None,
         providers=_providers(connection, home) if home is not None else (),
         own_name=own.display_name,
+        brand=read_brand(connection, home) if home is not None else NO_BRAND,
     )
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from iam.db import Database
 from iam.delivery.fetch import Documents, Fetcher
-from iam.kernel.clock import Clock
+from iam.kernel.clock import Clock, Instant
 from iam.kernel.secrets import Random
 from iam.keys import KeyRing, SigningKey
 from iam.keys.cipher import Cipher
@@ -25,6 +25,26 @@ from iam.web.changes import Changes
 from iam.web.metrics import Metrics
 
 Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Allowance:
+    """So many at once, and so many a minute. For one process's event loop and threads: that two take the last
+    one together does no harm."""
+
+    at_once: int = 60
+    a_minute: int = 20
+    _left: float = 60
+    _at: Instant | None = None
+
+    def take(self, now: Instant) -> bool:
+        """Whether there is one more; it is taken."""
+        gained = 0.0 if self._at is None else max(0, now - self._at) / 60_000 * self.a_minute
+        self._left, self._at = min(self.at_once, self._left + gained), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +70,8 @@ class Engine:
     documents: Documents
     key_ring: KeyRing
     metrics: Metrics
+    error_notes: Allowance = field(default_factory=Allowance)
+    """How many error pages are still written down (`web.error_notes`)."""
     closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What doors have opened on the way, to be closed with the rest."""
 

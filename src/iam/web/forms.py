@@ -7,6 +7,8 @@ from iam.kernel.errors import Invalid
 _FORM = "application/x-www-form-urlencoded"
 
 _CHOICES = 300
+_AROUND = 16 * 1024
+"""Bytes of an upload that are not its file."""
 
 
 class FormInvalid(Invalid):
@@ -55,3 +57,31 @@ async def read_choices(request: Request, name: str) -> tuple[dict[str, str], tup
     fields = await read_form(request)
     form = await request.form()
     return fields, tuple(str(value) for value in form.getlist(name))
+
+
+async def read_upload(request: Request, name: str, largest: int) -> tuple[dict[str, str], bytes]:
+    """The fields of a form with one file, and what is in that; empty if none was chosen.
+
+    Raises:
+        FormInvalid: it is no such form, or larger than a file of `largest` bytes makes it.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared = request.headers.get("content-length", "")
+    # Looked at first: what is not read cannot fill the disk.
+    if kind != "multipart/form-data" or not declared.isdigit() or len(declared) > 12:
+        raise FormInvalid("Send it as the page does.")
+    if int(declared) > largest + _AROUND:
+        raise FormInvalid(f"The file may have {largest // 1024} KiB.")
+    fields: dict[str, str] = {}
+    content = b""
+    async with request.form(max_files=1, max_fields=10, max_part_size=_AROUND) as form:
+        for key, value in form.multi_items():
+            if isinstance(value, str):
+                if "\x00" in value:
+                    raise FormInvalid(f"The field {key[:40]!r} holds what no form of ours sends.")
+                fields.setdefault(key, value)
+            elif key == name:
+                content = await value.read(largest + 1)
+    if len(content) > largest:
+        raise FormInvalid(f"The file may have {largest // 1024} KiB.")
+    return fields, content

@@ -23,8 +23,11 @@ from iam.kernel.errors import IamError, Unauthenticated, Unavailable
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
+from iam.web.error_notes import note, refer, will_note
+from iam.web.fresh import AuthenticationStale
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
+from iam.web.rights import Right
 
 STATIC = Path(__file__).parent / "static"
 
@@ -93,7 +96,9 @@ def render(
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
-        "is_administrator": person.is_administrator if person else False,
+        "has_role": bool(person.rights) if person else False,
+        "may": _allowed(person),
+        "reaches_installation": person.reaches_installation if person else False,
         "csrf": csrf,
         "issuer": engine_of(request).settings.issuer,
     }
@@ -103,6 +108,11 @@ def render(
     response = HTMLResponse(html, status)
     secure_headers(response.headers, form_targets, frame_sources, framed_by)
     return response
+
+
+def _allowed(person: Person | None) -> dict[str, bool]:
+    """What the page may offer to them, by the names of the rights; the server asks again."""
+    return {str(right): person is not None and right in person.rights for right in Right}
 
 
 def secure_headers(
@@ -164,16 +174,23 @@ def error_page(
         title=title,
         text=text,
         code=code,
+        reference=None if status == 503 else refer(request, status, code, text),
         action_href=href,
         action_label=label,
     )
 
 
 def page_errors(handler: Handler) -> Handler:
-    """Have a page's errors answered by pages: whoever is not signed in is sent to sign in."""
+    """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
 
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
+        will_note(request)
+        response = await attempt(request)
+        await note(request)
+        return response
+
+    async def attempt(request: Request) -> Response:
         try:
             return await handler(request)
         except Unauthenticated:
@@ -181,6 +198,8 @@ def page_errors(handler: Handler) -> Handler:
             query = f"?{request.url.query}" if request.url.query else ""
             back = request.url.path + query if request.method in ("GET", "HEAD") else None
             return see_other(sign_in_address(back))
+        except AuthenticationStale as stale:
+            return see_other(stale.onward)
         except IamError as error:
             if isinstance(error, Unavailable):
                 _log.warning("unavailable", path=request.url.path, detail=error.detail)

@@ -10,10 +10,12 @@ from urllib.parse import urlencode
 HOME = "/account/sessions"
 
 # A list of what is accepted: there is no end to the spellings of what must be refused (`//evil`,
-# `/\\evil`, encoded slashes, tabs that browsers drop, dot segments). The path is of plain segments;
-# the query may hold any visible ASCII but what could break out of a header or an attribute.
+# `/\\evil`, encoded slashes, tabs that browsers drop, dot segments). A segment is a name of ours: users'
+# have dots, `@` and `+`, also as browsers encode them. The query may hold any visible ASCII but what could
+# break out of a header or an attribute.
 _ACCEPTED = re.compile(
-    r"/(?:oauth/authorize|gate/enter|saml/sso|device|(?:account|console)(?:/[A-Za-z0-9_-]+)*)"
+    r"/(?:oauth/authorize|gate/enter|saml/sso|device|(?:account|console)"
+    r"(?:/(?!\.{1,2}(?:[/?]|$))(?:[A-Za-z0-9_.@+-]|%40|%2[Bb])+)*)"
     r"(?:\?[!$-;=?-\[\]-~]*)?",
     re.ASCII,
 )

@@ -15,7 +15,7 @@ from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 from iam.web.address import origin_of
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import render, see_other
 from iam.web.provider_onward import provider_onward
 from iam.web.saml_onward import saml_onward
@@ -62,22 +62,39 @@ async def sign_out(
             random=engine.random,
             origin=origin_of(request, engine.settings),
         )
-        ids = [one.session.id for one in ended]
-        if not ids:
-            return Left()
-        frames = frames_of(connection, ids, engine.settings.issuer)
-        there = provider_onward(connection, engine, ids, now, onward, onward_name)
-        address, name = there or (onward, onward_name)
-        further = saml_onward(
-            connection, ended, now, engine.random, onward=address, onward_name=name
-        )
-        if there is None or further is not None:
-            return Left(ended, frames, further)
-        return Left(ended, frames, None, *there)
+        return _left(connection, engine, ended, now, onward, onward_name)
 
     left = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(left.ended)
     return left
+
+
+async def left_by(request: Request, ended: tuple[Ended, ...], now: Instant) -> Left:
+    """What the browser is to do for sessions of its own that have ended among others."""
+    engine = engine_of(request)
+    return await in_thread(
+        lambda: engine.database.write(lambda c: _left(c, engine, ended, now, None, ""))
+    )
+
+
+def _left(
+    connection: Connection,
+    engine: Engine,
+    ended: tuple[Ended, ...],
+    now: Instant,
+    onward: str | None,
+    onward_name: str,
+) -> Left:
+    ids = [one.session.id for one in ended]
+    if not ids:
+        return Left()
+    frames = frames_of(connection, ids, engine.settings.issuer)
+    there = provider_onward(connection, engine, ids, now, onward, onward_name)
+    address, name = there or (onward, onward_name)
+    further = saml_onward(connection, ended, now, engine.random, onward=address, onward_name=name)
+    if there is None or further is not None:
+        return Left(ended, frames, further)
+    return Left(ended, frames, None, *there)
 
 
 def signed_out_page(

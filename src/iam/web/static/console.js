@@ -180,3 +180,12 @@ all("[data-pick]").forEach(choose);
 all("[data-no-script]").forEach((each) => { each.hidden = true; });
 all("select[data-submit]").forEach((select) => select.addEventListener("change", () => select.form.requestSubmit()));
 if (one("form[data-go-on]")) goOn().catch(() => location.reload());
+
+// A file is read here and put where its lines can also be pasted: so nothing is ever uploaded unseen.
+for (const field of all("[data-file-field]")) {
+  const input = one("[data-file-into]", field), into = document.getElementById(input.dataset.fileInto);
+  field.hidden = false;
+  input.addEventListener("change", async () => {
+    if (input.files[0]) into.value = await input.files[0].text();
+  });
+}
