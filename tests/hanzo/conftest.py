@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.hanzo.sdk_site import nobody_signed_in, site
 from tests.support.world import ADMIN_PASSWORD, World
 
 
@@ -117,4 +118,4 @@ def both(both_worlds: World) -> Legacy:
     return made
 
 
-__all__ = ["Legacy", "bad", "good"]
+__all__ = ["Legacy", "bad", "good", "nobody_signed_in", "site"]

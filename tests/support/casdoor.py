@@ -22,7 +22,15 @@ Calls = Sequence[tuple[str, Sequence[Any]]]
 
 def python_sdk(config: dict[str, str], calls: Calls, as_user: str | None = None) -> list[Any]:
     """What came of these calls of the SDK from PyPI: `value` or `error` of each."""
-    asked = {"config": config, "calls": calls, "as_user": as_user}
+    return _python({"config": config, "calls": calls, "as_user": as_user, "asynchronous": False})
+
+
+def async_python_sdk(config: dict[str, str], calls: Calls) -> list[Any]:
+    """The same of its asynchronous part, which shows its credentials in a header."""
+    return _python({"config": config, "calls": calls, "as_user": None, "asynchronous": True})
+
+
+def _python(asked: dict[str, Any]) -> list[Any]:
     folder = "Scripts" if sys.platform == "win32" else "bin"
     return _run([str(_PYTHON / ".venv" / folder / "python"), str(_PYTHON / "calls.py")], asked)
 

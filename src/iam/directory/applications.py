@@ -241,6 +241,12 @@ def list_applications(
     return tuple(_application(row, hosts.get(row.name, ())) for row in rows)
 
 
+def organizations_with(connection: Connection, name: str) -> tuple[str, ...]:
+    """The organizations that have an application of this name."""
+    query = select(application.c.organization).where(application.c.name == name)
+    return tuple(connection.execute(query.order_by(application.c.organization)).scalars())
+
+
 def update_application(
     connection: Connection,
     organization: str,
@@ -309,10 +315,10 @@ def update_application(
 
 
 def rotate_client_secret(
-    connection: Connection, organization: str, name: str, random: Random
+    connection: Connection, organization: str, name: str, random: Random, secret: str | None = None
 ) -> str:
-    """Replace the client secret; answer the new one, which is shown this once."""
-    secret = make_secret(random)
+    """Replace the client secret (by `secret`, if it is given); answer the new one, shown this once."""
+    secret = secret or make_secret(random)
     connection.execute(
         update(application)
         .where(application.c.organization == organization, application.c.name == name)

@@ -13,8 +13,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from iam.db.hanzo_tables import legacy_members as table
 from iam.kernel.errors import Invalid
 
-Kind = Literal["organization", "application", "user", "provider", "cert", "token"]
-"""Of what; an organization's own are kept under its name twice."""
+Kind = Literal["organization", "application", "user", "provider", "cert", "token", "role"]
+"""Of what; an organization's own are kept under its name twice. Of the kinds after `user` there may be
+some that are nothing but what is kept."""
 
 LARGEST = 64 * 1024
 """Bytes of JSON that are kept of one object."""
@@ -43,6 +44,16 @@ def read_all_members(
         table.c.kind == kind, table.c.organization == organization, table.c.name.in_(names)
     )
     return {row.name: dict(row.members) for row in connection.execute(query)}
+
+
+def list_members(
+    connection: Connection, kind: Kind, organization: str | None
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is kept of all objects of a kind, by organization and name; None: of every organization."""
+    query = select(table).where(table.c.kind == kind).order_by(table.c.organization, table.c.name)
+    if organization is not None:
+        query = query.where(table.c.organization == organization)
+    return {(row.organization, row.name): dict(row.members) for row in connection.execute(query)}
 
 
 def keep_members(

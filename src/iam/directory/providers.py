@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from iam.db.provider_tables import provider as table
 from iam.db.provider_tables import provider_link as link_table
+from iam.directory.legacy import forget_members
 from iam.directory.names import NameTaken, check_name
 from iam.directory.organizations import find_organization
 from iam.kernel.clock import Instant
@@ -205,6 +206,7 @@ def delete_provider(connection: Connection, organization: str, name: str) -> Non
     """
     if not connection.execute(delete(table).where(*_here(organization, name))).rowcount:
         raise ProviderMissing
+    forget_members(connection, "provider", organization, name)
 
 
 def find_link(connection: Connection, provider: str, subject: str) -> Link | None:

@@ -1,10 +1,21 @@
 """Users: people and service accounts of one organization."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from iam.db.prepared import Asked, Prepared, together
@@ -205,6 +216,13 @@ def list_users(
         lowered = (func.lower(func.coalesce(column, "")) for column in columns)
         query = query.where(or_(*(one.contains(part, autoescape=True) for one in lowered)))
     return tuple(_user(row) for row in connection.execute(query))
+
+
+def users_by(
+    connection: Connection, narrowed: Callable[[Select[Any]], Select[Any]]
+) -> tuple[User, ...]:
+    """Users that a query finds, once it was narrowed and put in an order (`directory.user_lists`)."""
+    return tuple(_user(row) for row in connection.execute(narrowed(_USER)))
 
 
 def names_among(connection: Connection, organization: str, names: Sequence[str]) -> frozenset[str]:

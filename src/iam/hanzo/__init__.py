@@ -17,12 +17,25 @@ from starlette.types import ASGIApp
 
 from iam.hanzo import (
     account_verbs,
+    application_changes,
+    application_verbs,
+    cert_verbs,
     oauth,
+    object_nouns,
+    organization_verbs,
+    password_verbs,
+    provider_verbs,
+    record_verbs,
+    role_verbs,
     saml_sign_in,
     session_nouns,
     session_verbs,
     sign_in,
     signing_out,
+    token_verbs,
+    unspoken_verbs,
+    user_changes,
+    user_verbs,
 )
 from iam.hanzo.envelope import Reply, envelope, json_answer, refused
 from iam.hanzo.messages import language_of
@@ -37,6 +50,19 @@ VERBS: tuple[Verb, ...] = (
     *sign_in.VERBS,
     *signing_out.VERBS,
     *account_verbs.VERBS,
+    *user_verbs.VERBS,
+    *user_changes.VERBS,
+    *password_verbs.VERBS,
+    *organization_verbs.VERBS,
+    *application_verbs.VERBS,
+    *application_changes.VERBS,
+    *provider_verbs.VERBS,
+    *cert_verbs.VERBS,
+    *token_verbs.VERBS,
+    *record_verbs.VERBS,
+    *role_verbs.VERBS,
+    *object_nouns.VERBS,
+    *unspoken_verbs.VERBS,
 )
 """Everything that stands under `/api/` and `/v1/iam/` and answers in the envelope."""
 

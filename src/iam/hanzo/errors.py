@@ -44,3 +44,10 @@ class SessionRowMissing(Missing):
 
     code = "hanzo_session_not_found"
     title = "session not found"
+
+
+class ObjectMissing(Missing):
+    """What is asked for is not there."""
+
+    code = "hanzo_object_not_found"
+    title = "There is no such object."

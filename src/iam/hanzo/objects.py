@@ -86,6 +86,7 @@ def application_members(
         "clientSecret": "" if application.secret_hash is None else MASK,
         "redirectUris": list(application.redirect_uris),
         "grantTypes": list(application.grant_types),
+        "backchannelLogoutUri": application.openid.backchannel_logout_uri or "",
         "enablePassword": True,
         "enableSignUp": False,
         "enableSigninSession": True,
@@ -111,7 +112,9 @@ def login_members(
         "formCssMobile",
     )
     looks_of = {name: kept[name] for name in looks if name in kept}
-    for name in ("redirectUris", "grantTypes", "clientSecret", "createdTime"):
+    for name in (
+        *("redirectUris", "grantTypes", "clientSecret", "createdTime", "backchannelLogoutUri"),
+    ):
         del found[name]
     return {**looks_of, **found}
 

@@ -15,7 +15,7 @@ counts, and what is out of a caller's reach is refused in the same words whether
 from dataclasses import dataclass
 
 from iam.hanzo.call import Call
-from iam.kernel.errors import Forbidden
+from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.sessions.model import BUILT_IN_ORGANIZATION, RecordKey
 from iam.web.caller import Client
 from iam.web.rights import Right
@@ -59,6 +59,16 @@ def require_reach(call: Call, key: RecordKey) -> None:
     """
     if not reach_of(call).covers(key):
         raise Forbidden
+
+
+def require_caller(call: Call) -> None:
+    """Let anybody pass who calls with good credentials.
+
+    Raises:
+        Unauthenticated: nobody does.
+    """
+    if call.shown.caller is None:
+        raise Unauthenticated
 
 
 def administers_installation(call: Call) -> bool:

@@ -21,9 +21,15 @@ from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, message_of, respond
 from iam.hanzo.errors import Refused
 from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
+from iam.hanzo.second_factor import (
+    ask_for_code,
+    forget_ticket,
+    shows_code,
+    sign_in_with_code,
+)
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
-from iam.kernel.errors import Forbidden, IamError, Throttled, Unauthenticated
+from iam.kernel.errors import IamError, Throttled, Unauthenticated
 from iam.oidc.authorize import ChooseFirst, ShowCodeFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
@@ -33,7 +39,7 @@ from iam.sessions.lifecycle import Started
 from iam.sessions.limits import SessionLimit
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, LiveRow
 from iam.sessions.store import read_live_row
-from iam.signin.arrival import Arrival, NoRoom
+from iam.signin.arrival import Arrival, FactorNeeded, NoRoom
 from iam.signin.enter import approach, enter_application
 from iam.signin.password_sign_in import (
     CredentialsInvalid,
@@ -85,13 +91,31 @@ async def login(call: Call) -> Response:
         raise Refused(f"unknown response type: {wish.type[:40]}")
     if wish.type == "saml":
         wish = replace(wish, saml=await in_thread(lambda: prepare(call)))
+    device = device_secret(call.request, call.engine.settings, call.engine.random)
+    if shows_code(call):
+        shown = await sign_in_with_code(call, device)
+        if isinstance(shown, Response):
+            return shown
+        response = await _arrived(call, wish, give, shown, device)
+        forget_ticket(call, response)
+        return response
     if not wish.username:
         own = call.person
         if own is None or not call.shown.by_cookie:
             raise Unauthenticated
         return await in_thread(lambda: _given(call, wish, give, own.session.id))
-    device = device_secret(call.request, call.engine.settings, call.engine.random)
-    started = await _sign_in(call, wish, device)
+    arrival = _arrival(call, wish, device)
+    try:
+        started = await _sign_in(call, wish, arrival)
+    except FactorNeeded as needed:
+        return await ask_for_code(call, needed.proven, arrival)
+    return await _arrived(call, wish, give, started, device)
+
+
+async def _arrived(
+    call: Call, wish: _Wish, give: "_Give", started: Started, device: str
+) -> Response:
+    """What is wanted, and the cookies, for somebody who has just signed in."""
     try:
         response = await in_thread(lambda: _given(call, wish, give, started.session.id))
     except IamError as error:
@@ -105,7 +129,7 @@ def _understood(connection: Connection, call: Call) -> _Wish:
     method = call.text("signinMethod")
     if method not in ("", _PASSWORD):
         raise Refused(f"The login method: {method[:40]} is not supported.")
-    if any(call.text(name) for name in ("provider", "mfaType", "passcode", "recoveryCode")):
+    if call.text("provider"):
         raise Refused("Use the sign-in page for this way to sign in.")
     organization, name = call.text("organization"), call.text("application")
     application = _application(connection, call, organization, name)
@@ -148,21 +172,25 @@ def _application(
     return None if application.name == BUILT_IN_APPLICATION else application
 
 
-async def _sign_in(call: Call, wish: _Wish, device: str) -> Started:
-    engine = call.engine
+def _arrival(call: Call, wish: _Wish, device: str) -> Arrival:
     held = call.shown.verdict.living if call.shown.verdict is not None else None
+    return Arrival(
+        application=BUILT_IN_APPLICATION,
+        origin=call.origin,
+        replaces=held.id if held is not None else None,
+        remember=wish.remember,
+        device=device,
+        mails=call.engine.settings.sends_mail,
+    )
+
+
+async def _sign_in(call: Call, wish: _Wish, arrival: Arrival) -> Started:
+    engine = call.engine
     attempt = PasswordAttempt(
         organization=wish.organization,
         username=wish.username,
         password=wish.password,
-        arrival=Arrival(
-            application=BUILT_IN_APPLICATION,
-            origin=call.origin,
-            replaces=held.id if held is not None else None,
-            remember=wish.remember,
-            device=device,
-            mails=engine.settings.sends_mail,
-        ),
+        arrival=arrival,
     )
     work = partial(
         sign_in_with_password, engine.database, engine.passwords, attempt, call.now, engine.random
@@ -176,9 +204,6 @@ async def _sign_in(call: Call, wish: _Wish, device: str) -> Started:
     except (CredentialsInvalid, NoRoom):
         counts["failed"] += 1
         raise
-    except Forbidden as more:
-        # The password alone is not enough: that is said, and what else is asked is our page's to ask.
-        raise Refused(f"{more.title} Use the sign-in page.") from more
     counts["succeeded"] += 1
     return engine.count_started(started)
 

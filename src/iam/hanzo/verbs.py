@@ -45,6 +45,7 @@ class Verb:
     cross_origin: bool = False
     """Whether scripts of any origin may call it, without cookies."""
     prefixes: tuple[str, ...] = PREFIXES
+    reads_body: bool = True
 
 
 def get(name: str, handler: Handler, *, writes: bool = False) -> Verb:
@@ -71,7 +72,7 @@ def _route(verb: Verb, path: str) -> Route:
 def _endpoint(verb: Verb) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         try:
-            call = await _call_of(request, writes=verb.writes)
+            call = await _call_of(request, verb)
             response = await _answered(verb, call)
         except IamError as error:
             response = _refusal(verb, request, error)
@@ -82,10 +83,11 @@ def _endpoint(verb: Verb) -> Callable[[Request], Awaitable[Response]]:
     return answer
 
 
-async def _call_of(request: Request, *, writes: bool) -> Call:
+async def _call_of(request: Request, verb: Verb) -> Call:
     engine = engine_of(request)
     now = engine.clock()
-    body = await read_body(request) if request.method == "POST" else {}
+    reads = verb.reads_body and request.method == "POST"
+    body = await read_body(request) if reads else {}
     shown = await in_thread(lambda: who_calls(engine, request, now))
     call = Call(
         request=request,
@@ -95,7 +97,7 @@ async def _call_of(request: Request, *, writes: bool) -> Call:
         shown=shown,
         body=body,
     )
-    if writes:
+    if verb.writes:
         call.check_origin()
     return call
 

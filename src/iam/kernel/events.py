@@ -66,6 +66,7 @@ EVENT_TYPES = (
     "provider.linked",
     "provider.unlinked",
     "provider.updated",
+    "record.added",
     "registration_token.created",
     "session.ended",
     "session.extended",

@@ -81,6 +81,15 @@ def count_rows(connection: Connection, wanted: RecordFilter, now: Instant) -> in
     return int(connection.execute(select(func.count()).select_from(sides)).scalar_one())
 
 
+def count_users_with_sessions(connection: Connection, organization: str, now: Instant) -> int:
+    """How many users of an organization have a live session of any application."""
+    plan_for_these_values(connection)
+    query = select(func.count(session_record.c.user_name.distinct())).where(
+        session_record.c.organization == organization, _has_live(now)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def list_rows(
     connection: Connection,
     wanted: RecordFilter,

@@ -33,6 +33,7 @@ _WORDS = {
     "provider.linked": "Linked to a provider",
     "provider.unlinked": "Link to a provider removed",
     "provider.updated": "Provider changed",
+    "record.added": "Noted by an application",
     "session.ended": "Session ended",
     "registration_token.created": "Registration token made",
     "session.extended": "Session extended",

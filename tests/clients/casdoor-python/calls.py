@@ -1,20 +1,32 @@
 """Makes calls of Casdoor's Python SDK and prints what came of each, as JSON.
 
-Standard input: {"config": {…}, "as_user": token or null, "calls": [[method, arguments], …]}. An argument
-{"Session": […]} stands for a session object of the SDK.
+Standard input: {"config": {…}, "as_user": token or null, "asynchronous": bool, "calls": [[method, arguments],
+…]}. An argument {"Session": […]} stands for a session object of the SDK, and {"User": {…}}, {"Token": {…}},
+{"Record": {…}}, {"Role": {…}} for one of these with its members.
 """
 
+import asyncio
+import inspect
 import json
 import sys
 from typing import Any
 
-from casdoor import CasdoorSDK
+from casdoor import AsyncCasdoorSDK, CasdoorSDK
+from casdoor.record import Record
+from casdoor.role import Role
 from casdoor.session import Session
+from casdoor.token import Token
+from casdoor.user import User
+
+OBJECTS = {"User": User, "Token": Token, "Record": Record, "Role": Role}
 
 
 def argument(value: Any) -> Any:
     if isinstance(value, dict) and "Session" in value:
         return Session.new(*value["Session"])
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in OBJECTS:
+        [(kind, members)] = value.items()
+        return OBJECTS[kind].from_dict(members)
     return value
 
 
@@ -26,15 +38,22 @@ def plain(value: Any) -> Any:
     return value
 
 
-def outcome(sdk: CasdoorSDK, method: str, arguments: list[Any]) -> dict[str, Any]:
+async def outcome(sdk: Any, method: str, arguments: list[Any]) -> dict[str, Any]:
     try:
-        return {"value": plain(getattr(sdk, method)(*map(argument, arguments)))}
+        found = getattr(sdk, method)(*map(argument, arguments))
+        return {"value": plain(await found if inspect.isawaitable(found) else found)}
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises is what came of it
         return {"error": str(error)}
 
 
-asked = json.load(sys.stdin)
-client = CasdoorSDK(**asked["config"])
-if asked["as_user"]:
-    client = client.with_access_token(asked["as_user"])
-json.dump([outcome(client, *call) for call in asked["calls"]], sys.stdout)
+async def outcomes(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    if asked["asynchronous"]:
+        client: Any = AsyncCasdoorSDK(**asked["config"])
+    else:
+        client = CasdoorSDK(**asked["config"])
+    if asked["as_user"]:
+        client = client.with_access_token(asked["as_user"])
+    return [await outcome(client, *call) for call in asked["calls"]]
+
+
+json.dump(asyncio.run(outcomes(json.load(sys.stdin))), sys.stdout)

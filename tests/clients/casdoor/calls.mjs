@@ -4,6 +4,7 @@
 import { text } from 'node:stream/consumers'
 import sdk from 'casdoor-nodejs-sdk'
 
+console.log = console.error // one of its methods prints what it sends
 const asked = JSON.parse(await text(process.stdin))
 const client = new sdk.SDK(asked.config)
 const outcomes = []
@@ -16,4 +17,4 @@ for (const [method, given] of asked.calls) {
     outcomes.push({ status: error.response?.status, value: error.response?.data, error: String(error) })
   }
 }
-console.log(JSON.stringify(outcomes))
+process.stdout.write(JSON.stringify(outcomes))
