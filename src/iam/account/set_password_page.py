@@ -14,6 +14,7 @@ from iam.delivery.mails import Mail
 from iam.signin.password_links import good_link, set_by_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.address import origin_of
+from iam.web.csrf import check_origin
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import error_page, page_errors, render
@@ -29,9 +30,9 @@ async def show_set_password(request: Request) -> Response:
 
 @page_errors
 async def set_password(request: Request) -> Response:
-    """POST: set the password. The form's field is the link itself: nobody else's page knows one, so it
-    needs no other protection from forged requests (and without a referrer browsers name no origin)."""
+    """POST: set the password. The form's field is the link itself: nobody else's page knows one."""
     engine, now = engine_of(request), engine_of(request).clock()
+    check_origin(request, engine.settings)
     fields = await read_form(request)
     token, new = fields.get("t", ""), fields.get("new", "")
     mail = await _open_mail(engine, token)
@@ -101,6 +102,7 @@ def _no_link(request: Request) -> Response:
 
 
 def _private(response: Response) -> Response:
-    # The address of the page is the link: nothing that is loaded or clicked may be told it.
-    response.headers["referrer-policy"] = "no-referrer"
+    # The address of the page is the link: nothing that is loaded or clicked may be told it. The origin alone
+    # is: with `no-referrer` browsers send forms from the origin `null`, which `check_origin` refuses.
+    response.headers["referrer-policy"] = "strict-origin"
     return response
