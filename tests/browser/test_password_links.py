@@ -18,9 +18,9 @@ def _mailed(folder: Path, mail_id: str) -> str:
     while not path.exists() and time.monotonic() < until:
         time.sleep(0.1)
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-    found = re.search(
-        r"https?://\S+/set-password\?t=\S+", message.get_body(("plain",)).get_content()
-    )
+    text = message.get_body(("plain",))
+    assert text is not None
+    found = re.search(r"https?://\S+/set-password\?t=\S+", text.get_content())
     assert found is not None
     return found[0]
 
