@@ -144,7 +144,7 @@ QUERIES: list[tuple[str, dict[str, str]]] = [
     ],
     *[
         (verb, {"owner": value})
-        for verb in ("get-users", "get-providers", "get-certs", "get-roles", "get-records")
+        for verb in ("get-users", "get-providers", "get-roles", "get-records")
         for value in ("a\x00b", _LONG)
     ],
     *[

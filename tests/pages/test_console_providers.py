@@ -142,6 +142,8 @@ def test_another_tenants_providers_do_not_exist(world: World, boss: Surfer) -> N
     eve.get(NEW)
     assert eve.get("/console/providers/acme/partner").status_code == 404
     assert eve.get("/console/providers?organization=acme").status_code == 404
+    eve.get(NEW)
     deleted = eve.submit("/console/providers/acme/partner", do="delete", confirmed="1")
     assert deleted.status_code == 404
+    eve.get(NEW)
     assert eve.submit(NEW, **{**FIELDS, "name": "mine"}).status_code == 404

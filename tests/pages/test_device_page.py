@@ -164,7 +164,7 @@ def test_used_expired_broken_and_made_up_links_get_one_page(stage: World, thief:
                 continue  # what no form of ours sends
             assert answer.status_code == 404, one
             assert WRONG in answer.text
-            pages.add(answer.text)
+            pages.add(re.sub(r"evt_[0-9a-z]{26}", "", answer.text))
     assert len(pages) == 1
 
 

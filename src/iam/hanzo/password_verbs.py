@@ -73,6 +73,8 @@ def delete_mfa(call: Call) -> Reply:
     owner, name = call.either("owner"), call.either("name")
     if not owner or not name:
         raise Refused("owner and name are needed.")
+    if (call.text("owner") or owner, call.text("name") or name) != (owner, name):
+        raise Refused("The query and the body name different objects.")
     if is_caller(call, owner, name):
         raise Refused(ON_PAGES)
     require_administrator(call, owner)

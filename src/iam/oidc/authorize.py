@@ -50,6 +50,7 @@ from iam.signin.second_step import can_reach
 from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.error_notes import noted
 from iam.web.pages import error_page, see_other
 from iam.web.returning import choose_address, code_address, sign_in_address
 
@@ -88,6 +89,7 @@ class ChooseFirst:
 Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | Question
 
 
+@noted
 async def authorize(request: Request) -> Response:
     """`GET` or `POST /oauth/authorize` (OpenID Connect Core §3.1.2)."""
     if request.method == "POST":

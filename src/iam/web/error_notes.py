@@ -4,11 +4,14 @@ Anybody can bring about an error page, without signing in: so a process notes so
 error beyond that has no reference; its line is in the server's log like that of every other.
 """
 
+import functools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
 from starlette.requests import Request
+from starlette.responses import Response
 
 from iam import audit
 from iam.directory.names import OrganizationMissing
@@ -23,6 +26,7 @@ from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 
+Handler = Callable[[Request], Awaitable[Response]]
 _LONGEST = 200
 _log = structlog.get_logger("iam.web")
 
@@ -38,9 +42,17 @@ class ErrorNote:
     text: str
 
 
-def will_note(request: Request) -> None:
-    """To be called by whoever calls `note` in the end: only then are there references."""
-    request.state.error_note = None
+def noted(handler: Handler) -> Handler:
+    """Have the error pages of a handler noted: only they have references."""
+
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
+        request.state.error_note = None
+        response = await handler(request)
+        await _note(request)
+        return response
+
+    return answer
 
 
 def refer(request: Request, status: int, code: str, text: str) -> str | None:
@@ -55,8 +67,7 @@ def refer(request: Request, status: int, code: str, text: str) -> str | None:
     return made
 
 
-async def note(request: Request) -> None:
-    """Write down the error that was shown in answer to this request, if one was."""
+async def _note(request: Request) -> None:
     found: ErrorNote | None = request.state.error_note
     if found is None:
         return

@@ -5,7 +5,6 @@ framing) and `no-store`, so that nothing private is left in a cache or behind th
 """
 
 import functools
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +22,7 @@ from iam.kernel.errors import IamError, Unauthenticated, Unavailable
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
-from iam.web.error_notes import note, refer, will_note
+from iam.web.error_notes import Handler, noted, refer
 from iam.web.fresh import AuthenticationStale
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
@@ -39,8 +38,6 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _log = structlog.get_logger("iam.web")
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @functools.cache
@@ -183,14 +180,9 @@ def error_page(
 def page_errors(handler: Handler) -> Handler:
     """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
 
+    @noted
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
-        will_note(request)
-        response = await attempt(request)
-        await note(request)
-        return response
-
-    async def attempt(request: Request) -> Response:
         try:
             return await handler(request)
         except Unauthenticated:
