@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.authenticator import give_authenticator, hidden
 from tests.support.surfer import IPHONE, Surfer
-from tests.support.world import PASSWORD, World
+from tests.support.world import ISSUER, PASSWORD, World
 
 LATER = 15 * 60 + 1
 
@@ -207,3 +207,20 @@ def _show_code(surfer: Surfer, code: str) -> Any:
         if f'name="{name}"' in surfer.page
     }
     return surfer.submit("/second-factor", code=code, **carried)
+
+
+def test_the_api_asks_the_same_of_a_browsers_cookie(world: World) -> None:
+    world.make_organization("globex")
+    world.make_user("globex", "boss", password=PASSWORD, roles=["administrator"])
+    boss = Surfer(world)
+    boss.sign_in("globex", "boss")
+    headers = {"cookie": f"iam={boss.cookies['iam']}", "origin": ISSUER}
+    body = {"display_name": "The Boss"}
+    world.clock.move(LATER)
+    boss.get("/account/sessions")  # active all the while
+
+    answer = world.patch("/v1/users/globex/boss", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "authentication_stale")
+    assert world.get("/v1/users/globex/boss", headers=headers).status_code == 200
+    token = world.bearer(boss.cookies["iam"])
+    assert world.patch("/v1/users/globex/boss", json=body, headers=token).status_code == 200

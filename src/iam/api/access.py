@@ -19,10 +19,13 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden, Missing
 from iam.kernel.events import Event, Origin
 from iam.kernel.ids import EVENT, make_id
+from iam.sessions import store
 from iam.sessions.model import Session
 from iam.web.address import origin_of
 from iam.web.caller import Caller, Client, Person, caller_of, person_of, require_right
 from iam.web.engine import Engine, engine_of
+from iam.web.fresh import AuthenticationStale, is_fresh
+from iam.web.returning import sign_in_address
 from iam.web.rights import Right
 
 OWN_SESSION_ENDED = "x-own-session-ended"
@@ -100,6 +103,7 @@ def _call_with(right: Right) -> Callable[[Request], Call]:
                 raise Forbidden(
                     f"{str(error.detail).rstrip('.')}, or client credentials."
                 ) from error
+            _require_fresh(request, call, call.caller)
         return call
 
     return find
@@ -110,9 +114,26 @@ def _person_with(right: Right) -> Callable[[Request], "OwnCall"]:
 
     def find(request: Request) -> OwnCall:
         call = _any_call(request)
-        return OwnCall(call.engine, call.now, call.origin, require_right(call.caller, right))
+        person = require_right(call.caller, right)
+        _require_fresh(request, call, person)
+        return OwnCall(call.engine, call.now, call.origin, person)
 
     return find
+
+
+def _require_fresh(request: Request, call: Call, person: Person) -> None:
+    """What the console asks of a browser (`web.fresh`), the API asks of the same browser: else whoever finds
+    it unattended calls the one instead of the other. Whoever sends a token holds more than a browser.
+
+    Raises:
+        AuthenticationStale: a change is wanted by a cookie, and its user signed in too long ago.
+    """
+    if request.method in ("GET", "HEAD") or "authorization" in request.headers:
+        return
+    engine = call.engine
+    session = engine.database.look(lambda c: store.read_session(c, person.session.id))
+    if session is None or not is_fresh(session.authenticated_at, engine.settings, call.now):
+        raise AuthenticationStale(sign_in_address("/console", prompt="login"))
 
 
 _manager_call = _call_with(Right.CHANGE)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden, Missing
 from iam.sessions import store
+from iam.settings import Settings
 from iam.signin.codes import issue_code, peek_code
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.visitor import Visitor
@@ -54,6 +55,11 @@ class Kept:
     back: str
 
 
+def is_fresh(proved_at: Instant | None, settings: Settings, now: Instant) -> bool:
+    """Whether somebody who authenticated then need not do so again."""
+    return proved_at is not None and now - proved_at <= settings.fresh_authentication * 1000
+
+
 async def require_fresh(
     request: Request, visitor: Visitor, what: str, now: Instant, *, back: str
 ) -> None:
@@ -69,7 +75,7 @@ async def require_fresh(
     engine, own = engine_of(request), visitor.session
     session = await in_thread(lambda: engine.database.read(lambda c: store.read_session(c, own.id)))
     proved_at = session.authenticated_at if session is not None else None
-    if proved_at is not None and now - proved_at <= engine.settings.fresh_authentication * 1000:
+    if is_fresh(proved_at, engine.settings, now):
         return
     form = await request.form()
     pairs = [(name, str(value)) for name, value in form.multi_items() if name != "csrf"]
