@@ -1,5 +1,10 @@
 """Logs: everything an operator needs, and nothing that opens a door."""
 
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from iam.logs import mask
@@ -24,3 +29,29 @@ def test_what_looks_like_a_token_is_masked_wherever_it_stands() -> None:
 
 def test_a_session_id_is_shown_for_it_proves_nothing() -> None:
     assert mask(None, "info", {"session": SESSION})["session"] == SESSION
+
+
+_CRASHES = f"""
+import structlog
+from iam.logs import configure_logs
+configure_logs("info")
+password = "hunter2 " + "hunter2"
+try:
+    raise ValueError("not " + "{SESSION}" + "." + "A" * 43)
+except ValueError:
+    structlog.get_logger("iam").exception("crash")
+"""
+
+
+def test_a_crash_on_a_terminal_shows_where_it_was_and_no_values() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run([sys.executable, "-c", _CRASHES], stderr=theirs, check=True)
+        shown = os.read(ours, 1 << 20).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert "ValueError: not " in shown
+    assert "hunter2 hunter2" not in shown
+    assert TOKEN not in shown

@@ -36,11 +36,14 @@ def configure_logs(level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        *([] if readable else [structlog.processors.format_exc_info]),
+        # Before `mask`; and as text, for what is drawn on a terminal otherwise shows every local variable.
+        structlog.processors.format_exc_info,
         mask,
     ]
     render: Any = (
-        structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if readable
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

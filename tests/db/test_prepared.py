@@ -1,6 +1,9 @@
 """Statements that go to the driver directly, one at a time or several in one round trip."""
 
+import os
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, bindparam, func, literal_column, select, text
@@ -137,3 +140,14 @@ def test_what_is_asked_together_gets_over_a_restart(durable_cluster: Cluster) ->
 
     assert database.write(lambda c: together(c, (one, {}), (one, {}))) == [[(1,)], [(1,)]]
     database.close()
+
+
+def test_much_is_asked_together_also_where_many_files_are_open(database: Database) -> None:
+    with ExitStack() as open_files:
+        for _ in range(1100):
+            open_files.enter_context(Path(os.devnull).open())
+        long = "a" * 20_000_000
+
+        found = database.write(lambda c: together(c, (ONE, {"key": long}), (ONE, {"key": long})))
+
+    assert found == [[], []]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.hanzo.conftest import Legacy
+from iam.hanzo import kept_rows
+from tests.hanzo.conftest import Legacy, bad
 
 _USER: dict[str, Any] = {"owner": "acme", "name": "ann"}
 _APP: dict[str, Any] = {"owner": "admin", "name": "shop", "organization": "acme"}
@@ -227,3 +228,21 @@ def test_what_is_nested_too_deep_is_refused(legacy: Legacy) -> None:
     )
 
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["cert", "provider", "role", "token"])
+def test_of_what_is_only_kept_there_is_an_end(
+    both: Legacy, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_rows, "MOST", 2)
+    office = both.client("acme/office")
+    owner = "admin" if kind == "token" else "acme"
+    bodies = [{"owner": owner, "name": f"kept-{one}"} for one in range(3)]
+
+    for body in bodies[:2]:
+        both.post(f"add-{kind}", body, **office)
+
+    answer = both.world.post(f"/api/add-{kind}", json=bodies[2], params=office)
+    assert bad(answer) == "There are 2 already, and more are not kept."
+    both.post(f"delete-{kind}", bodies[0], **office)
+    both.post(f"add-{kind}", bodies[2], **office)

@@ -195,3 +195,19 @@ def test_an_access_token_of_an_administrator_administers_nothing(both: Legacy) -
     answer = both.world.get("/api/get-users", params={"owner": "acme"}, headers=headers)
 
     assert bad(answer) == DENIED
+
+
+def test_who_has_an_address_is_told_to_administrators_alone(both: Legacy) -> None:
+    for name in ("eva", "evi"):
+        both.world.make_user("globex", name, email="twins@globex.example")
+    ann = both.headers("acme", "ann")
+    asked = [
+        {"owner": owner, "email": email}
+        for owner in ("globex", "acme")
+        for email in ("twins@globex.example", "bob@acme.example", "nobody@acme.example")
+    ]
+
+    for query in asked:
+        assert bad(both.world.get("/api/get-user", params=query, headers=ann)) == DENIED, query
+    own = both.get("get-user", email="Ann@acme.example", headers=ann)["data"]
+    assert (own["owner"], own["name"]) == ("acme", "ann")

@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from iam.directory.providers import add_link
 from tests.hanzo.conftest import Legacy, bad
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
@@ -184,6 +185,30 @@ def test_a_custom_provider_is_openid_connect_or_oauth_by_its_addresses(both: Leg
     second = _native(both, "/v1/providers/acme/two")
     assert (second["kind"], second["options"]["subject_claim"]) == ("oauth2", "uid")
     assert second["attributes"] == {"email": "mail"}
+
+
+def test_a_provider_goes_on_meaning_the_same_people_and_shows_nobody_else_its_secret(
+    both: Legacy,
+) -> None:
+    office, world = both.client("acme/office"), both.world
+    hub: dict[str, Any] = {"owner": "acme", "name": "hub", "category": "OAuth", "type": "Custom"}
+    hub |= {"clientId": "cid", "clientSecret": "s3cret", "issuerUrl": "https://login.example"}
+    both.post("add-provider", hub, **office)
+    shown = both.get("get-provider", id="acme/hub", **office)["data"]
+    evil = {**shown, "issuerUrl": "https://evil.example"}
+
+    def told(body: dict[str, Any]) -> str:
+        return bad(world.post("/api/update-provider", json=body, params=office))
+
+    assert "clientSecret" in told(evil)
+    provider = _native(both, "/v1/providers/acme/hub")["id"]
+    ann = _native(both, "/v1/users/acme/ann")["id"]
+    world.engine.database.write(lambda c: add_link(c, provider, "sub-of-ann", ann, world.clock.now))
+    assert "other people" in told({**evil, "clientSecret": "another"})
+
+    after = _native(both, "/v1/providers/acme/hub")
+    assert after["options"]["issuer"] == "https://login.example"
+    both.post("update-provider", {**shown, "displayName": "Hub II"}, **office)
 
 
 def test_a_provider_of_another_kind_is_kept_without_its_secrets(both: Legacy) -> None:

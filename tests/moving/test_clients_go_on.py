@@ -1,6 +1,7 @@
 """Clients of theirs are clients of ours, with nothing changed in them but the address."""
 
 import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +22,7 @@ from joserfc.jwk import RSAKey
 
 from iam.directory.applications import find_application
 from iam.kernel.clock import after, system_clock
-from iam.keys import load_keys, signer
+from iam.keys import adopted, load_keys, signer
 from iam.keys.signing import PUBLISHED_AHEAD, in_order
 from tests.moving.conftest import (
     ALICE,
@@ -219,6 +220,23 @@ def test_a_key_that_cannot_sign_here_is_reported_and_left_alone(
     assert done.returncode == 0, done.stderr
     assert f'"{reason}"' in (tmp_path / "report.json").read_text()
     assert "PRIVATE KEY" not in (tmp_path / "report.json").read_text()
+    assert world.get("/oauth/jwks").json() == before
+
+
+def test_a_key_that_everybody_has_signs_nothing_here(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert = key_pair()
+    public = x509.load_pem_x509_certificate(cert["certificate"].encode()).public_key()
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    monkeypatch.setattr(adopted, "PUBLISHED", frozenset({sha256(der).hexdigest()}))
+    before = world.get("/oauth/jwks").json()
+    place = in_file(tmp_path, installation() | {"cert": [cert]})
+
+    done = run_import(world, *place, "--report", str(tmp_path / "report.json"))
+
+    assert done.returncode == 0, done.stderr
+    assert '"cert_published"' in (tmp_path / "report.json").read_text()
     assert world.get("/oauth/jwks").json() == before
 
 

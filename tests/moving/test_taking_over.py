@@ -105,6 +105,26 @@ def everything(world: World) -> dict[str, list[Any]]:
     return world.engine.database.read(work)
 
 
+@pytest.mark.parametrize("options", [(), ("--organization", "Built In")])
+def test_no_other_organization_becomes_the_one_that_administers_everything(
+    world: World, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    rows = installation()
+    rows["organization"] = [{"owner": "admin", "name": "Built In"}]
+    rows["application"], rows["role"] = [], []
+    rows["user"] = [
+        {**user("mallory", PASSWORD, "plain", isAdmin=True), "owner": "Built In"},
+    ]
+
+    done = run_import(
+        world, *in_file(tmp_path, rows), *options, "--report", str(tmp_path / "report.json")
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert '"reserved"' in (tmp_path / "report.json").read_text()
+    assert world.get("/v1/users/built-in/mallory", headers=world.admin).status_code == 404
+
+
 def test_an_organization_alone_can_be_asked_for(world: World, tmp_path: Path) -> None:
     rows = installation()
     rows["organization"].append({"owner": "admin", "name": "globex", "passwordType": "plain"})

@@ -66,7 +66,7 @@ def test_an_invitation_leads_to_a_first_password_and_then_to_the_sign_in_page(
     ina = Surfer(stage)
     page = ina.get(_link(stage))
     assert "Choose a password" in page.text
-    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["referrer-policy"] == "strict-origin"
     done = _use(ina, _link(stage))
     assert "Your password is set" in done.text
     assert ina.cookies == {}
@@ -139,7 +139,7 @@ def test_a_link_dies_with_the_password_that_it_was_made_for(stage: World, boss: 
     assert Surfer(stage).sign_in("acme", "bob", "set by hand").status_code == 303
 
 
-@pytest.mark.parametrize("after", ["disabled", "deleted", "replaced"])
+@pytest.mark.parametrize("after", ["disabled", "deleted", "replaced", "moved"])
 def test_a_link_is_for_the_user_it_was_mailed_to_and_while_they_are_enabled(
     stage: World, boss: Surfer, after: str
 ) -> None:
@@ -147,6 +147,9 @@ def test_a_link_is_for_the_user_it_was_mailed_to_and_while_they_are_enabled(
     link, path = _link(stage), "/v1/users/acme/ina"
     if after == "disabled":
         stage.patch(path, json={"enabled": False}, headers=stage.admin)
+    elif after == "moved":
+        # It went to somebody else's address by mistake.
+        stage.patch(path, json={"email": "ina.right@acme.example"}, headers=stage.admin)
     else:
         stage.delete(path, headers=stage.admin)
         if after == "replaced":

@@ -6,8 +6,12 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
+from sqlalchemy import Connection
 
 from iam.directory.applications import Application
+from iam.directory.users import find_user
+from iam.keys.cipher import Cipher
+from iam.signin.factors import add_factor, encrypt_again, find_factor, remove_factor
 from tests.support.authenticator import (
     PATH,
     Authenticator,
@@ -469,3 +473,36 @@ def test_a_return_address_elsewhere_leads_home(surfer: Surfer, app: Authenticato
     answer = _show(surfer, code=app.code(), return_to="//evil.example")
 
     assert answer.headers["location"] == "/account/sessions"
+
+
+def test_a_new_encryption_key_brings_no_app_back_that_another_took_the_place_of(
+    both_worlds: World,
+) -> None:
+    world = both_worlds
+    populate(world)
+    give_authenticator(world, "acme", "bob")
+    former, newest = world.engine.cipher, b"n" * 32
+    placed: list[str] = []
+
+    class Meanwhile(Cipher):
+        def decrypt(self, text: str, about: str) -> str:
+            # Between the look at the row and its change, as on another node.
+            user = find_user(self.connection, "acme", "bob")
+            remove_factor(self.connection, user.id)
+            now, random = world.clock(), world.engine.random
+            add_factor(self.connection, former, user.id, "ANOTHER", step=0, now=now, random=random)
+            return super().decrypt(text, about)
+
+        connection: Any = None
+
+    def work(connection: Connection) -> None:
+        cipher = Meanwhile((newest, *former.keys))
+        Meanwhile.connection = connection
+        encrypt_again(connection, cipher, world.engine.random)
+        found = find_factor(connection, find_user(connection, "acme", "bob").id)
+        assert found is not None
+        placed.append(former.decrypt(found.secret, f"second factor of {found.user_id}"))
+
+    world.engine.database.write(work)
+
+    assert placed == ["ANOTHER"]

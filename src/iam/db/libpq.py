@@ -87,8 +87,7 @@ def run_together(
         for name, values in sent:
             link.send_query_prepared(name, values)
         link.pipeline_sync()
-        while link.flush():
-            select.select([], [link.socket], [])
+        known.send(link)
         results = [_next(link, known) for _ in range(begins + len(sent))]
         known.wait(link)
         link.get_result()  # that of the synchronisation
@@ -123,6 +122,16 @@ class _Known:
         """What a statement has selected."""
         self.adapters.set_pgresult(result)
         return self.adapters.load_rows(0, result.ntuples, tuple)
+
+    def send(self, link: pq.abc.PGconn) -> None:
+        """Send all that is to be sent. What comes meanwhile is taken in: the server may wait for that."""
+        if not link.flush():
+            return
+        poll = select.poll()  # `select.select` knows no file beyond the thousandth
+        poll.register(link.socket, select.POLLIN | select.POLLOUT)
+        while link.flush():
+            if any(happened & ~select.POLLOUT for _, happened in poll.poll()):
+                link.consume_input()
 
     def wait(self, link: pq.abc.PGconn) -> None:
         """Wait for the next result; libpq's own way to do so would keep all other threads waiting too."""

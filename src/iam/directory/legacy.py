@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.hanzo_tables import legacy_members as table
@@ -54,6 +54,12 @@ def list_members(
     if organization is not None:
         query = query.where(table.c.organization == organization)
     return {(row.organization, row.name): dict(row.members) for row in connection.execute(query)}
+
+
+def count_members(connection: Connection, kind: Kind, organization: str) -> int:
+    """Of how many objects of this kind anything is kept in an organization."""
+    query = select(func.count()).where(table.c.kind == kind, table.c.organization == organization)
+    return int(connection.execute(query).scalar_one())
 
 
 def keep_members(

@@ -5,16 +5,26 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from iam.directory.legacy import Kind, forget_members, keep_members, list_members, read_members
+from iam.directory.legacy import (
+    Kind,
+    count_members,
+    forget_members,
+    keep_members,
+    list_members,
+    read_members,
+)
 from iam.directory.organizations import find_organization
 from iam.hanzo.call import Call
 from iam.hanzo.errors import Refused
 from iam.hanzo.kept import change_kept, is_kept
 from iam.hanzo.objects import OWNER, shown
 from iam.kernel.clock import to_iso
+from iam.sessions import rules
 
 _OURS = {"owner": "", "name": ""}
 _LONGEST_NAME = 128
+MOST = 1000
+"""So many rows of a kind an organization may have: they are read together, wherever one is looked for."""
 
 
 def organization_of(call: Call, owner: str) -> str:
@@ -38,6 +48,16 @@ def find_row(
     return {**shown(members), "owner": organization, "name": name} if members else None
 
 
+def check_room(connection: Connection, kind: Kind, organization: str) -> None:
+    """See that one row more may be kept. The caller holds the organization's rules.
+
+    Raises:
+        Refused: there are `MOST` already.
+    """
+    if count_members(connection, kind, organization) >= MOST:
+        raise Refused(f"There are {MOST} already, and more are not kept.")
+
+
 def add_row(connection: Connection, call: Call, kind: Kind, organization: str, name: str) -> None:
     """Keep what the body holds.
 
@@ -48,9 +68,12 @@ def add_row(connection: Connection, call: Call, kind: Kind, organization: str, n
     """
     if len(name) > _LONGEST_NAME:
         raise Refused(f"name has at most {_LONGEST_NAME} characters.")
+    # Alone: of two that add the same name one is told so, and nobody deletes the organization meanwhile.
+    rules.hold_rules(connection, organization)
     find_organization(connection, organization)
     if read_members(connection, kind, organization, name):
         raise Refused("name is taken.")
+    check_room(connection, kind, organization)
     members = {one: value for one, value in call.body.items() if is_kept(kind, one, _OURS)}
     # A row has to have something, or nothing is kept.
     members["createdTime"] = members.get("createdTime") or to_iso(call.now)

@@ -1,8 +1,12 @@
 """Passwords by the verbs of Casdoor: `set-password` and `check-user-password`; and what is left to do about
 second factors there, `delete-mfa`.
 
-Guesses are counted together with those of sign-ins, whichever way they come.
+Guesses are counted together with those of sign-ins, whichever way they come. Everybody may ask about their
+own, so nobody who waits for a hash keeps a thread from others.
 """
+
+import asyncio
+from functools import partial
 
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -30,12 +34,13 @@ from iam.signin.password_change import PasswordChange, PasswordChanged, change_p
 from iam.signin.password_sign_in import CredentialsInvalid
 from iam.signin.proof import PasswordWrong
 from iam.web.cookies import device_secret
+from iam.web.engine import in_thread
 
 _LONGEST = 1024
 _NAMES = {"password": "newPassword"}
 
 
-def set_password(call: Call) -> Response:
+async def set_password(call: Call) -> Response:
     """`POST set-password`: `userOwner`, `userName`, `oldPassword`, `newPassword`. One's own needs the old
     one, and ends all other sessions; an administrator's word for somebody else ends all of theirs."""
     owner, name = call.text("userOwner"), call.text("userName")
@@ -47,18 +52,18 @@ def set_password(call: Call) -> Response:
     old = call.text("oldPassword")
     new = checked(UserPatch, _NAMES, password=call.text("newPassword")).password
     if mine:
-        return _changed(call, _change_own(call, old, new))
+        return _changed(call, await _change_own(call, old, new))
     if old:
-        _prove(call, owner, name, old)
-    _set(call, owner, name, new)
+        await _prove(call, owner, name, old)
+    await _set(call, owner, name, new)
     return respond(Reply())
 
 
-def check_user_password(call: Call) -> Reply:
+async def check_user_password(call: Call) -> Reply:
     """`POST check-user-password?id`: ok if `password` is the user's; for administrators and themselves."""
     owner, name = named(call)
     require_user(call, owner, name)
-    _prove(call, owner, name, call.text("password"))
+    await _prove(call, owner, name, call.text("password"))
     return Reply()
 
 
@@ -87,7 +92,7 @@ def delete_mfa(call: Call) -> Reply:
     return affected(found)
 
 
-def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
+async def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
     assert call.person is not None  # noqa: S101 - whose own it is
     wanted = PasswordChange(
         holder=call.person.session,
@@ -98,7 +103,7 @@ def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
     )
     engine = call.engine
     try:
-        return engine.hash_pool.submit(
+        work = partial(
             change_password,
             engine.database,
             engine.passwords,
@@ -106,7 +111,8 @@ def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
             wanted,
             call.now,
             engine.random,
-        ).result()
+        )
+        return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except FactorRequired as error:
         raise Refused("Send a code of your authenticator app as well, as passcode.") from error
     except (PasswordWrong, CodeWrong) as error:
@@ -131,9 +137,9 @@ def _changed(call: Call, changed: PasswordChanged) -> Response:
     return respond(Reply(data2=changed.rotated.token if shown.access_token is None else None))
 
 
-def _set(call: Call, owner: str, name: str, new: str) -> None:
-    engine = call.engine
-    hashed = engine.hash_pool.submit(engine.passwords.hash, new).result()
+async def _set(call: Call, owner: str, name: str, new: str) -> None:
+    engine, loop = call.engine, asyncio.get_running_loop()
+    hashed = await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, new)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         change = UserChange(password_hash=hashed)
@@ -144,17 +150,18 @@ def _set(call: Call, owner: str, name: str, new: str) -> None:
         audit.append(connection, [event])
         return ended
 
-    engine.count_ended(engine.database.write(work))
+    engine.count_ended(await in_thread(lambda: engine.database.write(work)))
 
 
-def _prove(call: Call, owner: str, name: str, password: str) -> None:
+async def _prove(call: Call, owner: str, name: str, password: str) -> None:
     """Check somebody's password, in the pool that bounds how many are checked at once.
 
     Raises:
         CredentialsInvalid: it is not the password, or there is no such user: which of the two is not said.
         Throttled: too many failures; the password was not looked at.
     """
-    call.engine.hash_pool.submit(_compare, call, owner, name, password[:_LONGEST]).result()
+    work = partial(_compare, call, owner, name, password[:_LONGEST])
+    await asyncio.get_running_loop().run_in_executor(call.engine.hash_pool, work)
 
 
 def _compare(call: Call, owner: str, name: str, password: str) -> None:

@@ -14,7 +14,8 @@ from iam.delivery.provider_addresses import check_options
 from iam.directory import providers
 from iam.directory.legacy import read_all_members, read_members
 from iam.directory.organizations import list_organizations
-from iam.directory.providers import NewProvider, Provider, ProviderMissing
+from iam.directory.provider_options import Oauth2Options, names_of_subjects
+from iam.directory.providers import NewProvider, Provider, ProviderLinked, ProviderMissing
 from iam.hanzo.asking import asked, choose, given_members, named
 from iam.hanzo.call import Call, split_id
 from iam.hanzo.envelope import Reply, affected
@@ -129,7 +130,8 @@ def add_provider(call: Call) -> Reply:
 
 def update_provider(call: Call) -> Reply:
     """`POST update-provider?id&columns`: what the body does not mention stays.
-    A `clientSecret` that is not the mask takes the place of the old one."""
+    A `clientSecret` that is not the mask takes the place of the old one; where the addresses name another
+    server, it is needed."""
     organization, name = _meant(call)
     given = given_members(call)
 
@@ -142,6 +144,7 @@ def update_provider(call: Call) -> Reply:
         new = as_provider({**shown, **given}, before)
         _check(call, new)
         sealed = _sealed(call, before.id, given)
+        _check_change(connection, before, new, sealed)
         providers.update_provider(
             connection, organization, name, new, sealed_secret=sealed, now=call.now
         )
@@ -190,6 +193,29 @@ def _shown(provider: Provider) -> dict[str, Any]:
 def _check(call: Call, new: NewProvider) -> None:
     private = call.engine.settings.delivery_allow_private
     check_options(new.kind, new.options, allow_private=private)
+
+
+def _check_change(
+    connection: Connection, before: Provider, new: NewProvider, sealed: str | None
+) -> None:
+    """See that a provider goes on meaning the same people, and keeps its secret to itself.
+
+    Raises:
+        ProviderLinked: users are linked by what another server would now say.
+        Refused: the old secret would be shown to another server, which may be the caller's own.
+    """
+    names = [names_of_subjects(before.kind, one.options) for one in (before, new)]
+    if names[0] != names[1] and providers.has_links(connection, before.id):
+        raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
+    places = [_shows_secret_to(one) for one in (before, new)]
+    if before.sealed_secret is not None and sealed is None and places[0] != places[1]:
+        raise Refused("Give clientSecret as well: it would be shown to another server than before.")
+
+
+def _shows_secret_to(provider: Provider | NewProvider) -> str | None:
+    if provider.kind == "oauth2":
+        return Oauth2Options.of(provider.options).token_endpoint
+    return provider.options.get("issuer")
 
 
 def _sealed(call: Call, provider_id: str, given: dict[str, Any] | Any) -> str | None:

@@ -20,6 +20,7 @@ from iam.hanzo.call import Call, split_id
 from iam.hanzo.envelope import Reply, affected
 from iam.hanzo.errors import Refused
 from iam.hanzo.kept import change_kept, is_kept
+from iam.hanzo.kept_rows import check_room
 from iam.hanzo.reach import administers_installation, require_administrator
 from iam.hanzo.verbs import Verb, get, post
 from iam.kernel.clock import to_iso
@@ -64,6 +65,7 @@ def add_role(call: Call) -> Reply:
         find_organization(connection, owner)
         if _view(connection, owner, name) is not None:
             raise Refused("name is taken.")
+        check_room(connection, "role", owner)
         members = {one: value for one, value in call.body.items() if is_kept("role", one, _OURS)}
         members["createdTime"] = members.get("createdTime") or to_iso(call.now)
         keep_members(connection, "role", owner, name, members)

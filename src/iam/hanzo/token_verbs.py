@@ -16,6 +16,7 @@ from iam.hanzo.call import Call, split_id
 from iam.hanzo.envelope import Reply, affected
 from iam.hanzo.errors import Refused
 from iam.hanzo.kept import change_kept, is_kept
+from iam.hanzo.kept_rows import check_room
 from iam.hanzo.objects import OWNER
 from iam.hanzo.reach import Reach, administers_installation, reach_of, require_administrator
 from iam.hanzo.user_verbs import is_caller
@@ -30,7 +31,7 @@ from iam.oidc.token_lists import (
     forget_access_token,
     list_tokens,
 )
-from iam.sessions import lifecycle
+from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 
@@ -121,10 +122,12 @@ def add_token(call: Call) -> Reply:
     everywhere = Reach(organization=None)
 
     def work(connection: Connection) -> None:
+        rules.hold_rules(connection, organization)
         find_organization(connection, organization)
         taken = _find(connection, everywhere, name, call.now) is not None
         if taken or (organization, name) in list_members(connection, "token", organization):
             raise Refused("name is taken.")
+        check_room(connection, "token", organization)
         members = {one: value for one, value in call.body.items() if is_kept("token", one, _OURS)}
         # A row has to have something, or nothing is kept.
         keep_members(connection, "token", organization, name, {"createdTime": "", **members})

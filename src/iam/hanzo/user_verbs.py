@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from iam.directory.legacy import read_all_members
+from iam.directory.legacy import read_all_members, read_members
 from iam.directory.names import UserMissing
 from iam.directory.user_lists import UserFilter, count_users, list_page, users_with_member
 from iam.directory.users import User, find_user, find_user_by_id, users_with_email
@@ -23,6 +23,7 @@ from iam.kernel.errors import Forbidden
 from iam.sessions.record_lists import count_users_with_sessions
 
 _BATCH = 500
+_NOBODY_MEANT = "id, email, phone or userId is needed."
 
 
 def get_users(call: Call) -> Reply:
@@ -94,12 +95,34 @@ def meant_user(connection: Connection, call: Call) -> User | None:
         except UserMissing:
             return None
     owner = call.query("owner") or call.home
-    found = _found(connection, call, owner)
     if administers(call, owner):
-        return found
-    if found is None or not is_caller(call, found.organization, found.name):
+        return _found(connection, call, owner)
+    # Themselves or nobody: who else has this address is not looked for, and so not told.
+    mine = _caller(connection, call)
+    if mine is None or owner != mine.organization or not _is_meant(connection, call, mine):
         raise Forbidden
-    return found
+    return mine
+
+
+def _caller(connection: Connection, call: Call) -> User | None:
+    if call.person is None:
+        return None
+    session = call.person.session
+    try:
+        return find_user(connection, session.organization, session.user)
+    except UserMissing:
+        return None
+
+
+def _is_meant(connection: Connection, call: Call, user: User) -> bool:
+    if call.query("userId"):
+        return user.id == call.query("userId")
+    if call.query("email"):
+        return (user.email or "").lower() == call.query("email").lower()
+    if call.query("phone"):
+        kept = read_members(connection, "user", user.organization, user.name)
+        return kept.get("phone") == call.query("phone")
+    raise Refused(_NOBODY_MEANT)
 
 
 def _found(connection: Connection, call: Call, owner: str) -> User | None:
@@ -110,7 +133,7 @@ def _found(connection: Connection, call: Call, owner: str) -> User | None:
         return _only(users_with_email(connection, owner, call.query("email")), "email")
     if call.query("phone"):
         return _only(users_with_member(connection, owner, "phone", call.query("phone")), "phone")
-    raise Refused("id, email, phone or userId is needed.")
+    raise Refused(_NOBODY_MEANT)
 
 
 def _only(found: Sequence[User], member: str) -> User | None:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     BUILT_IN = "built_in"
     CALLBACK = "callback"
     CERT_OTHER = "cert_other"
+    CERT_PUBLISHED = "cert_published"
     CERT_UNUSABLE = "cert_unusable"
     CERT_UNUSED = "cert_unused"
     CHANGED_SINCE = "changed_since"
@@ -78,6 +79,7 @@ WORDS: dict[Reason, str] = {
     Reason.BUILT_IN: "is here from the start; what it settles there does not count here",
     Reason.CALLBACK: "has to be told its new redirect URI (iam provider list; GET /v1/providers)",
     Reason.CERT_OTHER: "another certificate signs: one key signs for all applications",
+    Reason.CERT_PUBLISHED: "came with the source of that server: anybody could sign with it",
     Reason.CERT_UNUSABLE: "no private key for RS256 (2048 bits or more) or ES256 that fits its certificate",
     Reason.CERT_UNUSED: "signs for no application that is taken over",
     Reason.CHANGED_SINCE: "differs there from what was taken over earlier; it was left as it is here",

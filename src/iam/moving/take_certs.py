@@ -8,7 +8,7 @@ from iam.directory.applications import list_applications
 from iam.directory.moved import Mark, add_marks, read_marks
 from iam.directory.organizations import list_organizations
 from iam.kernel.clock import after
-from iam.keys.adopted import KeyUnusable, adopt
+from iam.keys.adopted import KeyPublished, KeyUnusable, adopt
 from iam.keys.signing import PUBLISHED_AHEAD, add_keys
 from iam.moving.findings import Finding, Reason
 from iam.moving.move import Move
@@ -43,6 +43,8 @@ def take_certs(move: Move) -> None:
                 move.report.add("cert", source, "refused", (Finding(None, reason),))
         except Malformed as error:
             move.report.add("cert", source, "refused", (Finding(error.field, Reason.MALFORMED),))
+        except KeyPublished:
+            move.report.add("cert", source, "refused", (Finding(None, Reason.CERT_PUBLISHED),))
         except KeyUnusable:
             move.report.add("cert", source, "refused", (Finding(None, Reason.CERT_UNUSABLE),))
 

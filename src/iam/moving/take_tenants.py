@@ -111,6 +111,9 @@ def take_tenants(move: Move, clients: Sequence[Client]) -> None:
             move.report.add(
                 "organization", source, "refused", (Finding(None, Reason.NAME_UNUSABLE),)
             )
+        elif found.name == BUILT_IN_ORGANIZATION != source:
+            # Whoever administers "Built In" there would administer the whole installation here.
+            move.report.add("organization", source, "refused", (Finding(None, Reason.RESERVED),))
         elif found.name in seen:
             same = Reason.DUPLICATE if seen[found.name] == source else Reason.NAME_CLASH
             move.report.add(

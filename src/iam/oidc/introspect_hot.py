@@ -5,6 +5,7 @@ each read by its key together with those of whoever asks at the same moment. Any
 refusal, is `introspect`'s to answer. Both ways give the same answers.
 """
 
+import asyncio
 import base64
 import re
 from collections.abc import Sequence
@@ -119,8 +120,9 @@ class Introspection:
         client_id, secret = credentials
         callers, tokens = self._open()
         try:
-            both = callers.read(client_id), tokens.read(asked[1].decode())
-            caller, token = await both[0], await both[1]
+            caller, token = await asyncio.gather(
+                callers.read(client_id), tokens.read(asked[1].decode())
+            )
         except DatabaseUnavailable:
             return None
         if caller is None or not caller.proves_itself(secret):

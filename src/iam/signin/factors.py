@@ -217,7 +217,8 @@ def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> Non
             secret = cipher.encrypt(cipher.decrypt(row.secret, about), about, random)
             connection.execute(
                 update(second_factor)
-                .where(second_factor.c.user_id == row.user_id)
+                # Not over one that was enrolled in its place meanwhile.
+                .where(second_factor.c.user_id == row.user_id, second_factor.c.secret == row.secret)
                 .values(secret=secret)
             )
 

@@ -22,7 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 Kind = Literal["md5", "sha256", "sha512", "pbkdf2", "pbkdf2-django", "bcrypt", "argon2id"]
 _KINDS: frozenset[str] = frozenset(get_args(Kind))
-_QUICK = frozenset({"md5", "sha256", "sha512"})
+_QUICK = frozenset({"md5", "sha256", "sha512", "pbkdf2"})
 _PREFIX = "moved1$"
 _DIGEST_KINDS: dict[int, Kind] = {32: "md5", 64: "sha256", 128: "sha512"}
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)

@@ -1,7 +1,7 @@
 """Links by which people set a password: their first one, by invitation, or a new one.
 
-A link works once, for as long as the password that there was when it was mailed has not changed, and signs
-nobody in: whoever set a password signs in with it, through every step that there is.
+A link works once, for as long as neither the password that there was when it was mailed nor the address has
+changed, and signs nobody in: whoever set a password signs in with it, through every step that there is.
 """
 
 from hmac import compare_digest
@@ -115,6 +115,8 @@ def good_link(connection: Connection, mail_id: str, now: Instant) -> Mail | None
         # Not one who got the name after them.
         and user.id == mail.user_id
         and user.admitted
+        # Whoever has a former address, or got the mail by mistake, is not them.
+        and user.email == mail.recipient
         and compare_digest(
             _seal(connection, mail.organization, mail.user), str(mail.content["seal"])
         )

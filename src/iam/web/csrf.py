@@ -34,7 +34,11 @@ def check_csrf(request: Request, settings: Settings, cookie: str | None, field: 
         ForgerySuspected: no cookie, another field, or another origin.
     """
     check_origin(request, settings)
-    if not cookie or not field or not hmac.compare_digest(csrf_token(cookie), field):
+    if (
+        not cookie
+        or not field
+        or not hmac.compare_digest(csrf_token(cookie).encode(), field.encode("utf-8", "replace"))
+    ):
         raise ForgerySuspected
 
 
