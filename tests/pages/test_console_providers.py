@@ -116,6 +116,25 @@ def test_it_is_changed_switched_off_and_on_and_deleted(world: World, boss: Surfe
     assert {"provider.created", "provider.deleted"} <= set(kinds)
 
 
+def test_it_becomes_no_other_under_its_users_and_its_secret_goes_nowhere_else(
+    world: World, boss: Surfer
+) -> None:
+    boss.submit(NEW, **FIELDS)
+    here = "/console/providers/acme/partner"
+    boss.get(here)
+    moved = {**FIELDS, "issuer": "https://evil.example"}
+    unsaid = boss.submit(here, do="save", **{**moved, "client_secret": ""})
+    assert unsaid.status_code == 409
+    assert "Give the client secret as well" in unsaid.text
+    engine, now = world.engine, world.clock()
+    provider = engine.database.read(lambda c: find_provider(c, "acme", "partner"))
+    alice = engine.database.read(lambda c: find_user(c, "acme", "alice"))
+    engine.database.write(lambda c: add_link(c, provider.id, "1", alice.id, now))
+    linked = boss.submit(here, do="save", **moved)
+    assert linked.status_code == 409
+    assert _api(world).json()["options"]["issuer"] == FIELDS["issuer"]
+
+
 def test_a_user_is_unlinked(world: World, boss: Surfer) -> None:
     boss.submit(NEW, **FIELDS)
 

@@ -36,7 +36,14 @@ from iam.console.scope import organization_in_scope, require_console
 from iam.delivery.provider_addresses import check_options
 from iam.directory import providers
 from iam.directory.names import NAME_PATTERN
-from iam.directory.providers import Attribute, NewProvider, Provider, find_provider
+from iam.directory.providers import (
+    Attribute,
+    NewProvider,
+    Provider,
+    ProviderLinked,
+    ProviderSecretNeeded,
+    find_provider,
+)
 from iam.kernel.errors import IamError
 from iam.kernel.ids import PROVIDER, make_id
 from iam.sessions import rules
@@ -144,7 +151,10 @@ async def _save(request: Request, asked: Asked) -> Response:
     await recently(request, asked, "Save", path_of("providers", owner, name))
     sealed = seal_secret(engine.cipher, before.id, secret, cause.random) if secret else None
     changed = ["options", *(["client_secret"] if secret else [])]
-    await _update(asked, owner, name, lambda _: new, sealed, changed)
+    try:
+        await _update(asked, owner, name, lambda _: new, sealed, changed)
+    except (ProviderLinked, ProviderSecretNeeded) as refused:
+        return await _again(request, asked, {}, refused)
     return see_other(f"{path_of('providers', owner, name)}?notice=saved")
 
 
