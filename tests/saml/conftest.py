@@ -272,11 +272,15 @@ class Stage:
         return found
 
     def rows(self, *names: str) -> dict[str, list[Any]]:
-        """What is stored, but for what an administrator's look leaves."""
+        """What is stored, but for what an administrator's look leaves, and the references of error pages."""
 
         def work(connection: Any) -> dict[str, list[Any]]:
             return {
-                table.name: sorted(map(repr, connection.execute(table.select())))
+                table.name: sorted(
+                    text
+                    for row in connection.execute(table.select())
+                    if "'page.refused'" not in (text := repr(row))
+                )
                 for table in tables.sorted_tables
                 if not names or table.name in names
             }
