@@ -168,9 +168,9 @@ def test_who_must_have_signed_it_is_held_to_it(stage: Stage, site: Site) -> None
 def test_what_cannot_be_registered_leaves_nothing_behind(stage: Stage, site: Site) -> None:
     before = stage.rows("saml_provider", "saml_source")
     tries: list[tuple[dict[str, Any], int]] = [
-        ({}, 422),
-        ({"metadata": "<a/>", "metadata_url": site.url}, 422),
-        ({"metadata": "<a/>", "metadata_signer": "-----BEGIN CERTIFICATE-----"}, 422),
+        ({}, 403),
+        ({"metadata": "<a/>", "metadata_url": site.url}, 403),
+        ({"metadata": "<a/>", "metadata_signer": "-----BEGIN CERTIFICATE-----"}, 403),
         ({"metadata_url": "http://127.0.0.1:1/"}, 422),
         ({"metadata_url": "ftp://shop.test/"}, 422),
         ({"metadata_url": "https://user@shop.test/"}, 422),

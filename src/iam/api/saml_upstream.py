@@ -8,8 +8,8 @@ from iam.api.saml_views import Certificate, Document, MetadataUrl
 from iam.api.schemas import Body
 from iam.delivery.saml_sources import fetch_metadata
 from iam.directory.saml_identity import Comparison, UpstreamOptions, read_identity_metadata
+from iam.directory.saml_metadata import SamlMetadataRefused
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Invalid
 from iam.settings import Settings
 
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
@@ -51,14 +51,13 @@ def stored_saml_options(body: SamlOptionsBody, settings: Settings, now: Instant)
     for inside a transaction.
 
     Raises:
-        Invalid: there are both metadata and an address, or neither.
-        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
-            cannot be had, or not be used.
+        SamlMetadataRefused: there are both metadata and an address, or neither; or it cannot be used.
+        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlSignatureRefused: it cannot be had.
     """
     if (body.metadata is None) == (body.metadata_url is None):
-        raise Invalid("Give metadata, or metadata_url.")
+        raise SamlMetadataRefused("Give metadata, or metadata_url.")
     if body.metadata_url is None and body.metadata_signer is not None:
-        raise Invalid("metadata_signer goes with metadata_url.")
+        raise SamlMetadataRefused("metadata_signer goes with metadata_url.")
     document = body.metadata or fetch_metadata(
         body.metadata_url or "", body.metadata_signer, settings, now
     )

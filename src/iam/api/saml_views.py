@@ -10,10 +10,10 @@ from iam.api.schemas import Body
 from iam.api.views import View
 from iam.delivery.saml_sources import fetch_metadata
 from iam.directory.patterns import WEBHOOK_URL_PATTERN
+from iam.directory.saml_metadata import SamlMetadataRefused
 from iam.directory.saml_providers import NameIdFormat, SamlOptions, SamlProvider, Source
 from iam.directory.saml_sources import SamlSource
 from iam.kernel.clock import Instant, to_iso
-from iam.kernel.errors import Invalid
 from iam.settings import Settings
 
 DOCUMENT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$"
@@ -174,14 +174,14 @@ def document_of(body: SamlProviderBody, settings: Settings, now: Instant) -> str
     """The metadata that a registration is by: as it was sent, or fetched now.
 
     Raises:
-        Invalid: there are both, or neither.
-        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlMetadataRefused, SamlSignatureRefused: it
-            cannot be had from where it should be.
+        SamlMetadataRefused: there are both, or neither.
+        ProviderUrlRefused, DocumentUnavailable, XmlRefused, SamlSignatureRefused: it cannot be had from
+            where it should be.
     """
     if (body.metadata is None) == (body.metadata_url is None):
-        raise Invalid("Give metadata, or metadata_url.")
+        raise SamlMetadataRefused("Give metadata, or metadata_url.")
     if body.metadata is not None:
         if body.metadata_signer is not None:
-            raise Invalid("metadata_signer goes with metadata_url.")
+            raise SamlMetadataRefused("metadata_signer goes with metadata_url.")
         return body.metadata
     return fetch_metadata(body.metadata_url or "", body.metadata_signer, settings, now)
