@@ -170,7 +170,7 @@ def test_what_cannot_be_registered_leaves_nothing_behind(stage: Stage, site: Sit
     tries: list[tuple[dict[str, Any], int]] = [
         ({}, 403),
         ({"metadata": "<a/>", "metadata_url": site.url}, 403),
-        ({"metadata": "<a/>", "metadata_signer": "-----BEGIN CERTIFICATE-----"}, 403),
+        ({"metadata": "<a/>", "metadata_signer": "-----BEGIN CERTIFICATE-----"}, 422),
         ({"metadata_url": "http://127.0.0.1:1/"}, 422),
         ({"metadata_url": "ftp://shop.test/"}, 422),
         ({"metadata_url": "https://user@shop.test/"}, 422),
