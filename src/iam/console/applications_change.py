@@ -16,6 +16,8 @@ from iam.console.asking import (
     ask_first,
     asked_by,
     data_of,
+    do_deed,
+    named,
     new_page,
     one_organization,
     path_of,
@@ -33,7 +35,7 @@ from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.web.engine import Engine, engine_of, in_thread
-from iam.web.forms import FormInvalid, query_text
+from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
 from iam.web.rights import Right
@@ -105,20 +107,7 @@ async def create(request: Request) -> Response:
 @page_errors
 async def change(request: Request) -> Response:
     """POST: what one of the forms on an application's page asks for (`do`)."""
-    asked = await asked_by(request)
-    deed = _DEEDS.get(asked.fields.get("do", ""))
-    if deed is None:
-        raise FormInvalid("It does not say what to do.")
-    owner, name = _named(request)
-    await in_thread(
-        lambda: asked.engine.database.read(
-            lambda c: (
-                organization_in_scope(c, asked.cause.person, owner),
-                find_application(c, owner, name),
-            )
-        )
-    )
-    return await deed(request, asked)
+    return await do_deed(request, _DEEDS, find_application)
 
 
 async def _save(request: Request, asked: Asked) -> Response:
@@ -131,11 +120,11 @@ async def _save(request: Request, asked: Asked) -> Response:
         await _update(request, asked, changed, list(given))
     except IamError as error:
         return await _again(request, asked, {}, error)
-    return see_other(f"{path_of('applications', *_named(request))}?notice=saved")
+    return see_other(f"{path_of('applications', *named(request))}?notice=saved")
 
 
 async def _disable(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     if not asked.fields.get("confirmed"):
         text = f"All sessions of {name} end at once, and nobody can enter it."
         question = Question(title=f"Disable {name}?", text=text, label="Disable")
@@ -146,11 +135,11 @@ async def _disable(request: Request, asked: Asked) -> Response:
 
 async def _enable(request: Request, asked: Asked) -> Response:
     await _update(request, asked, ApplicationChange(enabled=True), ["enabled"])
-    return see_other(f"{path_of('applications', *_named(request))}?notice=enabled")
+    return see_other(f"{path_of('applications', *named(request))}?notice=enabled")
 
 
 async def _replace_secret(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     here, cause = path_of("applications", owner, name), asked.cause
     if not asked.fields.get("confirmed"):
         text = "The former secret stops working at once. Sessions that were started with it go on."
@@ -174,7 +163,7 @@ async def _replace_secret(request: Request, asked: Asked) -> Response:
 
 
 async def _delete(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     if not asked.fields.get("confirmed"):
         text = f"{name} is gone for good, with its hosts and its policy, and all its sessions end."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
@@ -193,7 +182,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
 
 
 async def _set_saml(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     here, cause = path_of("applications", owner, name), asked.cause
     document = asked.fields.get("metadata", "")
     if not document.strip() or len(document) > LONGEST_METADATA:
@@ -222,7 +211,7 @@ async def _set_saml(request: Request, asked: Asked) -> Response:
 
 
 async def _delete_saml(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     here = path_of("applications", owner, name)
     if not asked.fields.get("confirmed"):
         text = "Nobody signs in there by SAML any more. Its sessions go on; it is not told of ends."
@@ -260,7 +249,7 @@ _DEEDS: Deeds = {
 async def _update(
     request: Request, asked: Asked, given: ApplicationChange, changed: list[str]
 ) -> None:
-    owner, name = _named(request)
+    owner, name = named(request)
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -277,7 +266,7 @@ async def _update(
 async def _again(
     request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
 ) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     person, now = asked.cause.person, asked.cause.now
     issuer = asked.engine.settings.issuer
     context = await in_thread(
@@ -344,8 +333,3 @@ def _edited(sent: Sent, engine: Engine) -> dict[str, Any]:
     if engine.settings.issuer_host in hosts:
         sent.wrong["gate_hosts"] = "This is the server's own host."
     return given | {"gate_hosts": hosts}
-
-
-def _named(request: Request) -> tuple[str, str]:
-    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
-    return owner.replace("\x00", ""), name.replace("\x00", "")

@@ -15,8 +15,8 @@ from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, organizations_of, require_console
 from iam.kernel.errors import IamError
 from iam.web.caller import Person
-from iam.web.engine import Engine, engine_of
-from iam.web.forms import read_form
+from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.forms import FormInvalid, read_form
 from iam.web.fresh import require_fresh
 from iam.web.pages import render
 from iam.web.problems import status_of
@@ -55,6 +55,37 @@ async def asked_by(request: Request) -> Asked:
     visitor = await posting_visitor(engine, request, fields, now)
     cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     return Asked(engine=engine, visitor=visitor, cause=cause, fields=fields)
+
+
+def named(request: Request) -> tuple[str, str]:
+    """The organization and the name in the address."""
+    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
+    return owner.replace("\x00", ""), name.replace("\x00", "")
+
+
+async def do_deed(
+    request: Request,
+    deeds: Mapping[str, Callable[[Request, Asked], Awaitable[Response]]],
+    find: Callable[[Connection, str, str], object],
+) -> Response:
+    """Do what one of the forms on a thing's page asks for (`do`), once the thing is found to be in reach.
+
+    Raises:
+        FormInvalid: it does not say what to do.
+        Missing: there is no such thing, or not for who asks (`find` raises its own).
+    """
+    asked = await asked_by(request)
+    deed = deeds.get(asked.fields.get("do", ""))
+    if deed is None:
+        raise FormInvalid("It does not say what to do.")
+    owner, name = named(request)
+    person = asked.cause.person
+    await in_thread(
+        lambda: asked.engine.database.read(
+            lambda c: (organization_in_scope(c, person, owner), find(c, owner, name))
+        )
+    )
+    return await deed(request, asked)
 
 
 async def recently(request: Request, asked: Asked, what: str, back: str) -> None:

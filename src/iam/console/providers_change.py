@@ -17,6 +17,8 @@ from iam.console.asking import (
     ask_first,
     asked_by,
     data_of,
+    do_deed,
+    named,
     new_page,
     one_organization,
     path_of,
@@ -29,7 +31,6 @@ from iam.console.providers_page import (
     OPTIONS,
     PATH,
     PATTERNS,
-    named,
     read_provider,
 )
 from iam.console.scope import organization_in_scope, require_console
@@ -122,20 +123,7 @@ async def create(request: Request) -> Response:
 @page_errors
 async def change(request: Request) -> Response:
     """POST: what one of the forms on a provider's page asks for (`do`)."""
-    asked = await asked_by(request)
-    deed = _DEEDS.get(asked.fields.get("do", ""))
-    if deed is None:
-        raise FormInvalid("It does not say what to do.")
-    owner, name = named(request)
-    await in_thread(
-        lambda: asked.engine.database.read(
-            lambda c: (
-                organization_in_scope(c, asked.cause.person, owner),
-                find_provider(c, owner, name),
-            )
-        )
-    )
-    return await deed(request, asked)
+    return await do_deed(request, _DEEDS, find_provider)
 
 
 async def _save(request: Request, asked: Asked) -> Response:

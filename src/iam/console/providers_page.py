@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.console.asking import notice_of, one_organization, path_of
+from iam.console.asking import named, notice_of, one_organization, path_of
 from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory.patterns import ISSUER_PATTERN, WEBHOOK_URL_PATTERN
@@ -219,12 +219,6 @@ def fields_of(provider: Provider) -> list[Field]:
             value = values.get(one.name, stored.get(one.name) or "")
         shown.append(one.with_value(value))
     return shown
-
-
-def named(request: Request) -> tuple[str, str]:
-    """The organization and the name in the address."""
-    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
-    return owner.replace("\x00", ""), name.replace("\x00", "")
 
 
 def _row(provider: Provider, issuer: str, now: Instant) -> dict[str, Any]:

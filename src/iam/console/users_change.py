@@ -18,6 +18,8 @@ from iam.console.asking import (
     ask_first,
     asked_by,
     data_of,
+    do_deed,
+    named,
     new_page,
     one_organization,
     path_of,
@@ -39,7 +41,7 @@ from iam.signin.factors import FactorMissing
 from iam.signin.password_links import mail_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.engine import Engine, engine_of, in_thread
-from iam.web.forms import FormInvalid, query_text
+from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
 from iam.web.rights import Right
@@ -114,20 +116,7 @@ async def create(request: Request) -> Response:
 @page_errors
 async def change(request: Request) -> Response:
     """POST: what one of the forms on a user's page asks for (`do`)."""
-    asked = await asked_by(request)
-    deed = _DEEDS.get(asked.fields.get("do", ""))
-    if deed is None:
-        raise FormInvalid("It does not say what to do.")
-    owner, name = _named(request)
-    await in_thread(
-        lambda: asked.engine.database.read(
-            lambda c: (
-                organization_in_scope(c, asked.cause.person, owner),
-                find_user(c, owner, name),
-            )
-        )
-    )
-    return await deed(request, asked)
+    return await do_deed(request, _DEEDS, find_user)
 
 
 async def _save(request: Request, asked: Asked) -> Response:
@@ -135,7 +124,7 @@ async def _save(request: Request, asked: Asked) -> Response:
     display_name, email, roles = _edited(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
-    owner, name = _named(request)
+    owner, name = named(request)
     before = await in_thread(
         lambda: asked.engine.database.read(lambda c: find_user(c, owner, name))
     )
@@ -147,11 +136,11 @@ async def _save(request: Request, asked: Asked) -> Response:
         await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
     except IamError as error:
         return await _again(request, asked, {}, error)
-    return see_other(f"{path_of('users', *_named(request))}?notice=saved")
+    return see_other(f"{path_of('users', *named(request))}?notice=saved")
 
 
 async def _disable(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     if not asked.fields.get("confirmed"):
         text = f"All sessions of {name} end at once, and they cannot sign in any more."
         question = Question(title=f"Disable {name}?", text=text, label="Disable")
@@ -162,11 +151,11 @@ async def _disable(request: Request, asked: Asked) -> Response:
 
 async def _enable(request: Request, asked: Asked) -> Response:
     await _update(request, asked, UserChange(enabled=True), ("enabled",))
-    return see_other(f"{path_of('users', *_named(request))}?notice=enabled")
+    return see_other(f"{path_of('users', *named(request))}?notice=enabled")
 
 
 async def _set_password(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     sent = Sent(asked.fields)
     given = _password(sent)
     if sent.wrong:
@@ -192,7 +181,7 @@ async def _set_password(request: Request, asked: Asked) -> Response:
 
 
 async def _unlink(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     here, cause, wanted = path_of("users", owner, name), asked.cause, asked.fields.get("link", "")
     await recently(request, asked, "Remove the link", here)
 
@@ -210,7 +199,7 @@ async def _unlink(request: Request, asked: Asked) -> Response:
 
 
 async def _mail_link(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     here = path_of("users", owner, name)
     await recently(request, asked, f"Mail a link to {name}", here)
 
@@ -236,7 +225,7 @@ def _mail(connection: Connection, asked: Asked, user: User) -> None:
 
 
 async def _remove_factor(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     here, cause = path_of("users", owner, name), asked.cause
     if not asked.fields.get("confirmed"):
         text = f"The password alone signs {name} in again, and all their sessions end at once."
@@ -258,7 +247,7 @@ async def _remove_factor(request: Request, asked: Asked) -> Response:
 
 
 async def _delete(request: Request, asked: Asked) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     if not asked.fields.get("confirmed"):
         text = f"{name} is gone for good, and all their sessions end at once. The history stays."
         question = Question(title=f"Delete {name}?", text=text, label="Delete")
@@ -291,7 +280,7 @@ _DEEDS: Deeds = {
 async def _update(
     request: Request, asked: Asked, given: UserChange, changed: tuple[str, ...], **more: Any
 ) -> None:
-    owner, name = _named(request)
+    owner, name = named(request)
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -307,7 +296,7 @@ async def _update(
 async def _again(
     request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
 ) -> Response:
-    owner, name = _named(request)
+    owner, name = named(request)
     person, own, now = asked.cause.person, asked.visitor.session.id, asked.cause.now
     context = await in_thread(
         lambda: asked.engine.database.read(lambda c: read_user(c, person, owner, name, own, now))
@@ -338,11 +327,6 @@ def _new(organization: str) -> NewThing:
         button="Add user",
         hidden=(("organization", organization),),
     )
-
-
-def _named(request: Request) -> tuple[str, str]:
-    owner, name = (str(request.path_params[one]) for one in ("organization", "name"))
-    return owner.replace("\x00", ""), name.replace("\x00", "")
 
 
 def _edited(sent: Sent) -> tuple[str, str, list[str]]:

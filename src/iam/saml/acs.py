@@ -18,9 +18,8 @@ from starlette.responses import Response
 from iam import audit
 from iam.directory.providers import Provider, providers_of_entity
 from iam.directory.saml_identity import KIND, identity_of
-from iam.directory.users import find_user
 from iam.kernel.clock import Instant
-from iam.kernel.errors import IamError, Unauthenticated
+from iam.kernel.errors import IamError
 from iam.saml.asking import open_provider
 from iam.saml.assertions import Answer, Believed, Expected, believe, read_answer
 from iam.saml.bindings import Received, from_form
@@ -40,9 +39,7 @@ from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.codes import issue_code, redeem_code
 from iam.signin.federation import (
     FederationRefused,
-    Vouched,
     failed,
-    link_person,
     sign_in_through,
 )
 from iam.signin.federation_requests import (
@@ -52,14 +49,14 @@ from iam.signin.federation_requests import (
 )
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
-from iam.web.continue_with import WAYS
 from iam.web.cookies import FLOW, device_secret, read_cookie
 from iam.web.destination import find_destination
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
+from iam.web.linking import link_to_visitor
 from iam.web.pages import page_errors, see_other
 from iam.web.returning import return_path
-from iam.web.visitor import look, visitor_of
+from iam.web.visitor import look
 
 _CODE = "saml-answer"
 _REFUSED = {
@@ -245,7 +242,7 @@ async def _arrive(request: Request, found: _Taken) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     vouched = vouched_by(found.provider, found.believed, engine.cipher, now, engine.random)
     if found.asked.get("link") is not None:
-        return await _link(request, str(found.asked["link"]), vouched)
+        return await link_to_visitor(request, str(found.asked["link"]), vouched)
     verdict, _ = await look(engine, request, now)
     holds = verdict.living if verdict is not None else None
     device = device_secret(request, engine.settings, engine.random)
@@ -276,24 +273,6 @@ async def _arrive(request: Request, found: _Taken) -> Response:
         )
         return await choose_for_sign_in(request, destination, arrival, full, found.return_to)
     return signed_in(engine, started, found.return_to, now, device)
-
-
-async def _link(request: Request, session_id: str, vouched: Vouched) -> Response:
-    """Link the account there to whose session has set out."""
-    engine, now = engine_of(request), engine_of(request).clock()
-    visitor = await visitor_of(engine, request, now)
-    if not visitor.holds(session_id):
-        # Signed in as somebody else meanwhile: whose account it was to be linked to is gone.
-        raise Unauthenticated
-    me = visitor.session
-
-    def work(connection: Connection) -> None:
-        user = find_user(connection, me.organization, me.user)
-        origin = origin_of(request, engine.settings)
-        link_person(connection, vouched, user, origin, now, engine.random)
-
-    await in_thread(lambda: engine.database.write(work))
-    return see_other(f"{WAYS}?notice=linked")
 
 
 def _note(request: Request, provider: Provider, reason: str, now: Instant) -> None:

@@ -9,23 +9,22 @@ from starlette.responses import Response
 
 from iam import audit
 from iam.directory.providers import Provider, ProviderMissing, find_provider_by_id
-from iam.directory.users import find_user
-from iam.kernel.errors import Unauthenticated
 from iam.oidc.upstream.answer import vouched_for
 from iam.oidc.upstream.endpoints import AnswerRefused
-from iam.oidc.upstream.journey import WAYS, Journey, Underway
+from iam.oidc.upstream.journey import Journey, Underway
 from iam.oidc.upstream.words import ProviderFailed, journey_errors, way_back
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.signin.arrival import Arrival, NoRoom
-from iam.signin.federation import Vouched, failed, link_person, sign_in_through
+from iam.signin.federation import Vouched, failed, sign_in_through
 from iam.signin.federation_requests import FederationRequestUnknown, take_request
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.cookies import FLOW, device_secret, read_cookie
 from iam.web.destination import find_destination
 from iam.web.engine import engine_of, in_thread
+from iam.web.linking import link_to_visitor
 from iam.web.pages import page_errors, see_other
-from iam.web.visitor import look, visitor_of
+from iam.web.visitor import look
 
 _LONGEST = 8192
 _CANCELLED = "access_denied"
@@ -84,7 +83,7 @@ async def _arrive(
         await _note(request, provider, refused.code)
         raise
     if journey.link is not None:
-        return await _link(request, journey, vouched)
+        return await link_to_visitor(request, journey.link or "", vouched)
     return await _sign_in(request, provider, journey, vouched)
 
 
@@ -123,23 +122,6 @@ async def _sign_in(
         )
         return await choose_for_sign_in(request, destination, arrival, full, journey.return_to)
     return signed_in(engine, started, journey.return_to, now, device)
-
-
-async def _link(request: Request, journey: Journey, vouched: Vouched) -> Response:
-    engine, now = engine_of(request), engine_of(request).clock()
-    visitor = await visitor_of(engine, request, now)
-    if not visitor.holds(journey.link or ""):
-        # Signed in as somebody else meanwhile: whose account it was to be linked to is gone.
-        raise Unauthenticated
-    me = visitor.session
-
-    def work(connection: Connection) -> None:
-        user = find_user(connection, me.organization, me.user)
-        origin = origin_of(request, engine.settings)
-        link_person(connection, vouched, user, origin, now, engine.random)
-
-    await in_thread(lambda: engine.database.write(work))
-    return see_other(f"{WAYS}?notice=linked")
 
 
 async def _note(request: Request, provider: Provider, reason: str) -> None:
