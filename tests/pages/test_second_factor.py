@@ -2,7 +2,6 @@
 
 import re
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -13,39 +12,24 @@ from iam.directory.users import find_user
 from iam.keys.cipher import Cipher
 from iam.signin.factors import add_factor, encrypt_again, find_factor, remove_factor
 from tests.support.authenticator import (
+    CODE_PATH,
     PATH,
     Authenticator,
     enrol,
+    events_of,
     give_authenticator,
     hidden,
+    show_code,
 )
 from tests.support.people import enter, populate
 from tests.support.surfer import Surfer
 from tests.support.world import PASSWORD, World
-
-CODE = "/second-factor"
 
 
 @pytest.fixture
 def app(world: World, applications: dict[str, Application]) -> Authenticator:
     """Bob's, who has had it for long."""
     return give_authenticator(world, "acme", "bob")
-
-
-def _events(world: World, user: str = "bob", **query: str) -> list[dict[str, Any]]:
-    asked = urlencode({"organization": "acme", "user": user, **query})
-    found = world.get(f"/v1/events?{asked}", headers=world.admin).json()["items"]
-    return [one for one in found if one["type"].startswith(("factor.", "sign_in."))]
-
-
-def _show(surfer: Surfer, **fields: str) -> httpx2.Response:
-    """Send the form of the page that asks for a code."""
-    carried = {
-        name: hidden(surfer.page, name)
-        for name in ("ticket", "return_to", "application")
-        if f'name="{name}"' in surfer.page
-    }
-    return surfer.submit(CODE, **{**carried, **fields})
 
 
 def test_an_app_is_added_with_the_password_and_a_code_of_it(both_worlds: World) -> None:
@@ -72,7 +56,7 @@ def test_an_app_is_added_with_the_password_and_a_code_of_it(both_worlds: World) 
     assert enter(world, bob.session_id, "wiki") == child, "what was entered goes on"
     listed = world.get(f"/v1/sessions/{child}", headers=world.admin).json()
     assert listed["acr"] == "urn:hanzo:iam:acr:2", "and is told of it when it is entered again"
-    added = _events(world, type="factor.added")
+    added = events_of(world, type="factor.added")
     assert [(one["actor"], one["session"]) for one in added] == [("user:acme/bob", bob.session_id)]
     page = bob.get(PATH).text
     assert "is set up" in page
@@ -119,7 +103,7 @@ def test_a_wrong_code_leaves_the_picture_and_adds_nothing(world: World, bob: Sur
     assert hidden(wrong.text, "sealed") == sealed
     assert "<svg" in wrong.text
     assert "Add an authenticator app" in bob.get(PATH).text
-    assert _events(world, type="factor.added") == []
+    assert events_of(world, type="factor.added") == []
 
 
 def test_an_enrolment_is_of_one_session_and_of_ten_minutes(
@@ -147,7 +131,7 @@ def test_an_enrolment_is_of_one_session_and_of_ten_minutes(
 
     assert [one.status_code for one in (*answers, late)] == [422] * 5
     assert "enrolment_invalid" in late.text
-    assert _events(world, type="factor.added") == []
+    assert events_of(world, type="factor.added") == []
 
 
 def test_the_others_end_when_one_wants_them_to(world: World, bob: Surfer) -> None:
@@ -167,7 +151,7 @@ def test_the_password_and_a_code_remove_it_and_the_others_are_over(both_worlds: 
     bob.sign_in("acme", "bob")
     app = enrol(world, bob)
     other.sign_in("acme", "bob")
-    _show(other, code=app.next())
+    show_code(other, code=app.next())
     before = bob.cookies["iam"]
 
     bob.get(PATH)
@@ -188,7 +172,7 @@ def test_the_password_and_a_code_remove_it_and_the_others_are_over(both_worlds: 
     told = world.get("/v1/session", headers=world.bearer(other.cookies["iam"])).json()
     assert told["end_reason"] == "credentials_changed"
     assert "second factor was changed" in other.get("/sign-in").text
-    removals = _events(world, type="factor.removed")
+    removals = events_of(world, type="factor.removed")
     assert [one["actor"] for one in removals] == ["user:acme/bob"]
     assert Surfer(world).sign_in("acme", "bob").status_code == 303, "the password alone does again"
 
@@ -196,7 +180,7 @@ def test_the_password_and_a_code_remove_it_and_the_others_are_over(both_worlds: 
 def test_others_are_kept_by_who_wants_it(world: World, bob: Surfer) -> None:
     app, other = enrol(world, bob), Surfer(world)
     other.sign_in("acme", "bob")
-    _show(other, code=app.next())
+    show_code(other, code=app.next())
     bob.get(PATH)
 
     bob.submit(PATH, do="remove", password=PASSWORD, code=app.next(), keep="1")
@@ -212,11 +196,11 @@ def test_new_recovery_codes_take_the_place_of_the_old(world: World, bob: Surfer)
 
     new = re.findall(r"<li><code>([0-9a-z-]+)</code>", page.text)
     assert len(set(new) - set(app.recovery)) == 10
-    assert len(_events(world, type="factor.recovery_renewed")) == 1
+    assert len(events_of(world, type="factor.recovery_renewed")) == 1
     surfer = Surfer(world)
     surfer.sign_in("acme", "bob")
-    assert _show(surfer, recovery=app.recovery[1]).status_code == 403
-    assert _show(surfer, recovery=new[0]).status_code == 303
+    assert show_code(surfer, recovery=app.recovery[1]).status_code == 403
+    assert show_code(surfer, recovery=new[0]).status_code == 303
 
 
 def test_there_is_one_at_a_time(world: World, bob: Surfer) -> None:
@@ -271,9 +255,9 @@ def test_only_what_the_page_offers_can_be_done(bob: Surfer) -> None:
 
 
 def test_a_browser_that_is_not_signed_in_is_sent_to_sign_in(surfer: Surfer) -> None:
-    for path in (PATH, CODE):
+    for path in (PATH, CODE_PATH):
         assert surfer.get(path).headers["location"].startswith("/sign-in")
-    assert surfer.post(CODE, {"code": "000000"}).headers["location"].startswith("/sign-in")
+    assert surfer.post(CODE_PATH, {"code": "000000"}).headers["location"].startswith("/sign-in")
 
 
 def test_a_new_encryption_key_brings_no_app_back_that_another_took_the_place_of(

@@ -2,7 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
+import httpx2
 import pyotp
 from sqlalchemy import Connection
 
@@ -74,3 +77,23 @@ def enrol(world: World, surfer: Surfer, **fields: str) -> Authenticator:
     assert done.status_code == 200, done.text
     app.recovery = tuple(re.findall(r"<li><code>([0-9a-z-]+)</code>", done.text))
     return app
+
+
+CODE_PATH = "/second-factor"
+
+
+def events_of(world: World, user: str = "bob", **query: str) -> list[dict[str, Any]]:
+    """What happened to a user of `acme` with factors and at sign-in."""
+    asked = urlencode({"organization": "acme", "user": user, **query})
+    found = world.get(f"/v1/events?{asked}", headers=world.admin).json()["items"]
+    return [one for one in found if one["type"].startswith(("factor.", "sign_in."))]
+
+
+def show_code(surfer: Surfer, **fields: str) -> httpx2.Response:
+    """Send the form of the page that asks for a code."""
+    carried = {
+        name: hidden(surfer.page, name)
+        for name in ("ticket", "return_to", "application")
+        if f'name="{name}"' in surfer.page
+    }
+    return surfer.submit(CODE_PATH, **{**carried, **fields})
