@@ -20,6 +20,7 @@ from iam.directory.names import UserMissing
 from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
+from iam.languages import _, gettext
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
@@ -51,7 +52,7 @@ from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.error_notes import noted
-from iam.web.pages import error_page, see_other
+from iam.web.pages import error_page, in_their_language, see_other
 from iam.web.returning import choose_address, code_address, sign_in_address
 
 PATH = "/oauth/authorize"
@@ -90,6 +91,7 @@ Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | Question
 
 
 @noted
+@in_their_language
 async def authorize(request: Request) -> Response:
     """`GET` or `POST /oauth/authorize` (OpenID Connect Core §3.1.2)."""
     if request.method == "POST":
@@ -102,8 +104,8 @@ async def authorize(request: Request) -> Response:
             return error_page(
                 request,
                 400,
-                "This request cannot be understood",
-                "Go back to the application and try again.",
+                _("This request cannot be understood"),
+                _("Go back to the application and try again."),
                 "invalid_request",
             )
         return see_other(f"{PATH}?{query}")
@@ -129,8 +131,8 @@ def _authorize(request: Request) -> Response:
     try:
         decision, verdict, asked = run(work)
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
-        text = "Nothing was sent there. Tell whoever runs the application."
-        return error_page(request, 400, error.title, text, error.code)
+        text = _("Nothing was sent there. Tell whoever runs the application.")
+        return error_page(request, 400, gettext(error.title), text, error.code)
     _count(engine, verdict, origin, now)
     if isinstance(decision, SignInFirst):
         extra = {"prompt": "login"} if decision.again else {}

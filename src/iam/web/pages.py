@@ -214,20 +214,28 @@ def error_page(
     )
 
 
-def page_errors(handler: Handler) -> Handler:
-    """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
+def in_their_language(handler: Handler) -> Handler:
+    """Have a page speak to whoever asks for it in their language."""
 
-    @noted
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
         asked = asked_language(request.query_params.get(UI_LOCALES, ""))
         with speaking(asked or language_of(request)):
-            response = await in_words(request)
+            response = await handler(request)
         if asked:
             remember_language(response.headers, engine_of(request).settings, asked)
         return response
 
-    async def in_words(request: Request) -> Response:
+    return answer
+
+
+def page_errors(handler: Handler) -> Handler:
+    """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
+
+    @noted
+    @in_their_language
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
         try:
             return await handler(request)
         except Unauthenticated:
@@ -242,7 +250,8 @@ def page_errors(handler: Handler) -> Handler:
                 _log.warning("unavailable", path=request.url.path, detail=error.detail)
             text = _(_WORDS.get(status_of(error), _UNCHANGED))
             if error.detail and not isinstance(error, Unavailable):
-                text = error.detail
+                # Marked where it is raised; what the kernel says is translated here.
+                text = gettext(error.detail)
             response = error_page(request, status_of(error), gettext(error.title), text, error.code)
             if isinstance(error, Unavailable):
                 response.headers["retry-after"] = "1"

@@ -8,6 +8,17 @@ _SENTENCES = (
     N_("Show password"),
     N_("Cancel"),
     N_("Copied"),
+    N_("Are you still there?"),
+    N_("Nothing was done here for a while. You will be signed out in %(left)s."),
+    N_("Stay signed in"),
+    N_("Sign out"),
+    N_("You will be signed out soon"),
+    N_(
+        "This session reaches its longest time in %(left)s minutes. Sign in again to go on after that."
+    ),
+    N_("All right"),
+    N_("You are signed out"),
+    N_("Sign in again"),
 )
 
 
