@@ -14,6 +14,7 @@ from iam.languages import ENGLISH, LANGUAGES, preferred, reader, spoken
 from iam.settings import Settings
 from iam.web.cookies import LANGUAGE, read_cookie, set_cookie
 from iam.web.engine import engine_of
+from iam.web.returning import return_path
 
 UI_LOCALES = "ui_locales"
 _YEAR = 365 * 86_400
@@ -31,7 +32,12 @@ def other_languages(request: Request) -> list[tuple[str, str, str]]:
     to a form, whose address is not that of a page."""
     if request.method != "GET":
         return []
-    query = [(key, value) for key, value in request.query_params.multi_items() if key != UI_LOCALES]
+    query = [
+        # An address to go on to that leads elsewhere is not repeated either.
+        (key, return_path(value) if key == "return_to" else value)
+        for key, value in request.query_params.multi_items()
+        if key != UI_LOCALES
+    ]
     return [
         (tag, name, f"?{urlencode([*query, (UI_LOCALES, tag)])}")
         for tag, name in LANGUAGES.items()

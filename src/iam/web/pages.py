@@ -134,7 +134,7 @@ def render(
         "issuer": engine_of(request).settings.issuer,
         "language": reader().language,
         "zone": reader().zone,
-        "languages": other_languages(request),
+        "languages": other_languages(request) if status < 400 else [],
     }
     html = _templates.get_template(template).render(
         shell=shell, csrf=csrf, status=status, **context
