@@ -15,13 +15,14 @@ from iam.sessions.validate import Outcome, judge
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import engine_of
 from iam.web.forms import read_form
-from iam.web.pages import in_their_language, page_errors
+from iam.web.language import spoken_to
+from iam.web.pages import page_errors
 from iam.web.visitor import posting_visitor
 
 _HEADERS = {"cache-control": "no-store"}
 
 
-@in_their_language
+@spoken_to
 async def show_state(request: Request) -> Response:
     """GET: whether the browser session lives, for how many milliseconds more, or why not."""
     engine, now = engine_of(request), engine_of(request).clock()
