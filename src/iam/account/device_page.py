@@ -12,7 +12,7 @@ from iam.delivery.links import PATH, read_link
 from iam.delivery.mails import Mail, MailMissing
 from iam.delivery.message import Content
 from iam.kernel.clock import to_datetime
-from iam.languages import _, times
+from iam.languages import _, speak, times
 from iam.signin.devices import device_kind
 from iam.signin.known_devices import disown
 from iam.web.address import origin_of
@@ -31,6 +31,8 @@ async def show_device(request: Request) -> Response:
     if mail is None:
         return _no_link(request)
     content = Content(**mail.content)
+    # Nobody is signed in, but the mail knew whom it is for; the language is this browser's.
+    speak(None, content.zone)
     return _private(
         render(
             request,
