@@ -40,6 +40,13 @@ def day(instant: datetime) -> str:
     return dates.format_skeleton(_MONTH_IN_WORDS, local(instant), locale=_locale())
 
 
+def day_of_year(date: datetime) -> str:
+    """A date without its year, in the time zone that it has: "26 Nov"."""
+    from babel import dates
+
+    return dates.format_skeleton("MMMd", date, locale=_locale())
+
+
 def hour(instant: datetime) -> str:
     """A time of day with its zone: "14:02 UTC"."""
     return f"{local(instant).strftime('%H:%M')} {zone_name(instant)}"
