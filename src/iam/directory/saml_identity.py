@@ -111,7 +111,7 @@ def read_identity_metadata(text: str) -> IdentityMetadata:
         SamlMetadataRefused: it is not of one identity provider that speaks SAML 2.0, signs, and takes
             requests by HTTP-Redirect or HTTP-POST.
     """
-    entity_id, role = role_of(text, "IDPSSODescriptor", "one identity provider")
+    entity_id, role = role_of(text, "IDPSSODescriptor", N_("one identity provider"))
     certificates = signing_certificates(role)
     if not certificates:
         raise SamlMetadataRefused("It has no certificate for signing.")
