@@ -29,6 +29,17 @@ _SENTENCES = (
     N_("Paused"),
     N_("%(number)s selected"),
     N_("Select"),
+    N_("Are you still there?"),
+    N_("Nothing was done here for a while. You will be signed out in %(left)s."),
+    N_("Stay signed in"),
+    N_("Sign out"),
+    N_("You will be signed out soon"),
+    N_(
+        "This session reaches its longest time in %(left)s minutes. Sign in again to go on after that."
+    ),
+    N_("All right"),
+    N_("You are signed out"),
+    N_("Sign in again"),
 )
 
 
