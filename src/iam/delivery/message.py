@@ -57,6 +57,7 @@ def write_message(mail: Mail, link: str, *, sender: tuple[str, str], host: str) 
             (_("Organization"), organization),
             (_("User name"), mail.user),
         )
+        until = when(mail.link_expires_at)
         parts: list[Part] = [
             _("Hello %(name)s,", name=name),
             _("your account was used to sign in from a device that we had not seen before:"),
@@ -66,7 +67,7 @@ def write_message(mail: Mail, link: str, *, sender: tuple[str, str], host: str) 
             + " "
             + _(
                 "The link works once, until %(until)s, and signs nobody in.",
-                until=when(mail.link_expires_at),
+                until=until,
             ),
             Link(_("End that session"), link),
             _("Then get a new password at once: whoever signed in knows the one you have."),

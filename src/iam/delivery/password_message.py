@@ -10,8 +10,8 @@ from iam.languages import ENGLISH, _, speaking, spoken
 
 class PasswordContent(NamedTuple):
     """What such a mail shows, as it was when it was written. `seal` stands for the password that there
-    was then: the link is good for as long as that has not changed. `locale` and `zone` are what its reader has
-    said about languages and times."""
+    was then: the link is good for as long as that has not changed. `locale` and `zone` are what its reader
+    has said about languages and times."""
 
     display_name: str
     organization_name: str

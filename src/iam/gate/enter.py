@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.directory.applications import application_at, find_application
+from iam.directory.preferences import read_preferences
 from iam.gate.hosts import Target, host_name, parse_target, path_of, scheme_of
 from iam.gate.page import gate_page
 from iam.gate.refusal import HostRequired, HostUnknown
@@ -28,7 +29,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError, Invalid
 from iam.kernel.events import user_actor
 from iam.kernel.secrets import make_secret
-from iam.languages import _, gettext, speaking
+from iam.languages import _, gettext, speak, speaking
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.limits import SessionLimit
@@ -246,6 +247,10 @@ def sign_out(request: Request) -> Response:
     if token is not None:
         verdict = engine.database.read(lambda c: validate(c, token, now))
         row = verdict.living
+    if row is not None:
+        them = row
+        said = engine.database.read(lambda c: read_preferences(c, them.organization, them.user))
+        speak(said.locale, said.zone)
     if request.method == "POST":
         _check_same_origin(request, here.host)
         if row is not None:

@@ -167,13 +167,12 @@ def _require_another(
         proven.organization,
         proven.username,
     ):
-        raise FederationRefused(
-            _(
-                "%(provider)s does not say whether you have just signed in there. "
-                "Show who you are in another way.",
-                provider=provider.display_name,
-            )
+        words = _(
+            "%(provider)s does not say whether you have just signed in there. "
+            "Show who you are in another way.",
+            provider=provider.display_name,
         )
+        raise FederationRefused(words)
 
 
 def recognize(
@@ -255,14 +254,11 @@ def link_person(
         raise FederationRefused(_("Nobody signs in this way any more."))
     rules.hold_rules(connection, user.organization)
     found = find_link(connection, provider.id, vouched.subject)
+    name = provider.display_name
     if found is not None:
         if found.user_id != user.id:
-            raise FederationRefused(
-                _(
-                    "This account of %(provider)s is another user's way in here.",
-                    provider=provider.display_name,
-                )
-            )
+            words = _("This account of %(provider)s is another user's way in here.", provider=name)
+            raise FederationRefused(words)
         return found
     actor = user_actor(user.organization, user.name)
     return _link(connection, provider, vouched.subject, user, "person", actor, origin, now, random)
@@ -288,26 +284,24 @@ def _first_link(
             or _is_known(connection, provider, user)
         ):
             # An address that was given to somebody else since must not give them the account as well.
-            raise FederationRefused(
-                _(
-                    "There is an account with the address %(email)s here already. Sign in to it, "
-                    "and link %(provider)s on its page “Ways to sign in”.",
-                    email=email,
-                    provider=provider.display_name,
-                )
+            words = _(
+                "There is an account with the address %(email)s here already. Sign in to it, "
+                "and link %(provider)s on its page “Ways to sign in”.",
+                email=email,
+                provider=provider.display_name,
             )
+            raise FederationRefused(words)
         how = "email"
     elif provider.creates_users:
         user = make_user(connection, provider, attributes, actor, origin, now, random)
         how = "created"
     else:
-        raise FederationRefused(
-            _(
-                "No account here belongs to this account of %(provider)s. "
-                "Sign in another way, or ask your administrator.",
-                provider=provider.display_name,
-            )
+        words = _(
+            "No account here belongs to this account of %(provider)s. "
+            "Sign in another way, or ask your administrator.",
+            provider=provider.display_name,
         )
+        raise FederationRefused(words)
     return _link(connection, provider, vouched.subject, user, how, actor, origin, now, random)
 
 

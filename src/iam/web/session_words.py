@@ -35,8 +35,9 @@ def device_of(session: Session) -> Device:
     label = session.device or made
     if label == UNKNOWN_DEVICE and session.instance is not None:
         return Device(session.instance, "server")
-    # What somebody has called it stays what they have called it.
-    words = device_words(label) if label in (made, UNKNOWN_DEVICE) else label
+    # What a back end has called it stays so; what is entered from a browser has that one's device.
+    entered = session.parent is not None or session.entered_through is not None
+    words = device_words(label) if entered or label in (made, UNKNOWN_DEVICE) else label
     return Device(words, device_kind(label, session.user_agent))
 
 
