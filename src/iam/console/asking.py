@@ -146,7 +146,8 @@ Deeds = Mapping[str, Callable[[Request, Asked], Awaitable[Response]]]
 
 def words_of(error: IamError) -> str:
     """What a form says about why it was refused."""
-    return error.detail or gettext(error.title)
+    # Marked where it is raised; what the kernel says is translated here.
+    return gettext(error.detail or error.title)
 
 
 def data_of(changed: Sequence[str], **more: Any) -> dict[str, Any]:

@@ -21,13 +21,14 @@ from iam.languages import N_, _, gettext, times, written
 from iam.sessions.figures import LOOKED_AT, count_live, read_shares
 from iam.sessions.model import EndReason
 from iam.sessions.policy import home_of
-from iam.signin.devices import device_kind
+from iam.signin.devices import UNKNOWN_DEVICE, device_kind
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import tell
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.rights import Right
+from iam.web.session_words import device_words
 from iam.web.visitor import visitor_of
 
 _LATEST = 8
@@ -212,7 +213,7 @@ def _shares(connection: Connection, organization: str | None) -> dict[str, Any]:
         "devices": [
             {
                 "name": name,
-                "words": name or _("Unknown device"),
+                "words": device_words(name or UNKNOWN_DEVICE),
                 "icon": device_kind(name, None),
                 "number": number,
                 "per_cent": _per_cent(number, shares.devices[0][1]),
