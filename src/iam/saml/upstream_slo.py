@@ -20,7 +20,7 @@ from iam.kernel.errors import IamError
 from iam.kernel.events import Origin, provider_actor
 from iam.kernel.xml import LONGEST, Element, parse_xml
 from iam.keys.xml_signatures import SamlSignatureRefused
-from iam.languages import _
+from iam.languages import N_, _
 from iam.saml.bindings import Received, authenticate, from_form, from_query
 from iam.saml.chain import Chain, go_on_upstream, run_chain
 from iam.saml.errors import SamlMessageRefused, SamlUpstreamUnknown
@@ -179,7 +179,7 @@ def _log_out(
             now=now,
             random=engine.random,
             origin=origin,
-            note="signed out at the identity provider",
+            note=N_("signed out at the identity provider"),
         )
     if not known:
         return _Outcome(REQUESTER, UNKNOWN_PRINCIPAL)

@@ -162,6 +162,9 @@ def _data_words(name: str, value: Any) -> str:
         return n_("%(number)s session", "%(number)s sessions", value)
     if name.startswith("from_"):
         return _("before: %(value)s", value=value)
+    if name == "note":
+        # Ours are marked where they are written; what somebody has noted stays as it is.
+        return gettext(str(value))
     return _(_MEMBERS[name], value=value) if name in _MEMBERS else str(value)
 
 
