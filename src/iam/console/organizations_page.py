@@ -177,7 +177,7 @@ async def _disable(request: Request, asked: Asked) -> Response:
     _require_installation(asked.cause.person)
     if not asked.fields.get("confirmed"):
         text = _("All its sessions end at once, however many, and nobody of it can sign in.")
-        question = Question(title=f"Disable {name}?", text=text, label=N_("Disable"))
+        question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("organizations", name))
     return await _update(request, asked, OrganizationChange(enabled=False), "disabled")
 
@@ -210,7 +210,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
     _require_installation(cause.person)
     if not asked.fields.get("confirmed"):
         text = _("Its users and applications are gone for good, and all its sessions end at once.")
-        question = Question(title=f"Delete {name}?", text=text, label=N_("Delete"))
+        question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("organizations", name))
     what = _("Delete %(name)s", name=name)
     await recently(request, asked, what, path_of("organizations", name))

@@ -170,7 +170,7 @@ async def _delete(request: Request, asked: Asked) -> Response:
     here, cause = path_of("providers", owner, name), asked.cause
     if not asked.fields.get("confirmed"):
         text = _("Nobody signs in by it any more, and its links are gone. Whom it let in stays in.")
-        question = Question(title=f"Delete {name}?", text=text, label=N_("Delete"))
+        question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, here)
     await recently(request, asked, _("Delete %(name)s", name=name), here)
 
