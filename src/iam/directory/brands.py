@@ -98,7 +98,7 @@ def check_colour(colour: str) -> None:
         raise BrandRefused(
             _(
                 "It is too pale: its contrast is %(contrast)s, and words need %(needed)s. Take a darker one.",
-                contrast=f"{ratio:.1f}",
+                contrast=round(ratio, 1),
                 needed=CONTRAST,
             )
         )
@@ -140,9 +140,12 @@ def _check_header(kind: bytes, body: bytes) -> None:
     if not (_LEAST_PIXELS <= width <= most_wide and _LEAST_PIXELS <= height <= most_high):
         raise BrandRefused(
             _(
-                "It is %(size)s pixels large: give one of at most %(most)s, and at least %(least)s each way.",
-                size=f"{width} × {height}",
-                most=f"{most_wide} × {most_high}",
+                "It is %(width)s × %(height)s pixels large: give one of at most "
+                "%(most_wide)s × %(most_high)s, and at least %(least)s each way.",
+                width=width,
+                height=height,
+                most_wide=most_wide,
+                most_high=most_high,
                 least=_LEAST_PIXELS,
             )
         )
