@@ -52,6 +52,13 @@ def _day(wanted: date, language: str) -> str:
     return dates.format_skeleton("yMMMd", wanted, locale=_locale(language))
 
 
+def day_of_year(date: datetime) -> str:
+    """A date without its year, in the time zone that it has: "26 Nov"."""
+    from babel import dates
+
+    return dates.format_skeleton("MMMd", date, locale=_locale())
+
+
 def hour(instant: datetime) -> str:
     """A time of day with its zone: "14:02 UTC"."""
     return _hour(local(instant))
