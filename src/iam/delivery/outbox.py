@@ -154,10 +154,12 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
         select(
             application.c.backchannel_logout_uri.label("url"),
             application.c.id_token_signed_response_alg.label("algorithm"),
+            application.c.backchannel_logout_session_required.label("by_session"),
         ).where(application.c.client_id == client_id)
     ).one_or_none()
     if client is None or client.url is None:
         return ()
+    events = audit.read_events(connection, [row.event for row in rows])
     subjects = read_subjects(connection, [row.session_id for row in rows])
     _forget(connection, [row.seq for row in rows if row.session_id not in subjects])
     return tuple(
@@ -169,7 +171,9 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
                 id=row.id,
                 client_id=client_id,
                 subject=subjects[row.session_id],
-                session=row.session_id,
+                session=None
+                if "everywhere" in events[row.event].data and not client.by_session
+                else row.session_id,
                 algorithm=client.algorithm,
             ),
         )
