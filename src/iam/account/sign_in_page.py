@@ -20,19 +20,19 @@ from iam.signin.password_sign_in import (
     PasswordAttempt,
     sign_in_with_password,
 )
+from iam.web.accounts import Held, hold, tidy
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.brand_files import brand_context
 from iam.web.continue_with import start_address
-from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
+from iam.web.cookies import FLOW, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.fresh import is_again
-from iam.web.pages import page_errors, render
-from iam.web.returning import return_path
-from iam.web.visitor import look
+from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import account_address, return_path
 
 _FLOW = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -58,18 +58,25 @@ async def show_sign_in(request: Request) -> Response:
     destination = await _destination(
         request, query_text(request, "application"), request.path_params.get("organization")
     )
-    verdict, _ = await look(engine, request, now)
+    held = await hold(engine, request, now)
+    verdict = held.current.verdict if held.current is not None else None
     locked = await way_to_unlock(request, destination, verdict, now)
     if locked is not None:
         return locked
+    if _may_choose(request, destination, held):
+        return see_other(
+            account_address(
+                return_path(request.query_params.get("return_to")), destination.client_id
+            )
+        )
     current, notice = None, why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
         if home is not None and row.organization != home.name:
             notice = {
                 "title": f"This needs an account of {home.display_name}",
-                "text": f"You are signed in as {row.display_name} of {row.organization}. "
-                "Signing in here ends that session in this browser.",
+                "text": f"You are signed in as {row.display_name} of {row.organization}, and stay so: "
+                "signing in here adds an account to this browser.",
             }
         elif is_again(return_path(request.query_params.get("return_to"))):
             notice = {
@@ -79,6 +86,8 @@ async def show_sign_in(request: Request) -> Response:
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}
+        else:
+            notice = _adds(request, held)
     if request.query_params.get("with") == "cancelled":
         text = "You came back without having signed in there. Choose how to go on."
         notice = {"title": "You did not sign in", "text": text}
@@ -90,10 +99,33 @@ async def show_sign_in(request: Request) -> Response:
         username=query_text(request, "login_hint", 127),
         current=current,
         notice=notice,
+        choose=bool(held.living),
     )
-    if verdict is not None and verdict.living is None:
-        clear_cookie(response.headers, engine.settings, BROWSER)
+    tidy(response.headers, request, engine.settings, held, now)
     return response
+
+
+def _may_choose(request: Request, destination: Destination, held: Held) -> bool:
+    """Whether to ask first with which of several accounts somebody goes on."""
+    query, home = request.query_params, destination.organization
+    if query.get("prompt") == "login" or query.get("with") == "cancelled":
+        return False
+    if is_again(return_path(query.get("return_to"))):
+        return False
+    return any(home is None or one.row.organization == home.name for one in held.others)
+
+
+def _adds(request: Request, held: Held) -> dict[str, str] | None:
+    """What becomes of those who are signed in here, to somebody who signs in besides."""
+    names = [one.row.display_name or one.row.user for one in held.living]
+    if not names or any(one.row.user == query_text(request, "login_hint") for one in held.living):
+        return None
+    if len(names) > 1:
+        who, stay = f"{len(names)} accounts", "They stay signed in"
+    else:
+        who, stay = names[0], f"{names[0]} stays signed in"
+    text = f"This browser is signed in as {who}. {stay} when somebody else signs in here."
+    return {"title": "Add an account", "text": text}
 
 
 @page_errors
@@ -126,8 +158,7 @@ async def check_sign_in(request: Request) -> Response:
     ):
         if not value:
             return again(status=422, error=_error("Something is missing", words, field))
-    verdict, _ = await look(engine, request, now)
-    holds = verdict.living if verdict is not None else None
+    held = await hold(engine, request, now)
     device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
@@ -136,7 +167,7 @@ async def check_sign_in(request: Request) -> Response:
         arrival=Arrival(
             application=BUILT_IN_APPLICATION,
             origin=origin_of(request, engine.settings),
-            replaces=holds.id if holds is not None else None,
+            beside=held.ids,
             remember=fields.get("remember") == "1",
             device=device,
             mails=engine.settings.sends_mail,
@@ -166,7 +197,7 @@ async def check_sign_in(request: Request) -> Response:
             words = "Sign out somewhere else first, or ask your administrator."
             return again(status=409, error=_error(full.title, words, None))
         return await choose_for_sign_in(request, destination, attempt.arrival, full, return_to)
-    return signed_in(engine, started, return_to, now, device)
+    return await signed_in(request, held, started, return_to, device)
 
 
 async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:
@@ -188,6 +219,7 @@ def _page(
     notice: dict[str, str] | None = None,
     current: dict[str, str] | None = None,
     remember: bool = False,
+    choose: bool = False,
 ) -> Response:
     engine = engine_of(request)
     # The flow cookie proves nothing but that form and answer are of one browser: so it may stay
@@ -232,6 +264,7 @@ def _page(
         error=error,
         notice=notice,
         current=current,
+        accounts_href=account_address(return_to, destination.client_id) if choose else None,
     )
     if fresh:
         set_cookie(response.headers, engine.settings, FLOW, flow)
@@ -254,7 +287,11 @@ def why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     if verdict is None or not isinstance(verdict.reason, EndReason):
         return None
     words = _ENDED.get(verdict.reason, "This session has ended.").format(at=_at(verdict, now))
-    return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
+    return {
+        "title": "You were signed out",
+        "text": f"{words} Sign in again to go on.",
+        "reason": words,
+    }
 
 
 def _at(verdict: Verdict, now: Instant) -> str:

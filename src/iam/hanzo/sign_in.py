@@ -30,7 +30,7 @@ from iam.hanzo.second_factor import (
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
 from iam.kernel.errors import IamError, Throttled, Unauthenticated
-from iam.oidc.authorize import ChooseFirst, ShowCodeFirst, SignInFirst, decide
+from iam.oidc.authorize import ChooseFirst, SelectFirst, ShowCodeFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
 from iam.oidc.protocol import Answer, ProtocolRequest
@@ -292,7 +292,7 @@ def _judged(connection: Connection, call: Call, row: LiveRow) -> str | Response:
     asked = _request_of(call)
     provider = LegacyProvider(connection, call.engine, call.now, call.origin)
     decision = decide(provider, asked, row)
-    if isinstance(decision, SignInFirst):
+    if isinstance(decision, (SignInFirst, SelectFirst)):
         raise Unauthenticated
     if isinstance(decision, ShowCodeFirst):
         return failed("Use the sign-in page for this way to sign in.", data="")

@@ -23,6 +23,12 @@ SINCE = "iam_since"
 instant. It takes the place of `prompt=login` and `max_age`, which would send them to sign in for ever. It
 needs no signature: who can change it could as well have left those away."""
 
+CHOSEN = "iam_chosen"
+"""Our own parameter on the way back from the page where somebody says which of their accounts it is to be,
+or from sign-in, which says it as well: the one in use is the one. It takes the place of
+`prompt=select_account` and of `login_hint`, and needs no signature for the same reason: at most it spares a
+question, and never an `id_token_hint`."""
+
 FORM_POST = "form_post"
 RESPONSE_MODES = ("query", FORM_POST)
 PROMPTS = ("none", "login", "consent", "select_account")

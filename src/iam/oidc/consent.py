@@ -22,6 +22,7 @@ from iam.kernel.events import Event
 from iam.kernel.ids import EVENT, make_id
 from iam.oidc import pushed
 from iam.oidc.authorize_request import (
+    CHOSEN,
     SINCE,
     ClientUnknown,
     RedirectUnknown,
@@ -43,6 +44,7 @@ from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import account_address
 from iam.web.targets import uri_targets
 from iam.web.visitor import posting_visitor
 
@@ -109,6 +111,10 @@ def ask(
         user=row.display_name,
         scopes=[scope_words(scope) for scope in question.scopes],
         asked=urlencode(asked.again),
+        another=account_address(
+            f"/oauth/authorize?{urlencode(asked.again | {CHOSEN: '1'})}",
+            question.application.client_id,
+        ),
     )
 
 
@@ -127,7 +133,7 @@ async def answer_consent(request: Request) -> Response:
     def work(connection: Connection) -> tuple[Answer | None, ProtocolRequest]:
         provider = Provider(connection, engine, now, origin)
         try:
-            asked = provider.take_up(sent, SINCE)
+            asked = provider.take_up(sent, since=SINCE, chosen=CHOSEN)
             client, redirect_uri = addressee(connection, asked)
         except (
             ClientUnknown,

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from iam.kernel.clock import Instant, to_datetime, to_iso
 from iam.kernel.errors import IamError, Unauthenticated, Unavailable
+from iam.web.accounts import has_others
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
@@ -97,6 +98,7 @@ def render(
         "may": _allowed(person),
         "reaches_installation": person.reaches_installation if person else False,
         "csrf": csrf,
+        "others": has_others(request, engine_of(request).settings),
         "issuer": engine_of(request).settings.issuer,
     }
     html = _templates.get_template(template).render(
