@@ -27,6 +27,8 @@ APP = "iam-app"
 """The gate's, on an application's own host."""
 DEVICE = "iam-device"
 """What a browser is told again by, so that its next sign-in is no news; proves nothing."""
+LANGUAGE = "iam-language"
+"""The language that this browser is answered in where nobody is signed in."""
 _MADE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # by make_secret
 
 
