@@ -159,9 +159,7 @@ def test_select_account_with_consent_asks_the_one_chosen(own_party: Party) -> No
     question = browser.get(chosen.headers["location"])
     assert "You are signed in as <strong>Bob</strong>" in question.text
     assert 'id="choose-account"' in question.text
-    allowed = browser.post(
-        "/oauth/consent", {**hidden_fields(question.text), "decision": "allow"}
-    )
+    allowed = browser.post("/oauth/consent", {**hidden_fields(question.text), "decision": "allow"})
     assert subject(own_party, browser.get(allowed.headers["location"])) == "bob"
 
 
@@ -169,7 +167,9 @@ def test_a_pushed_request_is_asked_once_as_well(party: Party, people: People) ->
     browser, ids = people
     uri = push(party, prompt="select_account")["request_uri"]
     client_id = party.applications["wiki"].client_id
-    first = browser.get("/oauth/authorize?" + urlencode({"client_id": client_id, "request_uri": uri}))
+    first = browser.get(
+        "/oauth/authorize?" + urlencode({"client_id": client_id, "request_uri": uri})
+    )
     page = browser.get(first.headers["location"])
     chosen = browser.choose(page, ids["bob"])
     assert subject(party, browser.get(chosen.headers["location"])) == "bob"
@@ -238,9 +238,7 @@ def test_what_has_to_be_shown_is_shown_to_the_one_that_is_meant(own_party: Party
     question = browser.get(first.headers["location"])
 
     assert "You are signed in as <strong>Bob</strong>" in question.text
-    allowed = browser.post(
-        "/oauth/consent", {**hidden_fields(question.text), "decision": "allow"}
-    )
+    allowed = browser.post("/oauth/consent", {**hidden_fields(question.text), "decision": "allow"})
     assert subject(own_party, browser.get(allowed.headers["location"])) == "bob"
 
 
