@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import Connection
 
 from iam.directory.applications import Application
 from iam.directory.users import create_user
@@ -25,6 +26,12 @@ def _ended(world: World, session_id: str) -> str | None:
     assert session is not None
     reason = end_reason(session, world.clock())
     return None if reason is None else str(reason)
+
+
+def _ended_by(world: World, session_id: str) -> str:
+    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
+    assert session is not None
+    return str(session.ended_by)
 
 
 def _end(world: World, session_id: str) -> None:
@@ -290,9 +297,7 @@ def test_all_can_be_signed_out_at_once_each_by_themselves(world: World, both: Su
     assert {_ended(world, alice), _ended(world, bob)} == {"signed_out"}
     assert both.cookies.keys() <= {"iam-device"}
     for session_id, who in ((alice, "user:acme/alice"), (bob, "user:acme/bob")):
-        session = world.engine.database.read(lambda c, one=session_id: store.read_session(c, one))
-        assert session is not None
-        assert str(session.ended_by) == who
+        assert _ended_by(world, session_id) == who
 
 
 def test_only_accounts_of_its_organization_can_be_chosen_for_an_application(
@@ -352,10 +357,11 @@ def test_the_eighth_beside_is_no_more_and_the_one_used_longest_ago_ends(
     engine = world.engine
     names = [f"user{number}" for number in range(9)]
     password_hash = engine.passwords.hash(PASSWORD)
-    for name in names:
-        engine.database.write(
-            lambda c, name=name: create_user(
-                c,
+
+    def people(connection: Connection) -> None:
+        for name in names:
+            create_user(
+                connection,
                 organization="acme",
                 name=name,
                 password_hash=password_hash,
@@ -365,7 +371,8 @@ def test_the_eighth_beside_is_no_more_and_the_one_used_longest_ago_ends(
                 now=world.clock(),
                 random=engine.random,
             )
-        )
+
+    engine.database.write(people)
     sessions = []
     for name in names:
         assert surfer.sign_in("acme", name).status_code == 303
