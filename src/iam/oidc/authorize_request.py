@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Invalid
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.protocol import ProtocolRequest
 
@@ -106,6 +107,7 @@ def check(asked: ProtocolRequest) -> None:
         raise InvalidRequestError("prompt=create is not supported: nobody registers here.")
     if not prompts <= set(PROMPTS):
         raise InvalidRequestError("This prompt is not supported.")
+    asked_claims(parameters)
     if "max_age" in parameters and not _SECONDS.fullmatch(parameters["max_age"]):
         raise InvalidRequestError("max_age must be a number of seconds.")
 

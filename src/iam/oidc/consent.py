@@ -31,6 +31,7 @@ from iam.oidc.authorize_request import (
     prompts_of,
     without,
 )
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient
 from iam.oidc.form_post import answer_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
@@ -79,7 +80,7 @@ def consent_question(
         ConsentRequiredError: there is something, and the client wants no page shown.
     """
     prompts = prompts_of(asked)
-    scopes = client.get_allowed_scope(asked.parameters.get("scope")).split()
+    scopes = _asked_scopes(asked, client)
     if "consent" not in prompts:
         if client.application.openid.consent == "none":
             return None
@@ -91,9 +92,15 @@ def consent_question(
         raise ConsentRequiredError("The person has to allow this first.")
     return Question(
         application=client.application,
-        scopes=tuple(scopes),
+        scopes=scopes,
         redirect_uri=asked.parameters["redirect_uri"],
     )
+
+
+def _asked_scopes(asked: ProtocolRequest, client: OpenidClient) -> tuple[str, ...]:
+    """What the person is asked to allow: the scopes, and those of what is asked claim by claim."""
+    scopes = client.get_allowed_scope(asked.parameters.get("scope")).split()
+    return tuple(dict.fromkeys((*scopes, *sorted(asked_claims(asked.parameters).scopes))))
 
 
 def ask(
@@ -162,7 +169,7 @@ async def answer_consent(request: Request) -> Response:
 def _note(provider: Provider, asked: ProtocolRequest, client: OpenidClient, row: LiveRow) -> None:
     connection, now = provider.connection, provider.now
     user = find_user(connection, row.organization, row.user)
-    scopes = client.get_allowed_scope(asked.parameters.get("scope")).split()
+    scopes = _asked_scopes(asked, client)
     together = consents.allow(connection, user.id, client.get_client_id(), scopes, now)
     audit.append(connection, [_granted(provider, client, row, together, now)])
 

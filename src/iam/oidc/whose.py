@@ -14,6 +14,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
 from iam.directory.names import UserMissing
 from iam.directory.users import User, find_user
 from iam.oidc.authorize_request import CHOSEN, prompts_of
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient
 from iam.oidc.protocol import ProtocolRequest, Provider
 from iam.oidc.tokens import TokenInvalid, read_hint
@@ -41,8 +42,11 @@ def meant(provider: Provider, asked: ProtocolRequest, client: OpenidClient, held
         return Meant(choose=True)
     here = [one for one in held.living if one.good]
     home = [one for one in here if one.row.organization == client.application.organization]
-    if "id_token_hint" in asked.parameters:
-        return Meant(account=_by_token(provider, asked, home) or current)
+    subjects = _subjects(provider, asked)
+    if subjects is not None:
+        users = ((one, _user(provider, one)) for one in home)
+        named = next((one for one, user in users if user and user.id in subjects), None)
+        return Meant(account=named or current)
     hint = asked.parameters.get("login_hint", "").strip()
     if hint and not chosen:
         named = _by_name(provider, hint, home)
@@ -55,36 +59,46 @@ def meant(provider: Provider, asked: ProtocolRequest, client: OpenidClient, held
 def is_meant(
     provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow
 ) -> bool:
-    """Core §3.1.2.1: a client that says whom it had (`id_token_hint`) is never given another.
+    """Core §3.1.2.1: a client that says whom it had (`id_token_hint`), or whom it wants (`sub` in `claims`,
+    §5.5.1), is never given another.
 
     Raises:
         InvalidRequestError: the hint is none of ours, or not for this client.
     """
     hint = asked.parameters.get("id_token_hint")
-    if hint is None:
-        return True
     engine = provider.engine
-    try:
-        said = read_hint(hint, engine.keys, engine.settings.issuer)
-    except TokenInvalid as error:
-        raise InvalidRequestError("id_token_hint is no ID token of ours.") from error
-    if said.client_id != client.get_client_id():
-        raise InvalidRequestError("id_token_hint was issued to another client.")
+    if hint is not None:
+        try:
+            said = read_hint(hint, engine.keys, engine.settings.issuer)
+        except TokenInvalid as error:
+            raise InvalidRequestError("id_token_hint is no ID token of ours.") from error
+        if said.client_id != client.get_client_id():
+            raise InvalidRequestError("id_token_hint was issued to another client.")
+    subjects = _subjects(provider, asked)
+    if subjects is None:
+        return True
     try:
         who = find_user(provider.connection, browser.organization, browser.user)
     except UserMissing:
         return False
-    return who.id == said.subject
+    return who.id in subjects
 
 
-def _by_token(provider: Provider, asked: ProtocolRequest, home: list[Account]) -> Account | None:
-    engine = provider.engine
+def _subjects(provider: Provider, asked: ProtocolRequest) -> frozenset[str] | None:
+    """Whom the answer may be about: by `id_token_hint` and by `sub` in `claims`; None: anybody. Of what
+    cannot be read nobody."""
+    engine, found = provider.engine, []
     try:
-        hint = read_hint(asked.parameters["id_token_hint"], engine.keys, engine.settings.issuer)
-    except TokenInvalid:
-        return None
-    users = ((one, _user(provider, one)) for one in home)
-    return next((one for one, user in users if user and user.id == hint.subject), None)
+        if "id_token_hint" in asked.parameters:
+            text = asked.parameters["id_token_hint"]
+            hint = read_hint(text, engine.keys, engine.settings.issuer)
+            found.append(frozenset((hint.subject,)))
+        subjects = asked_claims(asked.parameters).subjects
+    except (TokenInvalid, InvalidRequestError):
+        return frozenset()
+    if subjects is not None:
+        found.append(subjects)
+    return frozenset.intersection(*found) if found else None
 
 
 def _by_name(provider: Provider, hint: str, home: list[Account]) -> Account | None:
