@@ -4,7 +4,7 @@ The library takes 10 MB: it is loaded by the first page that is shown, not by a 
 """
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from iam.languages import ENGLISH, _, reader
 
@@ -18,9 +18,11 @@ def _locale() -> str:
 
 
 def local(instant: datetime) -> datetime:
-    """The same instant in the reader's time zone; in UTC where that is not known."""
-    zone = reader().zone
-    return instant.astimezone(ZoneInfo(zone) if zone else UTC)
+    """The same instant in the reader's time zone; in UTC where that is not known, or is none any more."""
+    try:
+        return instant.astimezone(ZoneInfo(reader().zone or "UTC"))
+    except ZoneInfoNotFoundError:
+        return instant.astimezone(UTC)
 
 
 def zone_name(instant: datetime) -> str:

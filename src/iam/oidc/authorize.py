@@ -16,9 +16,11 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam.directory.preferences import read_preferences
 from iam.directory.users import User
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
+from iam.languages import speak
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     CHOSEN,
@@ -51,6 +53,7 @@ from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.error_notes import noted
+from iam.web.language import spoken_to
 from iam.web.pages import error_page, see_other
 from iam.web.returning import account_address, choose_address, code_address, sign_in_address
 
@@ -99,6 +102,7 @@ Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | SelectFirst | Qu
 
 
 @noted
+@spoken_to
 async def authorize(request: Request) -> Response:
     """`GET` or `POST /oauth/authorize` (OpenID Connect Core §3.1.2)."""
     if request.method == "POST":
@@ -168,6 +172,8 @@ def _authorize(request: Request) -> Response:
     if isinstance(decision, Question):
         if account is None:
             raise AssertionError("a question without anybody to ask")
+        said = engine.database.read(lambda c: read_preferences(c, *account.who))
+        speak(said.locale, said.zone)
         return ask(request, asked, decision, account.row, account.token)
     return answer_client(request, asked, decision)
 

@@ -4,6 +4,7 @@ A link works once, for as long as neither the password that there was when it wa
 changed, and signs nobody in: whoever set a password signs in with it, through every step that there is.
 """
 
+from dataclasses import asdict
 from hmac import compare_digest
 from typing import Literal
 
@@ -15,6 +16,7 @@ from iam.delivery.mails import LINK_LIFETIME, RESET_LIFETIME, Mail, MailMissing,
 from iam.delivery.password_message import PasswordContent
 from iam.directory.names import UserMissing
 from iam.directory.organizations import find_organization
+from iam.directory.preferences import read_preferences
 from iam.directory.users import User, find_user, read_password_hash, set_password_hash
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
@@ -71,6 +73,7 @@ def mail_link(
         display_name=user.display_name,
         organization_name=find_organization(connection, user.organization).display_name,
         seal=_seal(connection, user.organization, user.name),
+        **asdict(read_preferences(connection, user.organization, user.name)),
     )
     mail_id = mails.add(
         connection,

@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 
+from iam.directory.preferences import Preferences, read_preferences
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
+from iam.languages import speak
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, LiveRow
@@ -195,14 +197,20 @@ def shown(account: Account) -> dict[str, object]:
 
 
 async def hold(engine: Engine, request: Request, now: Instant) -> Held:
-    """The same, for who has no transaction."""
-    if read_cookie(request, engine.settings, BROWSER) is None and not has_others(
-        request, engine.settings
-    ):
+    """The same, for a page, which from here on speaks as the person in use wishes."""
+    settings = engine.settings
+    if read_cookie(request, settings, BROWSER) is None and not has_others(request, settings):
         return Held()
-    return await in_thread(
-        lambda: engine.database.read(lambda c: read_held(c, request, engine.settings, now))
-    )
+
+    def work(connection: Connection) -> tuple[Held, Preferences]:
+        held = read_held(connection, request, settings, now)
+        if held.current is None:
+            return held, Preferences()
+        return held, read_preferences(connection, *held.current.who)
+
+    held, said = await in_thread(lambda: engine.database.read(work))
+    speak(said.locale, said.zone)
+    return held
 
 
 def keep_others(

@@ -5,12 +5,15 @@ well (OpenID Connect Core §3.1.2.1); it is kept in a cookie that says nothing b
 is spoken to as they said in their account (`visitor.look`).
 """
 
+import functools
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 
-from iam.languages import ENGLISH, LANGUAGES, preferred, reader, spoken
+from iam.languages import ENGLISH, LANGUAGES, preferred, reader, speaking, spoken
 from iam.settings import Settings
 from iam.web.cookies import LANGUAGE, read_cookie, set_cookie
 from iam.web.engine import engine_of
@@ -19,6 +22,23 @@ from iam.web.returning import return_path
 UI_LOCALES = "ui_locales"
 _YEAR = 365 * 86_400
 """Seconds."""
+
+
+def spoken_to(
+    handler: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Have a page speak the language of whoever asks for it."""
+
+    @functools.wraps(handler)
+    async def answer(request: Request) -> Response:
+        asked = asked_language(request.query_params.get(UI_LOCALES, ""))
+        with speaking(asked or language_of(request)):
+            response = await handler(request)
+        if asked:
+            remember_language(response.headers, engine_of(request).settings, asked)
+        return response
+
+    return answer
 
 
 def language_of(request: Request) -> str:

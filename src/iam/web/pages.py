@@ -28,7 +28,6 @@ from iam.languages import (
     ngettext,
     pgettext,
     reader,
-    speaking,
     times,
     written,
 )
@@ -38,13 +37,7 @@ from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
 from iam.web.error_notes import Handler, noted, refer
 from iam.web.fresh import AuthenticationStale
-from iam.web.language import (
-    UI_LOCALES,
-    asked_language,
-    language_of,
-    other_languages,
-    remember_language,
-)
+from iam.web.language import other_languages, spoken_to
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
 from iam.web.rights import Right
@@ -220,16 +213,9 @@ def page_errors(handler: Handler) -> Handler:
     """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
 
     @noted
+    @spoken_to
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
-        asked = asked_language(request.query_params.get(UI_LOCALES, ""))
-        with speaking(asked or language_of(request)):
-            response = await in_words(request)
-        if asked:
-            remember_language(response.headers, engine_of(request).settings, asked)
-        return response
-
-    async def in_words(request: Request) -> Response:
         try:
             return await handler(request)
         except Unauthenticated:
