@@ -323,6 +323,17 @@ def test_only_accounts_of_its_organization_can_be_chosen_for_an_application(
     assert query == {"application": [wiki], "return_to": ["/account/activity"]}
 
 
+def test_the_page_of_an_organization_is_for_accounts_of_it(both: Surfer) -> None:
+    both.sign_in("globex", "eve")
+    sent = both.get("/sign-in/acme").headers["location"]
+    assert sent.startswith(f"{PAGE}?")
+    page = both.get(sent).text
+    assert "You are about to sign in to Acme Corporation" in page
+    assert "Eve" in page.partition('id="strangers"')[2]
+    assert 'organization=acme"' in page, "another account is one of it"
+    assert both.get(f"{PAGE}?organization=no").status_code == 404
+
+
 def test_it_leads_to_pages_of_ours_alone(both: Surfer) -> None:
     bob = _id(both.cookies["iam-others"])
     for evil in ("https://evil.example/", "//evil.example", "/\\evil", "javascript:alert(1)"):

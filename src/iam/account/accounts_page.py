@@ -30,7 +30,7 @@ async def show_accounts(request: Request) -> Response:
     held = await hold(engine, request, now)
     return_to = return_path(request.query_params.get("return_to"))
     client_id = query_text(request, "application")
-    destination = await _destination(request, client_id)
+    destination = await _destination(request, client_id, query_text(request, "organization"))
     if not held.living and not held.over:
         return see_other(_elsewhere(request, destination, return_to, again=False))
     return _page(request, destination, held, return_to, now)
@@ -87,6 +87,8 @@ def _elsewhere(request: Request, destination: Destination, return_to: str, *, ag
         query["login_hint"] = hint
     if destination.client_id:
         query["application"] = destination.client_id
+    elif destination.organization is not None:
+        query["organization"] = destination.organization.name
     return sign_in_address(return_to, **query)
 
 
@@ -133,6 +135,8 @@ def _page(
     return response
 
 
-async def _destination(request: Request, client_id: str) -> Destination:
+async def _destination(request: Request, client_id: str, organization: str = "") -> Destination:
     database = engine_of(request).database
-    return await in_thread(lambda: database.read(lambda c: find_destination(c, client_id, None)))
+    return await in_thread(
+        lambda: database.read(lambda c: find_destination(c, client_id, organization or None))
+    )

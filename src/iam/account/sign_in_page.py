@@ -66,11 +66,7 @@ async def show_sign_in(request: Request) -> Response:
     if locked is not None:
         return locked
     if _may_choose(request, destination, held):
-        return see_other(
-            account_address(
-                return_path(request.query_params.get("return_to")), destination.client_id
-            )
-        )
+        return see_other(_accounts_address(destination, request.query_params.get("return_to")))
     current, notice = None, why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
@@ -123,6 +119,12 @@ def _may_choose(request: Request, destination: Destination, held: Held) -> bool:
     if is_again(return_path(query.get("return_to"))):
         return False
     return any(home is None or one.row.organization == home.name for one in held.others)
+
+
+def _accounts_address(destination: Destination, return_to: str | None) -> str:
+    home = destination.organization
+    of = {"organization": home.name} if home is not None and not destination.client_id else {}
+    return account_address(return_path(return_to), destination.client_id, **of)
 
 
 def _adds(request: Request, held: Held) -> dict[str, str] | None:
@@ -278,7 +280,7 @@ def _page(
         error=error,
         notice=notice,
         current=current,
-        accounts_href=account_address(return_to, destination.client_id) if choose else None,
+        accounts_href=_accounts_address(destination, return_to) if choose else None,
     )
     if fresh:
         set_cookie(response.headers, engine.settings, FLOW, flow)

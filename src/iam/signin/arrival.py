@@ -263,7 +263,7 @@ def _raise(
     A locked one is not (unlocking is a thing of its own), nor one that would have to be remembered.
     """
     former = _former(connection, arrival, user)
-    if former is None:
+    if former is None or arrival.replaces not in (None, former.id):
         return None
     wants_more = arrival.remember and policy.may_remember and not former.remembered
     ends_sooner = proven.until is not None and proven.until < former.expires_at
