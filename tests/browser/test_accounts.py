@@ -127,6 +127,24 @@ def test_a_page_of_another_site_switches_nobody(
     }
 
 
+def test_a_page_that_is_open_as_somebody_else_says_so(
+    wiki: Wiki, page: Page, browser_context: BrowserContext
+) -> None:
+    _both(wiki, page)
+    second = browser_context.new_page()
+    second.goto(f"{wiki.server.url}/choose-account")
+    second.get_by_role("button", name="bob").first.click()
+    second.wait_for_url("**/account/sessions")
+
+    page.bring_to_front()
+    dialog = page.locator("#session-dialog")
+    expect(dialog).to_contain_text("Another account is in use", timeout=15_000)
+    expect(dialog).to_contain_text("bob")
+    _look(page, "another")
+    dialog.get_by_role("button", name="Reload").click()
+    expect(page.locator(".menu-name")).to_have_text("bob")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(wiki: Wiki, browser: Browser, scheme: str) -> None:
     context = browser.new_context(

@@ -210,6 +210,8 @@ async def hold(engine: Engine, request: Request, now: Instant) -> Held:
 
     held, said = await in_thread(lambda: engine.database.read(work))
     speak(said.locale, said.zone)
+    if held.current is not None:
+        engine.metrics.validations[str(held.current.verdict.outcome)] += 1
     return held
 
 

@@ -121,6 +121,7 @@ def render(
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
+        "session": person.session.id if person else None,
         "has_role": bool(person.rights) if person else False,
         "may": _allowed(person),
         "reaches_installation": person.reaches_installation if person else False,

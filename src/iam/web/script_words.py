@@ -8,6 +8,10 @@ _SENTENCES = (
     N_("Show password"),
     N_("Cancel"),
     N_("Copied"),
+    N_("This browser goes on as %(user)s now. This page is from before."),
+    N_("Switch account"),
+    N_("Reload"),
+    N_("Another account is in use"),
 )
 
 

@@ -1,6 +1,8 @@
 // How the session of this page is doing: a countdown before it ends unused, the same in every tab, and word of its end.
 // Asking is no activity: a page that is only open keeps nobody signed in.
 
+import { _ } from "./words.js";
+
 const PACE = 3000; // milliseconds between two looks, while the page can be seen
 const LONGEST_WARNING = 120000;
 const place = document.getElementById("session");
@@ -63,6 +65,18 @@ function tell() {
   open("expiry", "You will be signed out soon", text, ok);
 }
 
+/** Another tab has given another account its turn: what is on this page is not theirs, and no form of it would count. */
+function another(user) {
+  clearTimeout(timer);
+  const here = `${location.pathname}${location.search}`;
+  const text = make("p", { id: "session-text", textContent: _("This browser goes on as %(user)s now. This page is from before.", { user }) });
+  const back = make("a", { className: "button", href: `/choose-account?return_to=${encodeURIComponent(here)}`, textContent: _("Switch account") });
+  const on = make("button", { type: "button", className: "button button-primary", textContent: _("Reload"), autofocus: true });
+  on.addEventListener("click", () => location.reload());
+  open("over", _("Another account is in use"), text, back, on);
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+}
+
 function over(words) {
   if (dialog?.dataset.kind === "over") return;
   clearTimeout(timer);
@@ -99,6 +113,7 @@ async function look() {
     others?.postMessage("over");
     return over(state.text);
   }
+  if (state.session !== place.dataset.session) return another(state.user);
   const left = Math.min(state.idle_left, state.left);
   const early = Math.min(LONGEST_WARNING, state.idle_timeout / 4);
   endsAt = performance.now() + left;
