@@ -184,6 +184,7 @@ def pages(results: Results, server: Server) -> None:
     """What an administrator looks at among them, page by page, as whoever administers the installation:
     from the request to the last byte."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    _furnish(connection, server)
     headers = {"cookie": _signed_in(connection)}
     for name, path in _PAGES.items():
         times = []
@@ -210,6 +211,26 @@ _PAGES = {
     "users": "/console/users?organization=org07",
     "audit": "/console/audit",
 }
+
+
+def _furnish(connection: http.client.HTTPConnection, server: Server) -> None:
+    """Two of the organizations, with their applications and some of their users."""
+    token = server.command("token").stdout.splitlines()[-1]
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+
+    def make(path: str, **body: str) -> None:
+        connection.request("POST", path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != 201:
+            raise RuntimeError(f"{path} answered {answer.status}: {content[:300]!r}")
+
+    for organization in ("org00", "org07"):
+        make("/v1/organizations", name=organization)
+        for number in range(25):
+            make("/v1/applications", organization=organization, name=f"app{number:02}")
+        for number in range(100):
+            make("/v1/users", organization=organization, name=f"user{number:06}")
 
 
 def _signed_in(connection: http.client.HTTPConnection) -> str:
