@@ -40,6 +40,22 @@ def test_what_the_provider_is_asked_is_bound_and_single(federation: Federation) 
     assert not {asked["state"], asked["nonce"]} & {other["state"], other["nonce"]}
 
 
+def test_somebody_else_who_comes_by_a_provider_is_an_account_besides(
+    federation: Federation,
+) -> None:
+    surfer = federation.surfer()
+    federation.sign_in(surfer, subject="sub-1", preferred_username="ann")
+    ann = surfer.cookies["iam"]
+    federation.sign_in(surfer, subject="sub-2", preferred_username="ben")
+    assert federation.session(surfer)["user"] == "ben"
+    assert surfer.cookies["iam-others"] == ann
+    ben = surfer.cookies["iam"]
+    federation.sign_in(surfer, subject="sub-1", preferred_username="ann")
+    assert surfer.session_id == ann.partition(".")[0], "there already: raised"
+    assert surfer.cookies["iam"] != ann
+    assert surfer.cookies["iam-others"] == ben
+
+
 def test_whom_the_provider_knows_and_we_do_not_becomes_a_user(both_federations: Federation) -> None:
     federation, surfer = both_federations, both_federations.surfer()
     back = federation.upstream.sign_in(

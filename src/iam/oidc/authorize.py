@@ -136,7 +136,7 @@ def _authorize(request: Request) -> Response:
         held = look(connection, request, engine.settings, now)
         provider = Provider(connection, engine, now, origin)
         asked = provider.take_up(sent, since=SINCE, chosen=CHOSEN)
-        whose = meant(provider, asked, addressee(connection, asked)[0], held)
+        whose = meant(provider, asked, held)
         account = whose.account
         row = account.row if account is not None else None
         return decide(provider, asked, row, whose), held, account, asked

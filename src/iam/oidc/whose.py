@@ -13,7 +13,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib s
 
 from iam.directory.names import UserMissing
 from iam.directory.users import User, find_user
-from iam.oidc.authorize_request import CHOSEN, prompts_of
+from iam.oidc.authorize_request import CHOSEN, addressee, prompts_of
 from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient
 from iam.oidc.protocol import ProtocolRequest, Provider
@@ -34,12 +34,20 @@ class Meant:
     stranger: bool = False
 
 
-def meant(provider: Provider, asked: ProtocolRequest, client: OpenidClient, held: Held) -> Meant:
-    """Which account it is. Raises nothing: whether the request is right is looked at afterwards."""
+def meant(provider: Provider, asked: ProtocolRequest, held: Held) -> Meant:
+    """Which account it is. Whether the request is right otherwise is looked at afterwards.
+
+    Raises:
+        ClientUnknown, RedirectUnknown, ResponseModeUnknown: as `addressee` says.
+    """
     chosen = CHOSEN in asked.parameters
     current = held.current if held.current is not None and held.current.good else None
     if "select_account" in prompts_of(asked) and not chosen and held.living:
         return Meant(choose=True)
+    hinted = "login_hint" in asked.parameters and not chosen
+    if not held.others and not hinted:
+        return Meant(account=current)  # as nearly always: nothing else has to be read
+    client, _ = addressee(provider.connection, asked)
     here = [one for one in held.living if one.good]
     home = [one for one in here if one.row.organization == client.application.organization]
     subjects = _subjects(provider, asked)
