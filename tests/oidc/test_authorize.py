@@ -82,7 +82,7 @@ def test_what_is_not_supported_but_harmless_is_passed_over(party: Party) -> None
         ui_locales="de-CH fr",
         claims_locales="de",
         acr_values="urn:hanzo:iam:acr:9 phr",
-        claims='{"id_token": {"sub": {"value": "x"}}, "made_up": [1]}',
+        claims='{"id_token": {"phone_number": {"value": "x"}}, "made_up": [1]}',
         login_hint="ada",
         made_up="1",
     )
