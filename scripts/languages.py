@@ -27,6 +27,7 @@ _KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "ngettext": (1, 2),
     "n_": (1, 2),
     "pgettext": ((1, "c"), 2),
+    "NP_": ((1, "c"), 2),
 }
 _COMMENTS = ["Translators:"]
 # Of the header: what says when and by whom, as the history does.
@@ -79,8 +80,9 @@ def _titles(module: ast.Module) -> Iterator[str]:
                 value = line.value if isinstance(line, ast.Assign | ast.AnnAssign) else None
                 if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
                     said[target.id] = value.value
-            if "code" in said and isinstance(said.get("title"), str):
-                yield said["title"]
+            title = said.get("title")
+            if "code" in said and isinstance(title, str):
+                yield title
 
 
 def in_step(language: str, template: Catalog) -> Catalog:

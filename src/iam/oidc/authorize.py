@@ -20,7 +20,7 @@ from iam.directory.preferences import read_preferences
 from iam.directory.users import User
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
-from iam.languages import speak
+from iam.languages import _, gettext, speak
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     CHOSEN,
@@ -115,8 +115,8 @@ async def authorize(request: Request) -> Response:
             return error_page(
                 request,
                 400,
-                "This request cannot be understood",
-                "Go back to the application and try again.",
+                _("This request cannot be understood"),
+                _("Go back to the application and try again."),
                 "invalid_request",
             )
         return see_other(f"{PATH}?{query}")
@@ -147,8 +147,8 @@ def _authorize(request: Request) -> Response:
     try:
         decision, held, account, asked = run(work)
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
-        text = "Nothing was sent there. Tell whoever runs the application."
-        return error_page(request, 400, error.title, text, error.code)
+        text = _("Nothing was sent there. Tell whoever runs the application.")
+        return error_page(request, 400, gettext(error.title), text, error.code)
     _count(engine, held, account, origin, now)
     if isinstance(decision, SelectFirst):
         hint = {"login_hint": decision.login_hint} if decision.login_hint else {}

@@ -23,6 +23,7 @@ from iam.kernel.clock import Instant, after
 from iam.kernel.events import Actor, Event, Origin, mail_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
+from iam.languages import N_
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Session
@@ -150,7 +151,7 @@ def disown(
         now=now,
         random=random,
         origin=origin,
-        note="by the link in the mail about a new device",
+        note=N_("by the link in the mail about a new device"),
     )
     return mail, ended
 

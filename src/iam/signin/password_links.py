@@ -23,6 +23,7 @@ from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor, Event, Origin, mail_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
+from iam.languages import _
 from iam.sessions import cut, rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Selection
@@ -63,11 +64,11 @@ def mail_link(
         TooManyMails: they have had as many as a day may bring.
     """
     if not sends_mail:
-        raise NoAddress("This installation sends no mail.")
+        raise NoAddress(_("This installation sends no mail."))
     if user.email is None:
-        raise NoAddress("There is no e-mail address.")
+        raise NoAddress(_("There is no e-mail address."))
     if not user.admitted:
-        raise NoAddress("The user is disabled.")
+        raise NoAddress(_("The user is disabled."))
     kind: Literal["invitation", "reset"] = "reset" if user.has_password else "invitation"
     content = PasswordContent(
         display_name=user.display_name,

@@ -67,7 +67,7 @@ def _asset(name: str) -> str:
     return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
-_templates.globals.update(asset=_asset, n_=n_, script_words=script_words, written=written)
+_templates.globals.update(asset=_asset, N_=N_, n_=n_, script_words=script_words, written=written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,8 @@ def page_errors(handler: Handler) -> Handler:
                 _log.warning("unavailable", path=request.url.path, detail=error.detail)
             text = _(_WORDS.get(status_of(error), _UNCHANGED))
             if error.detail and not isinstance(error, Unavailable):
-                text = error.detail
+                # Marked where it is raised; what the kernel says is translated here.
+                text = gettext(error.detail)
             response = error_page(request, status_of(error), gettext(error.title), text, error.code)
             if isinstance(error, Unavailable):
                 response.headers["retry-after"] = "1"
