@@ -1,18 +1,15 @@
 """The catalogs: nothing is left untranslated, and no translation loses what its sentence holds."""
 
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
+from babel.messages.pofile import read_po
 
 from iam.languages import ENGLISH, LANGUAGES, _, n_, speaking, times
+from scripts import languages
 from tests.support.world import World
-
-sys.path.append(str(Path(__file__).parent.parent / "scripts"))
-import languages
 
 OTHERS = [tag for tag in LANGUAGES if tag != ENGLISH]
 _PLACE = re.compile(r"%\(\w+\)s|%%")
@@ -45,7 +42,7 @@ def test_every_sentence_of_the_code_is_translated(language: str, template: Catal
 def test_the_catalog_holds_no_more_than_the_code_says(language: str, template: Catalog) -> None:
     path = languages.CATALOGS / f"{language}.po"
     with path.open("rb") as file:
-        there = languages.read_po(file, locale=language)
+        there = read_po(file, locale=language)
     assert {(m.context, m.id) for m in there} == {(m.context, m.id) for m in template}
 
 
