@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from iam.hanzo.browser import accounts_beside
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, respond
 from iam.hanzo.errors import Refused
@@ -95,6 +96,7 @@ async def sign_in_with_code(call: Call, device: str) -> Started | Response:
         application=BUILT_IN_APPLICATION,
         origin=call.origin,
         replaces=waiting["replaces"],
+        beside=await accounts_beside(engine, call.request, now),
         remember=waiting["remember"],
         device=device,
         mails=engine.settings.sends_mail,

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from iam.delivery.logouts import note_client_session
 from iam.directory.applications import Application, find_application, find_client
 from iam.directory.names import ApplicationMissing
-from iam.hanzo.browser import keep_session
+from iam.hanzo.browser import accounts_beside, keep_session
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, message_of, respond
 from iam.hanzo.errors import Refused
@@ -30,7 +30,7 @@ from iam.hanzo.second_factor import (
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
 from iam.kernel.errors import IamError, Throttled, Unauthenticated
-from iam.oidc.authorize import ChooseFirst, ShowCodeFirst, SignInFirst, decide
+from iam.oidc.authorize import ChooseFirst, SelectFirst, ShowCodeFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
 from iam.oidc.protocol import Answer, ProtocolRequest
@@ -104,7 +104,8 @@ async def login(call: Call) -> Response:
         if own is None or not call.shown.by_cookie:
             raise Unauthenticated
         return await in_thread(lambda: _given(call, wish, give, own.session.id))
-    arrival = _arrival(call, wish, device)
+    beside = await accounts_beside(call.engine, call.request, call.now)
+    arrival = replace(_arrival(call, wish, device), beside=beside)
     try:
         started = await _sign_in(call, wish, arrival)
     except FactorNeeded as needed:
@@ -292,7 +293,7 @@ def _judged(connection: Connection, call: Call, row: LiveRow) -> str | Response:
     asked = _request_of(call)
     provider = LegacyProvider(connection, call.engine, call.now, call.origin)
     decision = decide(provider, asked, row)
-    if isinstance(decision, SignInFirst):
+    if isinstance(decision, (SignInFirst, SelectFirst)):
         raise Unauthenticated
     if isinstance(decision, ShowCodeFirst):
         return failed("Use the sign-in page for this way to sign in.", data="")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Invalid
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.protocol import ProtocolRequest
 
@@ -22,6 +23,12 @@ SINCE = "iam_since"
 """Our own parameter on the way back from sign-in: the person must have signed in at or after this
 instant. It takes the place of `prompt=login` and `max_age`, which would send them to sign in for ever. It
 needs no signature: who can change it could as well have left those away."""
+
+CHOSEN = "iam_chosen"
+"""Our own parameter on the way back from the page where somebody says which of their accounts it is to be,
+or from sign-in, which says it as well: the one in use is the one. It takes the place of
+`prompt=select_account` and of `login_hint`, and needs no signature for the same reason: at most it spares a
+question, and never an `id_token_hint`."""
 
 FORM_POST = "form_post"
 RESPONSE_MODES = ("query", FORM_POST)
@@ -100,6 +107,7 @@ def check(asked: ProtocolRequest) -> None:
         raise InvalidRequestError("prompt=create is not supported: nobody registers here.")
     if not prompts <= set(PROMPTS):
         raise InvalidRequestError("This prompt is not supported.")
+    asked_claims(parameters)
     if "max_age" in parameters and not _SECONDS.fullmatch(parameters["max_age"]):
         raise InvalidRequestError("max_age must be a number of seconds.")
 

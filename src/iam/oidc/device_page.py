@@ -5,6 +5,7 @@ The page says which application asks, from where, and what the trick is that is 
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from iam.web.address import client_ip
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render
+from iam.web.returning import account_address
 from iam.web.session_words import device_words
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
@@ -74,6 +76,7 @@ async def enter_code(request: Request) -> Response:
         user_code=code,
         application=found.application.display_name,
         user=visitor.session.display_name,
+        another=account_address(f"/device?{urlencode({'user_code': code})}"),
         device=device_words(device_label(found.asked.origin.user_agent)),
         ip=found.asked.origin.ip,
         permissions=words,
@@ -112,6 +115,8 @@ def _enter_page(request: Request, visitor: Visitor, code: str, *, wrong: bool = 
         csrf=visitor.csrf,
         status=422 if wrong else 200,
         user_code=code,
+        user=visitor.session.display_name,
+        another=account_address(f"/device?{urlencode({'user_code': code})}" if code else "/device"),
         wrong=wrong,
     )
 

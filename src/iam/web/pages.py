@@ -31,6 +31,7 @@ from iam.languages import (
     times,
     written,
 )
+from iam.web.accounts import has_others
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
@@ -120,10 +121,12 @@ def render(
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
+        "session": person.session.id if person else None,
         "has_role": bool(person.rights) if person else False,
         "may": _allowed(person),
         "reaches_installation": person.reaches_installation if person else False,
         "csrf": csrf,
+        "others": has_others(request, engine_of(request).settings),
         "issuer": engine_of(request).settings.issuer,
         "language": reader().language,
         "zone": reader().zone,
