@@ -17,7 +17,7 @@ _MODULES = _NODE / "node_modules"
 _SCRIPT = "text/javascript"
 _PKCE = b"export default window.PKCE"
 
-Calls = Sequence[tuple[str, Sequence[Any]]]
+Calls = Sequence[tuple[str, Sequence[Any] | None]]
 
 
 def python_sdk(config: dict[str, str], calls: Calls, as_user: str | None = None) -> list[Any]:
@@ -28,6 +28,13 @@ def python_sdk(config: dict[str, str], calls: Calls, as_user: str | None = None)
 def async_python_sdk(config: dict[str, str], calls: Calls) -> list[Any]:
     """The same of its asynchronous part, which shows its credentials in a header."""
     return _python({"config": config, "calls": calls, "as_user": None, "asynchronous": True})
+
+
+def sdk_methods() -> dict[str, list[str]]:
+    """What the SDKs that are installed have: `python`, `async`, `node`, `browser`."""
+    python, asynchronous = _python({"calls": None})
+    in_node, browser = _run([str(node()), str(_NODE / "calls.mjs")], {"calls": None})
+    return {"python": python, "async": asynchronous, "node": in_node, "browser": browser}
 
 
 def _python(asked: dict[str, Any]) -> list[Any]:

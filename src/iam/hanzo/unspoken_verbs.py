@@ -8,15 +8,6 @@ from iam.hanzo.errors import Refused
 from iam.hanzo.reach import require_caller
 from iam.hanzo.verbs import Verb, post
 
-ON_PAGES = "A second factor is set up and removed on the pages about oneself, under /account."
-
-
-def second_factor(call: Call) -> Reply:
-    """Setting up a second factor for somebody by the client's word alone would let whoever holds a token
-    take an account over: its owner is asked for the password first, on our pages."""
-    require_caller(call)
-    raise Refused(ON_PAGES)
-
 
 def enforce(call: Call) -> Reply:
     """Permissions are not kept here, so nothing is allowed by one."""
@@ -26,16 +17,18 @@ def enforce(call: Call) -> Reply:
     )
 
 
+def impersonate(call: Call) -> Reply:
+    """To act as somebody else would be a session that says of itself who it is not: of its user in every
+    token and record, and of whoever administers in none. A support session looks, and does not touch."""
+    require_caller(call)
+    raise Refused(
+        "Nobody acts as somebody else here: look at their account, or give them a new password."
+    )
+
+
 VERBS: tuple[Verb, ...] = (
-    *(
-        post(name, second_factor)
-        for name in (
-            "mfa/setup/initiate",
-            "mfa/setup/verify",
-            "mfa/setup/enable",
-            "set-preferred-mfa",
-        )
-    ),
+    post("impersonate-user", impersonate),
+    post("exit-impersonate-user", impersonate),
     # Their bodies are lists, which are not looked at.
     *(
         Verb(name=name, methods=("POST",), handler=enforce, writes=True, reads_body=False)

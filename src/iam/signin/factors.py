@@ -143,13 +143,23 @@ def remove_factor(connection: Connection, user_id: str) -> None:
         raise FactorMissing
 
 
+def make_recovery_codes(random: Random) -> tuple[str, ...]:
+    """New recovery codes, as they are shown once."""
+    return tuple("-".join(_groups(_make_recovery(random))) for _ in range(RECOVERY_CODES))
+
+
+def keep_recovery_codes(connection: Connection, user_id: str, codes: Iterable[str]) -> None:
+    """Put these recovery codes in the place of all that were; their hashes are stored."""
+    connection.execute(delete(recovery_code).where(recovery_code.c.user_id == user_id))
+    rows = [{"user_id": user_id, "code_hash": hash_secret(_bare(one))} for one in codes]
+    connection.execute(insert(recovery_code), rows)
+
+
 def renew_recovery_codes(connection: Connection, user_id: str, random: Random) -> tuple[str, ...]:
     """Put new recovery codes in the place of all that were; they are shown once, and not stored."""
-    connection.execute(delete(recovery_code).where(recovery_code.c.user_id == user_id))
-    codes = [_make_recovery(random) for _ in range(RECOVERY_CODES)]
-    rows = [{"user_id": user_id, "code_hash": hash_secret(one)} for one in codes]
-    connection.execute(insert(recovery_code), rows)
-    return tuple("-".join(_groups(one)) for one in codes)
+    codes = make_recovery_codes(random)
+    keep_recovery_codes(connection, user_id, codes)
+    return codes
 
 
 def recovery_left(connection: Connection, user_id: str) -> int:
@@ -178,7 +188,7 @@ def use_code(
             .values(last_step=step, last_used_at=now)
         )
         return Shown.APP if taken.rowcount else None
-    code = text.lower().translate(_READ_AS)
+    code = _bare(text)
     if not _RECOVERY.fullmatch(code):
         return None
     taken = connection.execute(
@@ -225,6 +235,11 @@ def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> Non
 
 def _about(user_id: str) -> str:
     return f"second factor of {user_id}"
+
+
+def _bare(text: str) -> str:
+    """A recovery code as it is hashed, however somebody has typed it."""
+    return text.lower().translate(_READ_AS)
 
 
 def _make_recovery(random: Random) -> str:
