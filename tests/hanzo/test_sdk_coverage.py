@@ -1,5 +1,5 @@
-"""Every method of Casdoor's SDKs: called in a test, or refused with a reason. A method that a new version adds
-is in neither table, and fails the test."""
+"""Every method of Casdoor's SDKs: called in a test, or refused with a reason. A method that a new version
+adds is in neither table, and fails the test."""
 
 import ast
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_what_is_refused_for_python_is_an_error_of_every_method(
     outcomes = python_sdk(site.python, [(one, None) for one in names])
 
     for name, outcome in zip(names, outcomes, strict=True):
-        assert "error" in outcome or outcome["value"] is False, (name, outcome)
+        assert "There is no verb" in str(outcome), (name, outcome)
 
 
 @pytest.mark.usefixtures("nobody_signed_in")
@@ -174,7 +174,7 @@ def test_what_is_refused_for_node_is_an_error_of_every_method(
     outcomes = node_sdk(site.node, [(one, given[one]) for one in names])
 
     for name, outcome in zip(names, outcomes, strict=True):
-        assert "error" in outcome, (name, outcome)
+        assert "There is no verb" in str(outcome), (name, outcome)
 
 
 @pytest.mark.usefixtures("nobody_signed_in")

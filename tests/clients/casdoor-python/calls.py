@@ -62,11 +62,17 @@ def anything(method: Any) -> list[Any]:
     return [_thing(types.get(one.name, str)) for one in needed]
 
 
+class _Named(str):
+    """A text that can be asked for what an object of theirs has."""
+
+    owner, name = "acme", "any"
+
+
 def _thing(kind: Any) -> Any:
     if hasattr(kind, "from_dict"):
         return kind.from_dict({"owner": "acme", "name": "any"})
     plain = typing.get_origin(kind) or kind
-    return plain() if plain in (int, float, list, dict, bool, bytes) else "any"
+    return plain() if plain in (int, float, list, dict, bool, bytes) else _Named("any")
 
 
 def methods(kind: type) -> list[str]:
