@@ -268,7 +268,7 @@ def test_the_page_names_the_day_of_an_end_that_was_not_today(world: World, bob: 
     ended = to_datetime(world.clock())
     world.clock.move(24 * 60 * 60)
 
-    words = ended.strftime("An administrator ended this session on %-d %B at %H:%M UTC.")
+    words = ended.strftime("An administrator ended this session on %-d %b %Y at %H:%M UTC.")
     assert words in bob.get("/sign-in").text
 
 

@@ -21,6 +21,8 @@ from iam.account.factor_page import PATH as FACTOR
 from iam.account.factor_page import change_factor, show_factor
 from iam.account.own_sessions import end_one, end_others, show_sessions
 from iam.account.password_page import save_password, show_password
+from iam.account.preferences_page import PATH as PREFERENCES
+from iam.account.preferences_page import save_preferences, show_preferences
 from iam.account.set_password_page import set_password, show_set_password
 from iam.account.sign_in_page import check_sign_in, show_sign_in
 from iam.account.sign_out_page import show_sign_out, sign_out, signed_out_there
@@ -69,6 +71,8 @@ def routes() -> list[BaseRoute]:
         Route("/account/password", save_password, methods=["POST"]),
         Route(FACTOR, show_factor),
         Route(FACTOR, change_factor, methods=["POST"]),
+        Route(PREFERENCES, show_preferences),
+        Route(PREFERENCES, save_preferences, methods=["POST"]),
         Route("/account/ways", show_ways),
         Route("/account/ways/unlink", unlink, methods=["POST"]),
         Route("/account/state", show_state),

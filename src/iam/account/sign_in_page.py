@@ -12,6 +12,7 @@ from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
+from iam.languages import N_, _, gettext, times
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
 from iam.signin.arrival import Arrival, FactorNeeded, NoRoom
@@ -37,17 +38,18 @@ from iam.web.visitor import look
 _FLOW = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
 # `{at}`: when, for what somebody did; a deadline explains itself.
+_OVER = N_("This session has ended.")
 _ENDED = {
-    EndReason.SIGNED_OUT: "You signed out.",
-    EndReason.ENDED_BY_USER: "You ended this session from another device{at}.",
-    EndReason.ENDED_BY_ADMIN: "An administrator ended this session{at}.",
-    EndReason.IDLE: "You were away for longer than a session may stay unused.",
-    EndReason.EXPIRED: "This session reached its longest time.",
-    EndReason.USER_DISABLED: "Your account was switched off.",
-    EndReason.CREDENTIALS_CHANGED: "Your password or your second factor was changed.",
-    EndReason.EXCLUSIVE: "You signed in somewhere else, and one session at a time is allowed.",
-    EndReason.LIMIT: "You signed in somewhere else, and this one made room for it.",
-    EndReason.POLICY: "The rules for sessions became stricter.",
+    EndReason.SIGNED_OUT: N_("You signed out."),
+    EndReason.ENDED_BY_USER: N_("You ended this session from another device %(when)s."),
+    EndReason.ENDED_BY_ADMIN: N_("An administrator ended this session %(when)s."),
+    EndReason.IDLE: N_("You were away for longer than a session may stay unused."),
+    EndReason.EXPIRED: N_("This session reached its longest time."),
+    EndReason.USER_DISABLED: N_("Your account was switched off."),
+    EndReason.CREDENTIALS_CHANGED: N_("Your password or your second factor was changed."),
+    EndReason.EXCLUSIVE: N_("You signed in somewhere else, and one session at a time is allowed."),
+    EndReason.LIMIT: N_("You signed in somewhere else, and this one made room for it."),
+    EndReason.POLICY: N_("The rules for sessions became stricter."),
 }
 
 
@@ -58,7 +60,7 @@ async def show_sign_in(request: Request) -> Response:
     destination = await _destination(
         request, query_text(request, "application"), request.path_params.get("organization")
     )
-    verdict, _ = await look(engine, request, now)
+    verdict, _token = await look(engine, request, now)
     locked = await way_to_unlock(request, destination, verdict, now)
     if locked is not None:
         return locked
@@ -67,21 +69,29 @@ async def show_sign_in(request: Request) -> Response:
         row, home = verdict.row, destination.organization
         if home is not None and row.organization != home.name:
             notice = {
-                "title": f"This needs an account of {home.display_name}",
-                "text": f"You are signed in as {row.display_name} of {row.organization}. "
-                "Signing in here ends that session in this browser.",
+                "title": _(
+                    "This needs an account of %(organization)s", organization=home.display_name
+                ),
+                "text": _(
+                    "You are signed in as %(user)s of %(organization)s. "
+                    "Signing in here ends that session in this browser.",
+                    user=row.display_name,
+                    organization=row.organization,
+                ),
             }
         elif is_again(return_path(request.query_params.get("return_to"))):
             notice = {
-                "title": "Show that it is you",
-                "text": "What you are about to do needs a sign-in of the last minutes. "
-                "You go on with it afterwards.",
+                "title": _("Show that it is you"),
+                "text": _(
+                    "What you are about to do needs a sign-in of the last minutes. "
+                    "You go on with it afterwards."
+                ),
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}
     if request.query_params.get("with") == "cancelled":
-        text = "You came back without having signed in there. Choose how to go on."
-        notice = {"title": "You did not sign in", "text": text}
+        text = _("You came back without having signed in there. Choose how to go on.")
+        notice = {"title": _("You did not sign in"), "text": text}
     response = _page(
         request,
         destination,
@@ -120,13 +130,13 @@ async def check_sign_in(request: Request) -> Response:
         remember=fields.get("remember") == "1",
     )
     for field, value, words in (
-        ("organization", organization, "Enter the name of your organization."),
-        ("username", username, "Enter your user name."),
-        ("password", password, "Enter your password."),
+        ("organization", organization, _("Enter the name of your organization.")),
+        ("username", username, _("Enter your user name.")),
+        ("password", password, _("Enter your password.")),
     ):
         if not value:
-            return again(status=422, error=_error("Something is missing", words, field))
-    verdict, _ = await look(engine, request, now)
+            return again(status=422, error=_error(_("Something is missing"), words, field))
+    verdict, _token = await look(engine, request, now)
     holds = verdict.living if verdict is not None else None
     device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
@@ -149,12 +159,13 @@ async def check_sign_in(request: Request) -> Response:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except CredentialsInvalid as error:
         engine.metrics.sign_ins["failed"] += 1
-        words = f"{error.title} Check both and try again."
-        return again(status=401, error=_error("That did not work", words, "password"))
+        words = _("%(problem)s Check both and try again.", problem=gettext(error.title))
+        return again(status=401, error=_error(_("That did not work"), words, "password"))
     except Throttled as error:
         engine.metrics.sign_ins["throttled"] += 1
-        words = f"For safety, sign-in waits a little. Try again in {wait_words(error.retry_after)}."
-        response = again(status=429, error=_error("Too many attempts", words, None))
+        wait = wait_words(error.retry_after)
+        words = _("For safety, sign-in waits a little. Try again in %(wait)s.", wait=wait)
+        response = again(status=429, error=_error(_("Too many attempts"), words, None))
         response.headers["retry-after"] = str(error.retry_after)
         return response
     except FactorNeeded as needed:
@@ -163,8 +174,8 @@ async def check_sign_in(request: Request) -> Response:
     except NoRoom as full:
         if not full.crowd.may_choose:
             engine.metrics.sign_ins["failed"] += 1
-            words = "Sign out somewhere else first, or ask your administrator."
-            return again(status=409, error=_error(full.title, words, None))
+            words = _("Sign out somewhere else first, or ask your administrator.")
+            return again(status=409, error=_error(gettext(full.title), words, None))
         return await choose_for_sign_in(request, destination, attempt.arrival, full, return_to)
     return signed_in(engine, started, return_to, now, device)
 
@@ -253,16 +264,20 @@ def why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     """Why somebody who was signed in has to sign in again; told only to who held the session."""
     if verdict is None or not isinstance(verdict.reason, EndReason):
         return None
-    words = _ENDED.get(verdict.reason, "This session has ended.").format(at=_at(verdict, now))
-    return {"title": "You were signed out", "text": f"{words} Sign in again to go on."}
+    words = _(_ENDED.get(verdict.reason, _OVER), when=_when(verdict, now))
+    return {
+        "title": _("You were signed out"),
+        "text": _("%(why)s Sign in again to go on.", why=words),
+    }
 
 
-def _at(verdict: Verdict, now: Instant) -> str:
-    """ " at 14:02 UTC", with the day where it was not today."""
+def _when(verdict: Verdict, now: Instant) -> str:
+    """ "at 14:02 UTC", with the day where it was not today."""
     row = verdict.row
     if row is None:
         return ""
     # A cut session ended at its deadline, whether that has been noted yet or not.
     ended = to_datetime(row.ended_at if row.ended_at is not None else row.expires_at)
-    today = ended.date() == to_datetime(now).date()
-    return ended.strftime(" at %H:%M UTC" if today else " on %-d %B at %H:%M UTC")
+    if times.local(ended).date() == times.local(to_datetime(now)).date():
+        return _("at %(time)s", time=times.hour(ended))
+    return _("on %(date)s at %(time)s", date=times.day(ended), time=times.hour(ended))

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Throttled
 from iam.kernel.ids import SESSION, is_id
+from iam.languages import times
 from iam.sessions import store
 from iam.sessions.lock import locked_child
 from iam.sessions.model import LiveRow
@@ -223,7 +224,4 @@ def _error(title: str, text: str, field: str | None) -> dict[str, str | None]:
 
 def wait_words(seconds: int) -> str:
     """How long to wait, in words."""
-    if seconds < 60:
-        return f"{seconds} second{'' if seconds == 1 else 's'}"
-    minutes = -(-seconds // 60)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return times.length(seconds if seconds < 60 else -(-seconds // 60) * 60)

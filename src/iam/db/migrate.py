@@ -5,7 +5,7 @@ from sqlalchemy import Connection, inspect, text
 from iam.db.engine import Database
 from iam.kernel.errors import Unavailable
 
-HEAD = "0021"
+HEAD = "0022"
 """The revision that this version of the program needs."""
 
 # Any constant of ours: nodes that start together queue here, and all but the first find nothing to do.

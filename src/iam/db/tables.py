@@ -57,6 +57,9 @@ user_account = Table(
     Column("roles", JSON, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # How pages speak to them (OpenID Connect Core §5.1); null: as the browser says.
+    Column("locale", Text),
+    Column("zoneinfo", Text),
     ForeignKeyConstraint(["organization"], ["organization.name"]),
     Index("uq_user_account_organization_name", "organization", "name", unique=True),
 )

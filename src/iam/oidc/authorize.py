@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.names import UserMissing
+from iam.directory.preferences import read_preferences
 from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
+from iam.languages import speak
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
@@ -51,6 +53,7 @@ from iam.web.address import origin_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.error_notes import noted
+from iam.web.language import spoken_to
 from iam.web.pages import error_page, see_other
 from iam.web.returning import choose_address, code_address, sign_in_address
 
@@ -90,6 +93,7 @@ Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | Question
 
 
 @noted
+@spoken_to
 async def authorize(request: Request) -> Response:
     """`GET` or `POST /oauth/authorize` (OpenID Connect Core §3.1.2)."""
     if request.method == "POST":
@@ -147,6 +151,8 @@ def _authorize(request: Request) -> Response:
         row = _browser_session(verdict)
         if row is None or token is None:
             raise AssertionError("a question without anybody to ask")
+        said = engine.database.read(lambda c: read_preferences(c, row.organization, row.user))
+        speak(said.locale, said.zone)
         return ask(request, asked, decision, row, token)
     return answer_client(request, asked, decision)
 

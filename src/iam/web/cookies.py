@@ -1,4 +1,4 @@
-"""Cookies: four, each with one job and its own name.
+"""Cookies: five, each with one job and its own name.
 
 `__Host-` makes a browser refuse a cookie that another host of the same domain planted. Names are
 compared exactly and a name that comes twice is worth nothing (cookie tossing). On an http issuer,
@@ -23,6 +23,8 @@ APP = "iam-app"
 """The gate's, on an application's own host."""
 DEVICE = "iam-device"
 """What a browser is told again by, so that its next sign-in is no news; proves nothing."""
+LANGUAGE = "iam-language"
+"""The language that this browser is answered in where nobody is signed in."""
 _MADE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)  # by make_secret
 
 

@@ -6,6 +6,7 @@ framing) and `no-store`, so that nothing private is left in a cache or behind th
 
 import functools
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,27 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from iam.kernel.clock import Instant, to_datetime, to_iso
 from iam.kernel.errors import IamError, Unauthenticated, Unavailable
+from iam.languages import (
+    N_,
+    _,
+    gettext,
+    n_,
+    ngettext,
+    pgettext,
+    reader,
+    times,
+    written,
+)
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
 from iam.web.error_notes import Handler, noted, refer
 from iam.web.fresh import AuthenticationStale
+from iam.web.language import other_languages, spoken_to
 from iam.web.problems import status_of
 from iam.web.returning import sign_in_address
 from iam.web.rights import Right
+from iam.web.script_words import script_words
 
 STATIC = Path(__file__).parent / "static"
 
@@ -36,7 +50,13 @@ _templates = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    extensions=["jinja2.ext.i18n"],
 )
+# Markup in a sentence is its translator's, what stands in its places is escaped ("newstyle").
+_templates.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+    gettext, ngettext, newstyle=True, pgettext=pgettext
+)
+_templates.policies["ext.i18n.trimmed"] = True
 _log = structlog.get_logger("iam.web")
 
 
@@ -46,33 +66,40 @@ def _asset(name: str) -> str:
     return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
-_templates.globals["asset"] = _asset
+_templates.globals.update(asset=_asset, n_=n_, script_words=script_words, written=written)
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An instant as a page shows it: `iso` for machines and the tooltip, `text` for people."""
+    """An instant as a page shows it: `iso` for machines, `text` for people, `short` for little room, `exact`
+    for the tooltip. `plain`: `text` is a date in UTC, for want of knowing the viewer's zone; their browser
+    puts it into its own."""
 
     iso: str
     text: str
+    short: str
+    exact: str
+    plain: bool = False
+
+
+_SOON = 45
+_UNITS = ((3600, 60), (86_400, 3600), (7 * 86_400, 86_400))
 
 
 def moment(instant: Instant, now: Instant) -> Moment:
     """An instant in words, relative while that is easier to grasp ("3 minutes ago", "in 2 hours")."""
+    date = to_datetime(instant)
+    iso, exact = to_iso(instant), times.exact(date)
     distance = abs(now - instant) // 1000
-    for limit, unit, word in (
-        (45, 1, ""),
-        (3600, 60, "minute"),
-        (86400, 3600, "hour"),
-        (7 * 86400, 86400, "day"),
-    ):
+    if distance < _SOON:
+        text = _("just now") if instant <= now else _("in a moment")
+        return Moment(iso, text, text, exact)
+    for limit, unit in _UNITS:
         if distance < limit:
-            if not word:
-                return Moment(to_iso(instant), "just now" if instant <= now else "in a moment")
-            count = max(1, round(distance / unit))
-            words = f"{count} {word}{'' if count == 1 else 's'}"
-            return Moment(to_iso(instant), f"in {words}" if instant > now else f"{words} ago")
-    return Moment(to_iso(instant), to_datetime(instant).strftime("%-d %b %Y, %H:%M UTC"))
+            whole = timedelta(seconds=max(1, round(distance / unit)) * unit)
+            passed = whole if instant <= now else -whole
+            return Moment(iso, times.ago(passed), times.ago(passed, short=True), exact)
+    return Moment(iso, exact, exact, exact, plain=reader().zone is None)
 
 
 def render(
@@ -98,6 +125,9 @@ def render(
         "reaches_installation": person.reaches_installation if person else False,
         "csrf": csrf,
         "issuer": engine_of(request).settings.issuer,
+        "language": reader().language,
+        "zone": reader().zone,
+        "languages": other_languages(request) if status < 400 else [],
     }
     html = _templates.get_template(template).render(
         shell=shell, csrf=csrf, status=status, **context
@@ -159,11 +189,11 @@ def error_page(
     if way_on is not None:
         href, label = way_on
     elif path.startswith("/console") and status != 403:
-        href, label = "/console", "Go to the console"
+        href, label = "/console", _("Go to the console")
     elif path.startswith(("/console", "/account")):
-        href, label = "/account/sessions", "Go to your sessions"
+        href, label = "/account/sessions", _("Go to your sessions")
     else:
-        href, label = "/sign-in", "Go to sign-in"
+        href, label = "/sign-in", _("Go to sign-in")
     return render(
         request,
         "error.html",
@@ -181,6 +211,7 @@ def page_errors(handler: Handler) -> Handler:
     """Have a page's errors answered by pages, and noted: whoever is not signed in is sent to sign in."""
 
     @noted
+    @spoken_to
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
         try:
@@ -195,23 +226,22 @@ def page_errors(handler: Handler) -> Handler:
         except IamError as error:
             if isinstance(error, Unavailable):
                 _log.warning("unavailable", path=request.url.path, detail=error.detail)
-            text = _WORDS.get(status_of(error), "Nothing was changed.")
+            text = _(_WORDS.get(status_of(error), _UNCHANGED))
             if error.detail and not isinstance(error, Unavailable):
                 text = error.detail
-            response = error_page(request, status_of(error), error.title, text, error.code)
+            response = error_page(request, status_of(error), gettext(error.title), text, error.code)
             if isinstance(error, Unavailable):
                 response.headers["retry-after"] = "1"
             return response
         except HTTPException as error:
-            return error_page(
-                request, error.status_code, "This request cannot be understood", str(error.detail)
-            )
+            title = _("This request cannot be understood")
+            return error_page(request, error.status_code, title, gettext(str(error.detail)))
 
     return answer
 
 
+_UNCHANGED = N_("Nothing was changed.")
 _WORDS = {
-    403: "Nothing was changed.",
-    404: "The address may be mistyped, or what was here is gone.",
-    503: "Nothing was changed. Try again shortly.",
+    404: N_("The address may be mistyped, or what was here is gone."),
+    503: N_("Nothing was changed. Try again shortly."),
 }

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
+from iam.directory.preferences import Preferences, read_preferences
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Unauthenticated
+from iam.languages import speak
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.validate import Outcome, Verdict, validate
 from iam.web.address import origin_of
@@ -42,16 +45,25 @@ async def look(engine: Engine, request: Request, now: Instant) -> tuple[Verdict 
     """The verdict on the browser's cookie and its value; None without a cookie.
 
     A token of an application's session is none of a browser: an application that was handed one
-    must not be able to open its user's pages with it.
+    must not be able to open its user's pages with it. From here on the page speaks as its person wishes.
     """
     token = read_cookie(request, engine.settings, BROWSER)
     if token is None:
         return None, ""
-    verdict = await in_thread(lambda: engine.database.read(lambda c: validate(c, token, now)))
-    if verdict.row is not None and verdict.row.application != BUILT_IN_APPLICATION:
-        verdict = Verdict(Outcome.UNKNOWN, None, None)
+    verdict, said = await in_thread(lambda: engine.database.read(lambda c: _look(c, token, now)))
+    speak(said.locale, said.zone)
     engine.metrics.validations[str(verdict.outcome)] += 1
     return verdict, token
+
+
+def _look(connection: Connection, token: str, now: Instant) -> tuple[Verdict, Preferences]:
+    verdict = validate(connection, token, now)
+    row = verdict.row
+    if row is None:
+        return verdict, Preferences()
+    if row.application != BUILT_IN_APPLICATION:
+        return Verdict(Outcome.UNKNOWN, None, None), Preferences()
+    return verdict, read_preferences(connection, row.organization, row.user)
 
 
 BACKGROUND = "iam-background"

@@ -1,16 +1,18 @@
 // What the pages gain with JavaScript. Everything works without it: nothing here is needed to sign in or to end a session.
 
+import { _, language, timeZone } from "./words.js";
+
 /** Shows instants in the viewer's own time zone: exact ones as text, all of them on hover. */
 function localTimes(root) {
-  const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const brief = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  const short = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone });
+  const brief = new Intl.DateTimeFormat(language, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone });
   const thisYear = new Date().getFullYear();
-  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const exact = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long", timeZone });
   for (const element of root.querySelectorAll("time[datetime]")) {
     const instant = new Date(element.dateTime);
     if (Number.isNaN(instant.getTime())) continue;
     element.title = `${exact.format(instant)} (${element.title})`;
-    if (!element.textContent.endsWith(" UTC")) continue;
+    if (!("plain" in element.dataset)) continue;
     const fits = "short" in element.dataset && instant.getFullYear() === thisYear;
     element.textContent = (fits ? brief : short).format(instant);
   }
@@ -22,7 +24,7 @@ function revealPassword(button) {
   const show = (visible) => {
     input.type = visible ? "text" : "password";
     button.setAttribute("aria-pressed", String(visible));
-    button.title = visible ? "Hide password" : "Show password";
+    button.title = visible ? _("Hide password") : _("Show password");
   };
   button.hidden = false;
   button.addEventListener("click", () => {
@@ -36,7 +38,7 @@ function warnCapsLock(hint) {
   const input = document.getElementById(hint.dataset.capsLock);
   const look = (event) => {
     const on = Boolean(event.getModifierState?.("CapsLock"));
-    const text = on ? "Caps Lock is on" : "";
+    const text = on ? _("Caps Lock is on") : "";
     if (hint.textContent !== text) hint.textContent = text;
   };
   input.addEventListener("keydown", look);
@@ -74,7 +76,7 @@ function confirmInDialog(event) {
   const { confirmTitle, confirmText, confirmLabel } = form.dataset;
   if (!confirmTitle) return;
   event.preventDefault();
-  const cancel = element("button", { type: "submit", className: "button", value: "", textContent: "Cancel", autofocus: true });
+  const cancel = element("button", { type: "submit", className: "button", value: "", textContent: _("Cancel"), autofocus: true });
   const accept = element("button", { type: "submit", className: "button button-danger-solid", value: "yes", id: "confirm", textContent: confirmLabel });
   const dialog = element("dialog", { className: "dialog" },
     element("form", { method: "dialog" },
@@ -102,7 +104,7 @@ function copyOnClick(button) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.classList.add("is-done");
-    button.setAttribute("aria-label", "Copied");
+    button.setAttribute("aria-label", _("Copied"));
     setTimeout(() => {
       button.classList.remove("is-done");
       button.setAttribute("aria-label", label);
