@@ -19,6 +19,7 @@ from iam.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
+from iam.languages import gettext, speaking
 from iam.sessions.limits import SessionLimit
 from iam.sessions.validate import SessionLocked, SessionUnknown
 from iam.signin.enrolment import EnrolmentInvalid
@@ -105,7 +106,8 @@ def message_of(error: IamError, language: Language) -> str:
     for kind, key in _SENTENCES:
         if isinstance(error, kind):
             return sentence(key, language)
-    return error.detail or error.title
+    with speaking(language):
+        return error.detail or gettext(error.title)
 
 
 def refused(error: IamError, language: Language) -> Response:
