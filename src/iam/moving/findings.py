@@ -33,6 +33,7 @@ class Reason(StrEnum):
     DELETED_HERE = "deleted_here"
     DISABLED = "disabled"
     DUPLICATE = "duplicate"
+    FACTOR_OFF = "factor_off"
     FIXED_HERE = "fixed_here"
     INTERNAL = "internal"
     INVALID = "invalid"
@@ -89,6 +90,7 @@ WORDS: dict[Reason, str] = {
     Reason.DELETED_HERE: "was taken over earlier and has been deleted here since",
     Reason.DISABLED: "is disabled there, and here",
     Reason.DUPLICATE: "is there twice; the first was taken",
+    Reason.FACTOR_OFF: "is not asked for there (no preferredMfaType), nor here",
     Reason.FIXED_HERE: "is the same for all here",
     Reason.INTERNAL: "is the old server's own bookkeeping",
     Reason.INVALID: "cannot be stored here in that form",
@@ -116,7 +118,7 @@ WORDS: dict[Reason, str] = {
     Reason.RENAMED: "has another name here",
     Reason.RESERVED: "is a name of this server's own",
     Reason.ROLE_DISABLED: "is disabled there, so nobody has it",
-    Reason.SECOND_FACTOR: "second factors are not taken over: set them up again",
+    Reason.SECOND_FACTOR: "of second factors only authenticator apps are taken over: set one up here",
     Reason.SHARED: "is shared by all organizations there; here it is of its own organization alone",
     Reason.SHORTENED: "was too long, or held control characters",
     Reason.SIGNS_UP: "lets in whom it knows and we do not, as it did there",
