@@ -57,9 +57,9 @@ def test_an_app_goes_on_making_codes_and_a_recovery_code_stands_in_once(pair: Pa
     assert SECRET not in kept, "it lies encrypted"
     assert RECOVERY not in kept
     assert RECOVERY.replace("-", "") not in kept
-    events = pair.world.get(
-        "/v1/events?organization=acme&type=factor.added", headers=admin
-    ).json()["items"]
+    events = pair.world.get("/v1/events?organization=acme&type=factor.added", headers=admin).json()[
+        "items"
+    ]
     assert {one["user"] for one in events} == {"carol", "dave"}
 
 
