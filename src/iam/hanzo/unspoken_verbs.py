@@ -10,7 +10,7 @@ from iam.hanzo.verbs import Verb, post
 
 
 def enforce(call: Call) -> Reply:
-    """Permissions are not kept here, so nothing is allowed by one."""
+    """Permissions are only kept here (`kept_verbs`), so nothing is allowed by one."""
     require_caller(call)
     raise Refused(
         "Permissions are not evaluated here: roles of users are in their tokens and at the gate."
@@ -18,8 +18,8 @@ def enforce(call: Call) -> Reply:
 
 
 def impersonate(call: Call) -> Reply:
-    """To act as somebody else would be a session that says of itself who it is not: of its user in every
-    token and record, and of whoever administers in none. A support session looks, and does not touch."""
+    """A session in which somebody acts as somebody else would be that other person's in every token and
+    list, whoever looks: the list of one's own sessions would not be true any more."""
     require_caller(call)
     raise Refused(
         "Nobody acts as somebody else here: look at their account, or give them a new password."
