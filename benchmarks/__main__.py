@@ -79,6 +79,7 @@ def _search(results: Results, sessions: int) -> None:
             history.fill(url, sessions)
         with measures.server_on(url) as server:
             history.search(results, server)
+            history.pages(results, server)
     finally:
         cluster.remove()
 

@@ -3,6 +3,7 @@ fast the first page of a search among them is."""
 
 import http.client
 import json
+import re
 import statistics
 import time
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ ENDED_PER_LIVE = 5
 _TIMES = 9
 _MOST = 50
 """Milliseconds that a first page may take."""
+_MOST_PAGE = 150
+"""Milliseconds that a page of the console may take."""
+_PASSWORD = "open sesame 1"
 
 _DAY = 24 * 3600 * 1000
 # The first ten characters of an ID are the instant, the rest is noise (kernel.ids).
@@ -63,7 +67,7 @@ FROM (
 def fill(url: str, live: int) -> None:
     """Migrate the database at `url` and write the sessions, then the indexes, which is a lot faster."""
     prepare_database(
-        Settings(database_url=url, data_dir=run_directory(), admin_password="open sesame 1"),
+        Settings(database_url=url, data_dir=run_directory(), admin_password=_PASSWORD),
         system_clock,
         system_random,
     )
@@ -174,6 +178,85 @@ def search(results: Results, server: Server) -> None:
         middle, baseline = statistics.median(times), statistics.median(least)
         results.add(f"first page: {name}", middle, "ms", baseline=baseline, most=_MOST)
     connection.close()
+
+
+def pages(results: Results, server: Server) -> None:
+    """What an administrator looks at among them, page by page, as whoever administers the installation:
+    from the request to the last byte."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    _furnish(connection, server)
+    headers = {"cookie": _signed_in(connection)}
+    for name, path in _PAGES.items():
+        times = []
+        for _ in range(_TIMES):
+            begin = time.perf_counter()
+            page = _page(connection, path, headers)
+            times.append((time.perf_counter() - begin) * 1000)
+        if "</html>" not in page:
+            raise RuntimeError(f"{path} is no page")
+        results.add(f"console: {name}", statistics.median(times), "ms", most=_MOST_PAGE)
+    connection.close()
+
+
+_PAGES = {
+    "overview": "/console",
+    "sessions": "/console/sessions",
+    "sessions of an organization": "/console/sessions?organization=org07",
+    "sessions, by application": "/console/sessions?organization=org00&application=app07",
+    "sessions, by network": "/console/sessions?ip=10.1.7.0/24",
+    "sessions, ended": "/console/sessions?state=ended",
+    "sessions, by last use": "/console/sessions?instance=node7&sort=last_active_at",
+    "records": "/console/records?organization=org07",
+    "browsers": "/console/browsers?organization=org07",
+    "users": "/console/users?organization=org07",
+    "audit": "/console/audit",
+}
+
+
+def _furnish(connection: http.client.HTTPConnection, server: Server) -> None:
+    """Two of the organizations, with their applications and some of their users."""
+    token = server.command("token").stdout.splitlines()[-1]
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+
+    def make(path: str, **body: str) -> None:
+        connection.request("POST", path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != 201:
+            raise RuntimeError(f"{path} answered {answer.status}: {content[:300]!r}")
+
+    for organization in ("org00", "org07"):
+        make("/v1/organizations", name=organization)
+        for number in range(25):
+            make("/v1/applications", organization=organization, name=f"app{number:02}")
+        for number in range(100):
+            make("/v1/users", organization=organization, name=f"user{number:06}")
+
+
+def _signed_in(connection: http.client.HTTPConnection) -> str:
+    """The cookies of an administrator who has signed in by the form."""
+    connection.request("GET", "/sign-in/built-in")
+    answer = connection.getresponse()
+    form = re.search(r'name="csrf" value="([^"]+)"', answer.read().decode())
+    flow = (answer.getheader("set-cookie") or "").partition(";")[0]
+    fields = {"csrf": form[1] if form else "", "username": "admin", "password": _PASSWORD}
+    kind = {"cookie": flow, "content-type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/sign-in/built-in", urlencode(fields), kind)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 303:
+        raise RuntimeError(f"signing in answered {answer.status}")
+    cookies = answer.headers.get_all("set-cookie") or []
+    return "; ".join(one.partition(";")[0] for one in cookies)
+
+
+def _page(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> str:
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    content = answer.read().decode()
+    if answer.status != 200:
+        raise RuntimeError(f"{path} answered {answer.status}: {content[:300]!r}")
+    return content
 
 
 def _timed(

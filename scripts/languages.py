@@ -79,8 +79,9 @@ def _titles(module: ast.Module) -> Iterator[str]:
                 value = line.value if isinstance(line, ast.Assign | ast.AnnAssign) else None
                 if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
                     said[target.id] = value.value
-            if "code" in said and isinstance(said.get("title"), str):
-                yield said["title"]
+            title = said.get("title")
+            if "code" in said and isinstance(title, str):
+                yield title
 
 
 def in_step(language: str, template: Catalog) -> Catalog:

@@ -127,12 +127,12 @@ def test_the_second_device_of_a_user_is_told_of_with_what_is_known_of_it(
         for fact in (
             "Ann Lee",
             "Mobile Safari on iOS",
-            "18 November 2026, 11:06 UTC",
+            "18 Nov 2026, 11:06 UTC",
             "203.0.113.7",
             "Acme Corporation",
-            "25 November 2026",
+            "25 Nov 2026",
         ):
-            assert fact in text, fact
+            assert fact in " ".join(text.split()), fact
         assert link in text
     (told,) = events(stage, "sign_in.new_device")
     assert told["session"] == phone.session_id

@@ -4,6 +4,7 @@ import pytest
 
 from iam.directory.applications import Application
 from tests.support.people import populate
+from tests.support.pseudo import speak_pseudo
 from tests.support.surfer import Surfer
 from tests.support.world import World
 
@@ -34,3 +35,9 @@ def alice(world: World, applications: dict[str, Application]) -> Surfer:
     surfer = Surfer(world)
     assert surfer.sign_in("acme", "alice").status_code == 303
     return surfer
+
+
+@pytest.fixture
+def pseudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """German is a language in which every sentence stands in ⟦brackets⟧."""
+    speak_pseudo(monkeypatch)

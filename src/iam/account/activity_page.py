@@ -11,6 +11,7 @@ from iam.audit.search import EventFilter, search_events
 from iam.kernel.clock import Instant
 from iam.kernel.events import Event
 from iam.kernel.ids import SESSION, is_id
+from iam.languages import N_, _, gettext
 from iam.sessions.model import EndReason, LiveRow, Session
 from iam.sessions.policy import end_reason
 from iam.sessions.search import SessionFilter, list_sessions
@@ -18,26 +19,30 @@ from iam.signin.devices import device_label
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import Moment, moment, page_errors, render
-from iam.web.session_words import application_names, device_of
+from iam.web.session_words import application_names, device_of, device_words
 from iam.web.visitor import visitor_of
 
 _SESSIONS = 30
 _FAILURES = 20
+_OUT = N_("Signed out of %(what)s")
 _ENDS = {
-    EndReason.SIGNED_OUT: "Signed out of {what}",
-    EndReason.ENDED_BY_USER: "You signed out {what} from another device",
-    EndReason.ENDED_BY_ADMIN: "An administrator signed you out of {what}",
-    EndReason.IDLE: "Signed out of {what}: nothing was done there for a while",
-    EndReason.EXPIRED: "Signed out of {what}: its longest time was over",
-    EndReason.CREDENTIALS_CHANGED: "Signed out of {what}: a password or second factor changed",
-    EndReason.POLICY: "Signed out of {what}: the rules became stricter",
-    EndReason.EXCLUSIVE: "Signed out of {what}: you signed in elsewhere",
-    EndReason.LIMIT: "Signed out of {what} to make room for a newer session",
+    EndReason.SIGNED_OUT: _OUT,
+    EndReason.ENDED_BY_USER: N_("You signed out %(what)s from another device"),
+    EndReason.ENDED_BY_ADMIN: N_("An administrator signed you out of %(what)s"),
+    EndReason.IDLE: N_("Signed out of %(what)s: nothing was done there for a while"),
+    EndReason.EXPIRED: N_("Signed out of %(what)s: its longest time was over"),
+    EndReason.CREDENTIALS_CHANGED: N_(
+        "Signed out of %(what)s: a password or second factor changed"
+    ),
+    EndReason.POLICY: N_("Signed out of %(what)s: the rules became stricter"),
+    EndReason.EXCLUSIVE: N_("Signed out of %(what)s: you signed in elsewhere"),
+    EndReason.LIMIT: N_("Signed out of %(what)s to make room for a newer session"),
 }
 
+_WRONG = N_("Somebody tried to sign in with a wrong password")
 _FAILED = {
-    "blocked": "Sign-in refused: too many attempts",
-    "code": "Somebody who knows your password entered a wrong code",
+    "blocked": N_("Sign-in refused: too many attempts"),
+    "code": N_("Somebody who knows your password entered a wrong code"),
 }
 _WITH_PARENT = (EndReason.PARENT_ENDED, EndReason.IDLE, EndReason.EXPIRED)
 
@@ -96,27 +101,29 @@ def _lines(session: Session, names: dict[str, str], now: Instant) -> list[_Line]
     name = names[session.application]
     began = session.created_at
     if session.is_browser_session:
-        started = f"Signed in with {device}"
+        started = _("Signed in with %(device)s", device=device)
     elif session.authenticated_at is None:
-        started = f"{name} started a session for you"
+        started = _("%(application)s started a session for you", application=name)
     else:
-        started = f"Entered {name}"
+        started = _("Entered %(application)s", application=name)
     lines = [_Line(began, moment(began, now), started, where, "good")]
     reason = end_reason(session, now)
     # What ends with its browser session needs no line of its own: that one has it.
     with_parent = session.parent is not None and reason in _WITH_PARENT
     if reason is not None and not with_parent:
-        what = f"{name} on {device}" if not session.is_browser_session else device
-        words = _ENDS.get(reason, "Signed out of {what}").format(what=what)
+        what = device
+        if not session.is_browser_session:
+            what = _("%(application)s on %(device)s", application=name, device=device)
+        words = _(_ENDS.get(reason, _OUT), what=what)
         over = session.over_at
         lines.append(_Line(over, moment(over, now), words, where, "over"))
     return lines
 
 
 def _failed(event: Event, now: Instant) -> _Line:
-    device = device_label(event.origin.user_agent)
+    device = device_words(device_label(event.origin.user_agent))
     where = f"{device}, {event.origin.ip}" if event.origin.ip else device
-    words = _FAILED.get(event.reason or "", "Somebody tried to sign in with a wrong password")
+    words = gettext(_FAILED.get(event.reason or "", _WRONG))
     if event.reason != "blocked" and "provider" in event.data:
-        words = f"Sign-in by {event.data['provider']} refused"
+        words = _("Sign-in by %(provider)s refused", provider=event.data["provider"])
     return _Line(event.at, moment(event.at, now), words, where, "bad")

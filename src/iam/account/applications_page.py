@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from iam.directory.users import find_user
 from iam.kernel.clock import Instant
+from iam.languages import N_, _, gettext
 from iam.sessions import store
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow, Selection
 from iam.sessions.policy import end_reason
@@ -24,7 +25,7 @@ from iam.web.visitor import posting_visitor, visitor_of
 PATH = "/account/applications"
 _LOOKED_AT = 500
 _NOTICES = {
-    "withdrawn": "Withdrawn. You are signed out there, and asked again if you come back.",
+    "withdrawn": N_("Withdrawn. You are signed out there, and asked again if you come back."),
 }
 
 
@@ -43,7 +44,7 @@ async def show_applications(request: Request) -> Response:
         person=visitor.person,
         csrf=visitor.csrf,
         applications=found,
-        flash={"kind": "success", "text": notice} if notice else None,
+        flash={"kind": "success", "text": gettext(notice)} if notice else None,
     )
 
 
@@ -54,7 +55,8 @@ async def withdraw(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
     me, application = visitor.session, fields.get("application", "")
-    await require_fresh(request, visitor, f"Withdraw access of {application[:64]}", now, back=PATH)
+    deed = _("Withdraw access of %(application)s", application=application[:64])
+    await require_fresh(request, visitor, deed, now, back=PATH)
     ended = await in_thread(
         lambda: engine.database.write(
             lambda c: consents.withdraw(

@@ -20,6 +20,7 @@ from iam.directory.users import find_user
 from iam.kernel.authn import MULTI_FACTOR
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Throttled
+from iam.languages import N_, _, gettext
 from iam.sessions import store
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.signin.arrival import Arrival, NoRoom, Proven
@@ -42,7 +43,7 @@ PATH = "/second-factor"
 _KIND = "factor"
 _LIFETIME = 10 * 60
 """Seconds from the password to the code, however many are tried."""
-_MISSING = "Enter the code that your authenticator app shows, or one of your recovery codes."
+_MISSING = N_("Enter the code that your authenticator app shows, or one of your recovery codes.")
 
 
 async def ask_for_code(
@@ -131,7 +132,9 @@ async def check_code_page(request: Request) -> Response:
     destination = await _destination(request, client_id)
     code = _code(fields)
     if not code:
-        return _for_visitor(request, visitor, destination, return_to, status=422, error=_MISSING)
+        return _for_visitor(
+            request, visitor, destination, return_to, status=422, error=gettext(_MISSING)
+        )
     work = partial(
         step_up,
         engine.database,
@@ -180,7 +183,7 @@ async def _go_on_signing_in(
     again = partial(_ask, request, destination, waiting, return_to)
     code = _code(fields)
     if not code:
-        return await again(status=422, error=_MISSING)
+        return await again(status=422, error=gettext(_MISSING))
     proven, device = (
         Proven.from_payload(waiting["proven"]),
         device_secret(request, engine.settings, engine.random),
@@ -295,8 +298,9 @@ def _application(client_id: str) -> dict[str, str]:
 
 
 def _try_again(error: CodeWrong) -> str:
-    return f"{error.title} Wait for the next one and try again."
+    return _("%(problem)s Wait for the next one and try again.", problem=gettext(error.title))
 
 
 def _wait(error: Throttled) -> str:
-    return f"Too many attempts. Try again in {wait_words(error.retry_after)}."
+    wait = wait_words(error.retry_after)
+    return _("Too many attempts. Try again in %(wait)s.", wait=wait)

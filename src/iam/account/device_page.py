@@ -10,13 +10,16 @@ from starlette.responses import Response
 from iam.delivery import mails
 from iam.delivery.links import PATH, read_link
 from iam.delivery.mails import Mail, MailMissing
-from iam.delivery.message import Content, when
+from iam.delivery.message import Content
+from iam.kernel.clock import to_datetime
+from iam.languages import _, speak, times
 from iam.signin.devices import device_kind
 from iam.signin.known_devices import disown
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import error_page, page_errors, render
+from iam.web.session_words import device_words
 
 
 @page_errors
@@ -28,6 +31,8 @@ async def show_device(request: Request) -> Response:
     if mail is None:
         return _no_link(request)
     content = Content(**mail.content)
+    # Nobody is signed in, but the mail knew whom it is for; the language is this browser's.
+    speak(None, content.zone)
     return _private(
         render(
             request,
@@ -36,10 +41,10 @@ async def show_device(request: Request) -> Response:
             token=token,
             user=mail.user,
             organization=content.organization_name,
-            device=content.device,
+            device=device_words(content.device),
             kind=device_kind(content.device, None),
             ip=content.ip,
-            at=when(mail.created_at),
+            at=times.exact(to_datetime(mail.created_at)),
         )
     )
 
@@ -89,12 +94,12 @@ async def _open_mail(engine: Engine, token: str) -> Mail | None:
 
 def _no_link(request: Request) -> Response:
     """One page for every link that does not work: it tells nobody which links there are."""
-    words = (
+    words = _(
         "It was used already, is older than a week, or is not whole. To end sessions, sign in and look "
         "at your own; if somebody else knows your password, get a new one."
     )
     return _private(
-        error_page(request, 404, "This link does not work", words, code="mail_link_invalid")
+        error_page(request, 404, _("This link does not work"), words, code="mail_link_invalid")
     )
 
 

@@ -15,6 +15,7 @@ from iam.directory.applications import find_application
 from iam.directory.users import find_user
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Throttled
+from iam.languages import N_, _, gettext
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.signin import enrolment
 from iam.signin.enrolment import Change, Changed, Enrolment
@@ -37,9 +38,9 @@ from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
 PATH = "/account/second-factor"
 _NOTICES = {
-    "removed": "The second factor is removed. Your password alone signs you in again.",
-    "exists": "There is a second factor already.",
-    "gone": "There is no second factor any more.",
+    "removed": N_("The second factor is removed. Your password alone signs you in again."),
+    "exists": N_("There is a second factor already."),
+    "gone": N_("There is no second factor any more."),
 }
 
 
@@ -80,7 +81,7 @@ async def change_factor(request: Request) -> Response:
     visitor = await posting_visitor(engine, request, fields, now)
     deed = _DEEDS.get(fields.get("do", ""))
     if deed is None:
-        raise FormInvalid("It does not say what to do.")
+        raise FormInvalid(_("It does not say what to do."))
     asked = _Asked(request=request, engine=engine, visitor=visitor, fields=fields, now=now)
     try:
         return await deed(asked)
@@ -116,8 +117,8 @@ async def _confirm(asked: _Asked) -> Response:
     try:
         changed = await in_thread(lambda: engine.database.write(work))
     except CodeWrong:
-        secret, _ = enrolment.unseal(engine.cipher, change.holder, sealed, asked.now)
-        words = "This is not the code that the app should show now. Is your phone's clock right?"
+        secret, _began = enrolment.unseal(engine.cipher, change.holder, sealed, asked.now)
+        words = _("This is not the code that the app should show now. Is your phone's clock right?")
         same = Enrolment(secret=secret, sealed=sealed)
         return await _enrolment_page(asked, same, status=403, error=words)
     return _codes_page(asked, changed, added=True)
@@ -163,7 +164,7 @@ async def _proof(asked: _Asked) -> Proof | Response:
     """Who sends this has shown who they are once more; else the page again."""
     engine, fields = asked.engine, asked.fields
     if not fields.get("password"):
-        return await _again(asked, 422, "password", "Enter your password.")
+        return await _again(asked, 422, "password", _("Enter your password."))
     work = partial(
         prove,
         engine.database,
@@ -180,15 +181,17 @@ async def _proof(asked: _Asked) -> Proof | Response:
         return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except PasswordWrong:
         engine.metrics.sign_ins["failed"] += 1
-        return await _again(asked, 403, "password", "This is not your password.")
+        return await _again(asked, 403, "password", _("This is not your password."))
     except CodeWrong as error:
         engine.metrics.sign_ins["failed"] += 1
-        return await _again(asked, 403, "code", error.title)
+        return await _again(asked, 403, "code", gettext(error.title))
     except FactorRequired:
-        return await _again(asked, 422, "code", "Enter the code that your authenticator app shows.")
+        return await _again(
+            asked, 422, "code", _("Enter the code that your authenticator app shows.")
+        )
     except Throttled as error:
         engine.metrics.sign_ins["throttled"] += 1
-        response = await _again(asked, 429, "password", error.title)
+        response = await _again(asked, 429, "password", gettext(error.title))
         response.headers["retry-after"] = str(error.retry_after)
         return response
 
@@ -233,7 +236,7 @@ async def _page(
         person=visitor.person,
         csrf=visitor.csrf,
         user=me.user,
-        flash={"kind": "success", "text": notice} if notice else None,
+        flash={"kind": "success", "text": gettext(notice)} if notice else None,
         wrong=wrong,
         **context,
     )

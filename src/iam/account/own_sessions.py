@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Missing
+from iam.languages import N_, _, gettext
 from iam.sessions import lifecycle, store
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, LiveRow, Selection, Session
@@ -25,10 +26,12 @@ from iam.web.visitor import posting_visitor, visitor_of
 
 _SHOWN = 500
 _NOTICES = {
-    "ended": "Signed out there. That session is over, everywhere.",
-    "others": "Signed out everywhere else. Only this browser is still signed in.",
-    "password": "Your password is changed. Nobody is signed in with the old one, unless you kept them.",
-    "over": "That session was over already.",
+    "ended": N_("Signed out there. That session is over, everywhere."),
+    "others": N_("Signed out everywhere else. Only this browser is still signed in."),
+    "password": N_(
+        "Your password is changed. Nobody is signed in with the old one, unless you kept them."
+    ),
+    "over": N_("That session was over already."),
 }
 
 
@@ -55,7 +58,7 @@ async def show_sessions(request: Request) -> Response:
         csrf=visitor.csrf,
         devices=_by_device(sessions, names, visitor.session.id, now),
         others=sum(one.seat != visitor.session.id for one in sessions),
-        flash={"kind": "success", "text": notice} if notice else None,
+        flash={"kind": "success", "text": gettext(notice)} if notice else None,
     )
 
 
@@ -69,7 +72,7 @@ async def end_one(request: Request) -> Response:
     if visitor.holds(wanted):
         left = await sign_out(request, visitor.person.actor, now, wanted)
         return signed_out_page(request, left)
-    await require_fresh(request, visitor, "Sign out there", now, back=HOME)
+    await require_fresh(request, visitor, _("Sign out there"), now, back=HOME)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         session = store.read_session(connection, wanted)
@@ -97,7 +100,7 @@ async def end_others(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
     me = visitor.session
-    await require_fresh(request, visitor, "Sign out all others", now, back=HOME)
+    await require_fresh(request, visitor, _("Sign out all others"), now, back=HOME)
     selection = Selection(organization=me.organization, user=me.user, but=me.id)
     ended = await in_thread(
         lambda: engine.database.write(

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.kernel.errors import Throttled
+from iam.languages import _, gettext
 from iam.signin.factors import CodeWrong, FactorRequired
 from iam.signin.password_change import PasswordChange, change_password
 from iam.signin.passwords import LONGEST, SHORTEST
@@ -36,11 +37,11 @@ async def save_password(request: Request) -> Response:
     new, keep = fields.get("new", ""), "keep" in fields
     wrong: dict[str, str] = {}
     if not fields.get("current"):
-        wrong["current"] = "Enter the password you have now."
+        wrong["current"] = _("Enter the password you have now.")
     if not SHORTEST <= len(new) <= LONGEST:
-        wrong["new"] = f"Use {SHORTEST} to {LONGEST} characters."
+        wrong["new"] = _("Use %(least)s to %(most)s characters.", least=SHORTEST, most=LONGEST)
     elif new != fields.get("again"):
-        wrong["again"] = "This is not the same as the one above."
+        wrong["again"] = _("This is not the same as the one above.")
     if wrong:
         return await _page(request, visitor, wrong, keep=keep, status=422)
     wanted = PasswordChange(
@@ -63,16 +64,16 @@ async def save_password(request: Request) -> Response:
     try:
         changed = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except PasswordWrong:
-        wrong["current"] = "This is not your password."
+        wrong["current"] = _("This is not your password.")
         return await _page(request, visitor, wrong, keep=keep, status=403)
     except FactorRequired:
-        wrong["code"] = "Enter the code that your authenticator app shows."
+        wrong["code"] = _("Enter the code that your authenticator app shows.")
         return await _page(request, visitor, wrong, keep=keep, status=422)
     except CodeWrong as error:
-        wrong["code"] = error.title
+        wrong["code"] = gettext(error.title)
         return await _page(request, visitor, wrong, keep=keep, status=403)
     except Throttled as error:
-        wrong["current"] = "Too many attempts. Wait a little, then try again."
+        wrong["current"] = _("Too many attempts. Wait a little, then try again.")
         response = await _page(request, visitor, wrong, keep=keep, status=429)
         response.headers["retry-after"] = str(error.retry_after)
         return response

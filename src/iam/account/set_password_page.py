@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from iam.delivery.links import PASSWORD_PATH, read_link
 from iam.delivery.mails import Mail
+from iam.languages import _
 from iam.signin.password_links import good_link, set_by_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.address import origin_of
@@ -40,9 +41,9 @@ async def set_password(request: Request) -> Response:
         return _no_link(request)
     wrong: dict[str, str] = {}
     if not SHORTEST <= len(new) <= LONGEST:
-        wrong["new"] = f"Use {SHORTEST} to {LONGEST} characters."
+        wrong["new"] = _("Use %(least)s to %(most)s characters.", least=SHORTEST, most=LONGEST)
     elif new != fields.get("again"):
-        wrong["again"] = "This is not the same as the one above."
+        wrong["again"] = _("This is not the same as the one above.")
     if wrong:
         return _page(request, mail, token, wrong, status=422)
     loop = asyncio.get_running_loop()
@@ -92,12 +93,12 @@ def _page(
 
 def _no_link(request: Request) -> Response:
     """One page for every link that does not work: it tells nobody which links there are."""
-    words = (
+    words = _(
         "It was used already, is too old, or is not whole; or the password has been changed since it was "
         "mailed. Ask your administrator for another one."
     )
     return _private(
-        error_page(request, 404, "This link does not work", words, code="mail_link_invalid")
+        error_page(request, 404, _("This link does not work"), words, code="mail_link_invalid")
     )
 
 

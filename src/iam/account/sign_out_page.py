@@ -46,7 +46,7 @@ async def sign_out(request: Request) -> Response:
         check_origin(request, engine.settings)
     else:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
-    verdict, _ = await look(engine, request, now)
+    verdict, _token = await look(engine, request, now)
     left = Left()
     row = verdict.living if verdict is not None else None
     if row is not None:

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Conflict, Throttled
+from iam.kernel.errors import Conflict, IamError, Throttled
 from iam.kernel.ids import SESSION, is_id
-from iam.languages import times
+from iam.languages import _, gettext, times
 from iam.sessions import store
 from iam.sessions.lock import locked_child
 from iam.sessions.model import LiveRow
@@ -107,7 +107,7 @@ async def check_unlock(request: Request) -> Response:
     check_csrf(request, engine.settings, asked.token, fields.get("csrf"))
     password = fields.get("password", "")
     if not password:
-        error = _error("Something is missing", "Enter your password.", "password")
+        error = _error(_("Something is missing"), _("Enter your password."), "password")
         return _page(request, asked, status=422, error=error)
     wanted = Unlock(
         holder=asked.holder,
@@ -129,19 +129,22 @@ async def check_unlock(request: Request) -> Response:
         started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except PasswordWrong as wrong:
         engine.metrics.sign_ins["failed"] += 1
-        error = _error("That did not work", f"{wrong.title} Try again.", "password")
+        error = _error(_("That did not work"), _again_words(wrong), "password")
         return _page(request, asked, status=403, error=error)
     except FactorRequired:
-        error = _error("Something is missing", "Enter a code as well.", "code")
+        error = _error(_("Something is missing"), _("Enter a code as well."), "code")
         return _page(request, asked, status=422, error=error)
     except CodeWrong as wrong_code:
         engine.metrics.sign_ins["failed"] += 1
-        error = _error("That did not work", f"{wrong_code.title} Try again.", "code")
+        error = _error(_("That did not work"), _again_words(wrong_code), "code")
         return _page(request, asked, status=403, error=error)
     except Throttled as throttled:
         engine.metrics.sign_ins["throttled"] += 1
-        words = f"For safety, it waits a little. Try again in {wait_words(throttled.retry_after)}."
-        response = _page(request, asked, status=429, error=_error("Too many attempts", words, None))
+        wait = wait_words(throttled.retry_after)
+        words = _("For safety, it waits a little. Try again in %(wait)s.", wait=wait)
+        response = _page(
+            request, asked, status=429, error=_error(_("Too many attempts"), words, None)
+        )
         response.headers["retry-after"] = str(throttled.retry_after)
         return response
     except Conflict:
@@ -220,6 +223,10 @@ def _page(
 
 def _error(title: str, text: str, field: str | None) -> dict[str, str | None]:
     return {"title": title, "text": text, "field": field}
+
+
+def _again_words(error: IamError) -> str:
+    return _("%(problem)s Try again.", problem=gettext(error.title))
 
 
 def wait_words(seconds: int) -> str:

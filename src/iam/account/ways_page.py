@@ -21,6 +21,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Event
 from iam.kernel.ids import EVENT, make_id
+from iam.languages import N_, _, gettext
 from iam.sessions import rules
 from iam.sessions.model import LiveRow
 from iam.web.address import origin_of
@@ -31,8 +32,8 @@ from iam.web.pages import moment, page_errors, render, see_other
 from iam.web.visitor import posting_visitor, visitor_of
 
 _NOTICES = {
-    "linked": "Linked. From now on you can sign in with it.",
-    "unlinked": "Removed. Nobody signs in to your account with it any more.",
+    "linked": N_("Linked. From now on you can sign in with it."),
+    "unlinked": N_("Removed. Nobody signs in to your account with it any more."),
 }
 
 
@@ -50,9 +51,9 @@ async def show_ways(request: Request) -> Response:
     visitor = await visitor_of(engine, request, now)
     ways = await in_thread(lambda: engine.database.read(lambda c: _read(c, visitor.session, now)))
     notice = _NOTICES.get(request.query_params.get("notice", ""))
-    flash = {"kind": "success", "text": notice} if notice else None
+    flash = {"kind": "success", "text": gettext(notice)} if notice else None
     if request.query_params.get("with") == "cancelled":
-        flash = {"kind": "info", "text": "You came back without having signed in there."}
+        flash = {"kind": "info", "text": _("You came back without having signed in there.")}
     return render(
         request,
         "account_ways.html",
@@ -78,7 +79,7 @@ async def unlink(request: Request) -> Response:
         link = find_own_link(connection, user.id, fields.get("link", ""))
         providers = _providers(connection, me.organization)
         if not _has_another_way(connection, user, link, providers):
-            raise LastWayIn("Have a password set or link something else first.")
+            raise LastWayIn(_("Have a password set or link something else first."))
         remove_link(connection, link.provider, link.subject)
         event = Event(
             id=make_id(EVENT, now, engine.random),

@@ -22,6 +22,7 @@ from iam.console.asking import (
     one_organization,
     path_of,
     recently,
+    words_of,
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
@@ -31,6 +32,7 @@ from iam.directory.names import NAME_PATTERN, Reserved
 from iam.directory.patterns import GATE_HOST_PATTERN, REDIRECT_URI_PATTERN
 from iam.directory.saml_providers import SamlOptions, SamlProviderMissing
 from iam.kernel.errors import Conflict, IamError
+from iam.languages import _, written
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
@@ -56,7 +58,7 @@ async def show_new(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
     person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
-    organization, _ = await in_thread(
+    organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
     return new_page(request, visitor, _new(organization), list(_NEW), {})
@@ -71,7 +73,9 @@ async def create(request: Request) -> Response:
     await in_thread(
         lambda: engine.database.read(lambda c: organization_in_scope(c, cause.person, owner))
     )
-    name = sent.text("name", longest=63, pattern=NAME_PATTERN, words=NAME.hint, required=True)
+    name = sent.text(
+        "name", longest=63, pattern=NAME_PATTERN, words=NAME.spoken().hint, required=True
+    )
     public = sent.choice("kind", KINDS) == "public"
     given = _edited(sent, engine)
     if sent.wrong:
@@ -126,8 +130,8 @@ async def _save(request: Request, asked: Asked) -> Response:
 async def _disable(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     if not asked.fields.get("confirmed"):
-        text = f"All sessions of {name} end at once, and nobody can enter it."
-        question = Question(title=f"Disable {name}?", text=text, label="Disable")
+        text = _("All sessions of %(name)s end at once, and nobody can enter it.", name=name)
+        question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("applications", owner, name))
     await _update(request, asked, ApplicationChange(enabled=False), ["enabled"])
     return see_other(f"{path_of('applications', owner, name)}?notice=disabled")
@@ -142,17 +146,20 @@ async def _replace_secret(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here, cause = path_of("applications", owner, name), asked.cause
     if not asked.fields.get("confirmed"):
-        text = "The former secret stops working at once. Sessions that were started with it go on."
-        question = Question(title="Replace the client secret?", text=text, label="Replace")
+        text = _(
+            "The former secret stops working at once. Sessions that were started with it go on."
+        )
+        title = _("Replace the client secret?")
+        question = Question(title=title, text=text, label=_("Replace"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, f"Replace the secret of {name}", here)
+    await recently(request, asked, _("Replace the secret of %(name)s", name=name), here)
 
     def work(connection: Connection) -> tuple[str, str]:
         found = find_application(connection, owner, name)
         if name == BUILT_IN_APPLICATION:
-            raise Reserved("The application app-built-in has no use for a secret.")
+            raise Reserved(_("The application app-built-in has no use for a secret."))
         if found.public:
-            raise Conflict("This application keeps no secret that could be replaced.")
+            raise Conflict(_("This application keeps no secret that could be replaced."))
         secret = applications.rotate_client_secret(connection, owner, name, cause.random)
         event = cause.event("application.secret_rotated", organization=owner, application=name)
         audit.append(connection, [event])
@@ -165,10 +172,14 @@ async def _replace_secret(request: Request, asked: Asked) -> Response:
 async def _delete(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     if not asked.fields.get("confirmed"):
-        text = f"{name} is gone for good, with its hosts and its policy, and all its sessions end."
-        question = Question(title=f"Delete {name}?", text=text, label="Delete")
+        text = _(
+            "%(name)s is gone for good, with its hosts and its policy, and all its sessions end.",
+            name=name,
+        )
+        question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("applications", owner, name))
-    await recently(request, asked, f"Delete {name}", path_of("applications", owner, name))
+    what = _("Delete %(name)s", name=name)
+    await recently(request, asked, what, path_of("applications", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -186,10 +197,12 @@ async def _set_saml(request: Request, asked: Asked) -> Response:
     here, cause = path_of("applications", owner, name), asked.cause
     document = asked.fields.get("metadata", "")
     if not document.strip() or len(document) > LONGEST_METADATA:
-        words = f"Give its metadata, at most {LONGEST_METADATA:,} characters."
+        words = _(
+            "Give its metadata, at most %(number)s characters.", number=written(LONGEST_METADATA)
+        )
         return await _again(request, asked, {"metadata": words}, None)
     if name == BUILT_IN_APPLICATION:
-        raise Reserved("The application app-built-in is no service provider.")
+        raise Reserved(_("The application app-built-in is no service provider."))
 
     def work(connection: Connection) -> None:
         try:
@@ -201,11 +214,11 @@ async def _set_saml(request: Request, asked: Asked) -> Response:
         )
         _note_saml(connection, asked, owner, name)
 
-    await recently(request, asked, "Register it with SAML", here)
+    await recently(request, asked, _("Register it with SAML"), here)
     try:
         await in_thread(lambda: asked.engine.database.write(work))
     except IamError as error:
-        wrong = {"metadata": error.detail or error.title}
+        wrong = {"metadata": words_of(error)}
         return await _again(request, asked, wrong, None)
     return see_other(f"{here}?notice=saml")
 
@@ -214,10 +227,12 @@ async def _delete_saml(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here = path_of("applications", owner, name)
     if not asked.fields.get("confirmed"):
-        text = "Nobody signs in there by SAML any more. Its sessions go on; it is not told of ends."
-        question = Question(title="Take SAML away?", text=text, label="Take away")
+        text = _(
+            "Nobody signs in there by SAML any more. Its sessions go on; it is not told when they end."
+        )
+        question = Question(title=_("Take SAML away?"), text=text, label=_("Take away"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, "Take SAML away", here)
+    await recently(request, asked, _("Take SAML away"), here)
 
     def work(connection: Connection) -> None:
         saml_providers.delete_provider(connection, owner, name)
@@ -253,7 +268,9 @@ async def _update(
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        _, ended = applications.update_application(connection, owner, name, given, **cause.members)
+        _application, ended = applications.update_application(
+            connection, owner, name, given, **cause.members
+        )
         event = cause.event(
             "application.updated", organization=owner, application=name, data=data_of(changed)
         )
@@ -285,7 +302,7 @@ async def _again(
         person=person,
         csrf=asked.visitor.csrf,
         flash=None,
-        error=(error.detail or error.title) if error else None,
+        error=words_of(error) if error else None,
         wrong=wrong,
         **context,
     )
@@ -300,9 +317,9 @@ def _secret_page(
         person=asked.cause.person,
         csrf=asked.visitor.csrf,
         area="applications",
-        title="The client secret",
-        lead="With the client ID it proves that a call is the application's.",
-        values=[("client ID", client_id), ("client secret", secret)],
+        title=_("The client secret"),
+        lead=_("With the client ID it proves that a call is the application's."),
+        values=[(_("client ID"), client_id), (_("client secret"), secret)],
         next=here,
     )
 
@@ -310,26 +327,29 @@ def _secret_page(
 def _new(organization: str) -> NewThing:
     return NewThing(
         area="applications",
-        title="New application",
-        lead=f"In the organization {organization}, whose users may enter it.",
+        title=_("New application"),
+        lead=_(
+            "In the organization %(organization)s, whose users may enter it.",
+            organization=organization,
+        ),
         path=PATH,
         back=f"{PATH}?organization={organization}",
-        back_words="Applications",
-        button="Add application",
+        back_words=_("Applications"),
+        button=_("Add application"),
         hidden=(("organization", organization),),
     )
 
 
 def _edited(sent: Sent, engine: Engine) -> dict[str, Any]:
-    uri = (
+    uri = _(
         "give https://…, http:// on a loopback address, or an app's own scheme, without a fragment."
     )
-    host = "give a host in lower case, such as wiki.example.com."
+    host = _("give a host in lower case, such as wiki.example.com.")
     given: dict[str, Any] = {"display_name": sent.text("display_name")}
     for name in ("redirect_uris", "post_logout_redirect_uris"):
         given[name] = sent.lines(name, pattern=REDIRECT_URI_PATTERN, words=uri)
     given["grant_types"] = sent.choices("grant_types", GRANTS)
     hosts = sent.lines("gate_hosts", pattern=GATE_HOST_PATTERN, words=host, longest=255)
     if engine.settings.issuer_host in hosts:
-        sent.wrong["gate_hosts"] = "This is the server's own host."
+        sent.wrong["gate_hosts"] = _("This is the server's own host.")
     return given | {"gate_hosts": hosts}

@@ -14,6 +14,7 @@ from iam.console.snippets import gate_snippets, openid_snippets
 from iam.directory.applications import Application, find_application, list_applications
 from iam.directory.saml_providers import SamlProviderMissing, find_provider
 from iam.kernel.clock import Instant
+from iam.languages import N_
 from iam.sessions.counting import Count, count_some
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.sessions.search import SessionFilter
@@ -27,51 +28,57 @@ from iam.web.visitor import visitor_of
 PATH = "/console/applications"
 _PAGE = 50
 GRANTS = (
-    ("authorization_code", "Authorization code: people sign in"),
-    ("refresh_token", "Refresh token: tokens without the person, while the session lives"),
-    ("client_credentials", "Client credentials: the application for itself"),
+    ("authorization_code", N_("Authorization code: people sign in")),
+    ("refresh_token", N_("Refresh token: tokens without the person, while the session lives")),
+    ("client_credentials", N_("Client credentials: the application for itself")),
 )
 KINDS = (
-    ("confidential", "On a server: it keeps a client secret"),
-    ("public", "In a browser or on a phone: it can keep none"),
+    ("confidential", N_("On a server: it keeps a client secret")),
+    ("public", N_("In a browser or on a phone: it can keep none")),
 )
 NAME = Field(
     name="name",
-    label="Name",
+    label=N_("Name"),
     required=True,
-    hint="a-z, 0-9 and . _ -, up to 63. It identifies the application and stays.",
+    hint=N_("a-z, 0-9 and . _ -, up to 63. It identifies the application and stays."),
 )
-KIND = Field(name="kind", label="Where it runs", kind="choice", options=KINDS, value="confidential")
+KIND = Field(
+    name="kind", label=N_("Where it runs"), kind="choice", options=KINDS, value="confidential"
+)
 EDITED = (
-    Field(name="display_name", label="Name as people read it"),
+    Field(name="display_name", label=N_("Name as people read it")),
     Field(
         name="redirect_uris",
-        label="Redirect URIs",
+        label=N_("Redirect URIs"),
         kind="lines",
-        hint="One a line, compared exactly. https, http on a loopback address, or an app's own scheme.",
+        hint=N_(
+            "One a line, compared exactly. https, http on a loopback address, or an app's own scheme."
+        ),
     ),
     Field(
         name="post_logout_redirect_uris",
-        label="Redirect URIs after sign-out",
+        label=N_("Redirect URIs after sign-out"),
         kind="lines",
-        hint="One a line.",
+        hint=N_("One a line."),
     ),
     Field(
         name="gate_hosts",
-        label="Hosts behind the gate",
+        label=N_("Hosts behind the gate"),
         kind="lines",
-        hint="One a line, as browsers know them: wiki.example.com. Taking one away ends the sessions there.",
+        hint=N_(
+            "One a line, as browsers know them: wiki.example.com. Taking one away ends the sessions there."
+        ),
     ),
-    Field(name="grant_types", label="Grant types", kind="choices", options=GRANTS),
+    Field(name="grant_types", label=N_("Grant types"), kind="choices", options=GRANTS),
 )
 _NOTICES = {
-    "created": "The application has been added.",
-    "saved": "Saved.",
-    "saml": "It is registered by its metadata, and is a SAML service provider from now on.",
-    "no-saml": "It is no SAML service provider any more.",
-    "disabled": "The application is disabled, and all its sessions have ended.",
-    "enabled": "The application is enabled.",
-    "deleted": "The application is deleted, and all its sessions have ended.",
+    "created": N_("The application has been added."),
+    "saved": N_("Saved."),
+    "saml": N_("It is registered by its metadata, and is a SAML service provider from now on."),
+    "no-saml": N_("It is no SAML service provider any more."),
+    "disabled": N_("The application is disabled, and all its sessions have ended."),
+    "enabled": N_("The application is enabled."),
+    "deleted": N_("The application is deleted, and all its sessions have ended."),
 }
 
 

@@ -14,6 +14,7 @@ from iam.console.filters import options
 from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, organizations_of, require_console
 from iam.kernel.errors import IamError
+from iam.languages import _, gettext
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, read_form
@@ -77,7 +78,7 @@ async def do_deed(
     asked = await asked_by(request)
     deed = deeds.get(asked.fields.get("do", ""))
     if deed is None:
-        raise FormInvalid("It does not say what to do.")
+        raise FormInvalid(_("It does not say what to do."))
     owner, name = named(request)
     person = asked.cause.person
     await in_thread(
@@ -131,14 +132,22 @@ def path_of(*parts: str) -> str:
     return "/console/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def notice_of(request: Request, notices: Mapping[str, str]) -> dict[str, str] | None:
-    """What a page says about the deed that led to it."""
+def notice_of(
+    request: Request, notices: Mapping[str, str], **places: object
+) -> dict[str, str] | None:
+    """What a page says about the deed that led to it; `places` fill in what a sentence leaves open."""
     text = notices.get(request.query_params.get("notice", ""))
-    return {"kind": "success", "text": text} if text else None
+    return {"kind": "success", "text": _(text, **places)} if text else None
 
 
 Deeds = Mapping[str, Callable[[Request, Asked], Awaitable[Response]]]
 """What a page's forms may ask for, by their field `do`."""
+
+
+def words_of(error: IamError) -> str:
+    """What a form says about why it was refused."""
+    # Marked where it is raised; what the kernel says is translated here.
+    return gettext(error.detail or error.title)
 
 
 def data_of(changed: Sequence[str], **more: Any) -> dict[str, Any]:
@@ -186,6 +195,6 @@ def new_page(
         hidden=list(thing.hidden),
         fields=fields,
         wrong=wrong,
-        error=(error.detail or error.title) if error else None,
+        error=words_of(error) if error else None,
         button=thing.button,
     )

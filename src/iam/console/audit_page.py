@@ -17,6 +17,7 @@ from iam.console.filters import instant_of, options
 from iam.console.scope import organizations_of, require_console, scope_of
 from iam.kernel.events import EVENT_TYPES, Event, event_members
 from iam.kernel.ids import EVENT, is_id
+from iam.languages import N_, _, gettext
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.event_words import event_name, tell
@@ -32,16 +33,16 @@ _EXPORTED = 10_000
 _TEXTS = ("id", "type", "user", "application", "session", "actor", "reason", "ip")
 _TIMES = ("since", "until")
 WORDS = {
-    "id": "Reference",
-    "type": "What",
-    "user": "User",
-    "application": "Application",
-    "session": "Session",
-    "actor": "Done by",
-    "reason": "Reason",
-    "ip": "Address",
-    "since": "Since",
-    "until": "Until",
+    "id": N_("Reference"),
+    "type": N_("What"),
+    "user": N_("User"),
+    "application": N_("Application"),
+    "session": N_("Session"),
+    "actor": N_("Done by"),
+    "reason": N_("Reason"),
+    "ip": N_("Address"),
+    "since": N_("Since"),
+    "until": N_("Until"),
 }
 _COLUMNS = (
     "id",
@@ -110,7 +111,7 @@ async def show_audit(request: Request) -> Response:
         mistakes=asked.mistakes,
         chips=[
             {
-                "word": WORDS[name],
+                "word": gettext(WORDS[name]),
                 "value": event_name(value) if name == "type" else value,
                 "href": asked.href(PATH, **{name: None}),
             }
@@ -159,14 +160,16 @@ def _asked(request: Request) -> _Asked:
         try:
             instant_of(members.get(name, "2026-01-01T00:00"))
         except (ValueError, OverflowError):
-            mistakes.append(f"{WORDS[name]}: give a time such as 2026-11-23T10:00.")
+            mistake = _("give a time such as 2026-11-23T10:00.")
+            field = gettext(WORDS[name])
+            mistakes.append(_("%(field)s: %(mistake)s", field=field, mistake=mistake))
     return _Asked(query_text(request, "organization"), members, tuple(mistakes))
 
 
 def _choices(
     connection: Connection, person: Person, organization: str | None
 ) -> list[dict[str, object]]:
-    everywhere = [("", "All organizations")] if person.reaches_installation else []
+    everywhere = [("", _("All organizations"))] if person.reaches_installation else []
     listed = ((one.name, one.display_name) for one in organizations_of(connection, person))
     return options([*everywhere, *listed], organization or "")
 

@@ -9,6 +9,7 @@ from iam.console.asking import path_of
 from iam.console.changes import Cause, cause_of
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory.brands import LARGEST_LOGO, set_colour, set_logo
+from iam.languages import _
 from iam.web.csrf import check_csrf
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid, read_form, read_upload
@@ -50,7 +51,7 @@ async def change_logo(request: Request) -> Response:
     check_csrf(request, engine.settings, visitor.token, fields.get("csrf"))
     name = _named(request)
     if not content:
-        raise FormInvalid("Choose a file.")
+        raise FormInvalid(_("Choose a file."))
 
     def work(connection: Connection) -> None:
         organization_in_scope(connection, cause.person, name)

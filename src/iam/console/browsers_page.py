@@ -13,6 +13,7 @@ from iam.console.rows import names_of, row_of
 from iam.console.scope import organizations_of, require_console, scope_of
 from iam.kernel.clock import Instant
 from iam.kernel.ids import SESSION, is_id
+from iam.languages import _
 from iam.sessions import store
 from iam.sessions.model import BUILT_IN_APPLICATION, Session
 from iam.sessions.policy import end_reason
@@ -90,7 +91,7 @@ def _read(
         "organization": organization,
         "organizations": options(
             [
-                *([("", "All organizations")] if person.reaches_installation else []),
+                *([("", _("All organizations"))] if person.reaches_installation else []),
                 *((one.name, one.display_name) for one in organizations_of(connection, person)),
             ],
             organization or "",

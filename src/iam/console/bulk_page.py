@@ -18,6 +18,7 @@ from iam.console.rows import names_of, row_of
 from iam.console.scope import require_console, scope_of
 from iam.kernel.clock import Instant
 from iam.kernel.ids import SESSION, is_id
+from iam.languages import N_, _, gettext, n_
 from iam.sessions import bulk, lifecycle, store
 from iam.sessions.bulk import UNCONFIRMED_AT_MOST, BulkEnd, BulkEndMissing, ConfirmationInvalid
 from iam.sessions.lifecycle import Ended
@@ -75,7 +76,7 @@ async def end_chosen(request: Request) -> Response:
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
     person = require_console(visitor, Right.END_SESSIONS)
-    await require_fresh(request, visitor, "End these sessions", now, back=back_to(fields))
+    await require_fresh(request, visitor, _("End these sessions"), now, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         reachable = {one.id for one in _chosen(connection, person, chosen, now).sample}
@@ -113,9 +114,9 @@ async def go_on(request: Request) -> Response:
                 lambda: engine.database.read(lambda c: _sample(c, found.wanted, now))
             )
             told = _Preview(number=found.number, sample=sample, bulk=found)
-            wrong = f"Type {found.number} to confirm that so many sessions end."
+            wrong = _("Type %(number)s to confirm that so many sessions end.", number=found.number)
             return await _ask(request, visitor, read_filters(fields), told, fields, now, wrong)
-        what = f"End {found.number:,} sessions"
+        what = n_("End %(number)s session", "End %(number)s sessions", found.number)
         await require_fresh(request, visitor, what, now, back=back_to(fields))
         await in_thread(
             lambda: engine.database.write(
@@ -234,7 +235,7 @@ async def _ask(
 
 def _steps(engine: Engine, bulk_id: str, request: Request) -> tuple[Ended, ...]:
     ended: list[Ended] = []
-    for _ in range(_STEPS):
+    for _step in range(_STEPS):
         step = engine.database.write(
             lambda c: bulk.take_step(
                 c,
@@ -269,8 +270,8 @@ def _note(fields: dict[str, str]) -> str | None:
 
 def _filter_words(wanted: SessionFilter) -> list[tuple[str, str]]:
     return [
-        (word, str(getattr(wanted, name)))
-        for name, word in {"organization": "Organization", **WORDS}.items()
+        (gettext(word), str(getattr(wanted, name)))
+        for name, word in {"organization": N_("Organization"), **WORDS}.items()
         if isinstance(getattr(wanted, name), str)
     ]
 

@@ -10,6 +10,7 @@ from iam.console.ending import back_to
 from iam.console.scope import require_console, session_in_scope
 from iam.delivery import outbox
 from iam.delivery.outbox import DeliveryMissing, DeliveryPending
+from iam.languages import _
 from iam.sessions.extend import extend
 from iam.sessions.lock import lock
 from iam.web.engine import engine_of, in_thread
@@ -18,7 +19,8 @@ from iam.web.pages import page_errors, see_other
 from iam.web.rights import Right
 from iam.web.visitor import posting_visitor
 
-LIFETIMES = (("", "As long as its policy allows"), ("3600", "1 hour"), ("14400", "4 hours"))
+LIFETIMES = ("", "3600", "14400")
+"""Seconds that the page offers; '' is for as long as its policy allows."""
 
 
 @page_errors
@@ -29,8 +31,8 @@ async def extend_session(request: Request) -> Response:
     visitor = await posting_visitor(engine, request, fields, now)
     cause = cause_of(request, require_console(visitor, Right.CHANGE), now)
     wanted, lifetime = str(request.path_params["id"]), fields.get("lifetime", "")
-    if lifetime not in dict(LIFETIMES):
-        raise FormInvalid("Choose one of the lengths of time that the page offers.")
+    if lifetime not in LIFETIMES:
+        raise FormInvalid(_("Choose one of the lengths of time that the page offers."))
 
     def work(connection: Connection) -> bool:
         before = session_in_scope(connection, cause.person, wanted.replace("\x00", ""))

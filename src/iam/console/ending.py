@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.console.scope import organization_in_scope, require_console, session_in_scope
+from iam.languages import _, n_
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.listing import live_record
@@ -38,12 +39,17 @@ async def end_one(request: Request) -> Response:
     )
     if not fields.get("confirmed"):
         text = (
-            "This is the session you are using now: you will have to sign in again."
+            _("This is the session you are using now: you will have to sign in again.")
             if visitor.holds(wanted)
-            else f"{session.user} is signed out of {session.application} on "
-            f"“{device_of(session).label}” at once, on every node."
+            else _(
+                "%(user)s is signed out of %(application)s on “%(device)s” at once, on every node.",
+                user=session.user,
+                application=session.application,
+                device=device_of(session).label,
+            )
         )
-        return _ask(request, person, visitor, fields, "End this session?", text, "End session")
+        title, label = _("End this session?"), _("End session")
+        return _ask(request, person, visitor, fields, title, text, label)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return lifecycle.end(
@@ -79,12 +85,19 @@ async def end_record(request: Request) -> Response:
         return len(record.session_ids) if record is not None else 0
 
     number = await in_thread(lambda: engine.database.read(count))
-    title = "End all sessions of this record?"
+    title = _("End all sessions of this record?")
     if not fields.get("confirmed"):
-        ends = "1 session ends" if number == 1 else f"{number:,} sessions end"
-        text = f"{user} is signed out of {application}: {ends} at once, on every node."
-        return _ask(request, person, visitor, fields, title, text, "End all")
-    await require_fresh(request, visitor, title.rstrip("?"), now, back=back_to(fields))
+        text = n_(
+            "%(user)s is signed out of %(application)s: %(number)s session ends at once, on every node.",
+            "%(user)s is signed out of %(application)s: %(number)s sessions end at once, on every node.",
+            number,
+            user=user,
+            application=application,
+        )
+        return _ask(request, person, visitor, fields, title, text, _("End all"))
+    await require_fresh(
+        request, visitor, _("End all sessions of this record"), now, back=back_to(fields)
+    )
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return lifecycle.end_selected(

@@ -8,27 +8,30 @@ from typing import Any
 from sqlalchemy import Connection
 
 from iam.console.rows import span_words
+from iam.languages import N_, _, gettext, written
 from iam.sessions.knobs import KNOBS, Knob, Value
 from iam.sessions.layers import read_said
 from iam.sessions.model import Session
 from iam.sessions.policy import INSTALLATION, Layer, home_of
 
 _WORDS = {
-    "remember_idle_timeout": "Idle timeout, if kept signed in",
-    "remember_maximum_lifetime": "Maximum lifetime, if kept signed in",
-    "exclusive": "One session at a time",
-    "maximum_sessions": "Sessions per application",
-    "at_limit": "When there is no room",
-    "maximum_user_sessions": "Places per user",
-    "reauthentication_age": "Sign in again after",
-    "end_children": "Ends what was entered from it",
-    "notify_on_expiry": "Tell of deadlines",
+    "idle_timeout": N_("Idle timeout"),
+    "maximum_lifetime": N_("Maximum lifetime"),
+    "remember_idle_timeout": N_("Idle timeout, if kept signed in"),
+    "remember_maximum_lifetime": N_("Maximum lifetime, if kept signed in"),
+    "exclusive": N_("One session at a time"),
+    "maximum_sessions": N_("Sessions per application"),
+    "at_limit": N_("When there is no room"),
+    "maximum_user_sessions": N_("Places per user"),
+    "reauthentication_age": N_("Sign in again after"),
+    "end_children": N_("Ends what was entered from it"),
+    "notify_on_expiry": N_("Tell of deadlines"),
 }
 _VALUES = {
-    "refuse": "refuse",
-    "ask": "ask which to end",
-    "end_oldest": "end the oldest",
-    "end_least_recently_active": "end the least active",
+    "refuse": N_("refuse"),
+    "ask": N_("ask which to end"),
+    "end_oldest": N_("end the oldest"),
+    "end_least_recently_active": N_("end the least active"),
 }
 
 
@@ -38,11 +41,11 @@ def explain_policy(connection: Connection, session: Session) -> list[dict[str, A
     said = read_said(connection, owner)
     roles = session.identity.roles
     layers = (
-        ("Installation", INSTALLATION),
-        ("Organization", Layer("organization", owner)),
-        ("Application", Layer("application", home_of(application, owner), application)),
-        *((f"Role {role}", Layer("role", owner, role)) for role in sorted(roles)),
-        ("User", Layer("user", owner, session.user)),
+        (_("Installation"), INSTALLATION),
+        (_("Organization"), Layer("organization", owner)),
+        (_("Application"), Layer("application", home_of(application, owner), application)),
+        *((_("Role %(name)s", name=role), Layer("role", owner, role)) for role in sorted(roles)),
+        (_("User"), Layer("user", owner, session.user)),
     )
     names = {layer: name for name, layer in layers}
     settled = said.explain(application, user=session.user, roles=roles)
@@ -50,7 +53,7 @@ def explain_policy(connection: Connection, session: Session) -> list[dict[str, A
         {
             "name": knob.name,
             "words": knob_words(knob),
-            "about": knob.about,
+            "about": gettext(knob.about),
             "value": value_words(knob, settled[knob.name].value),
             "by": names.get(layer) if (layer := settled[knob.name].layer) is not None else None,
             "layers": [
@@ -65,7 +68,7 @@ def explain_policy(connection: Connection, session: Session) -> list[dict[str, A
 
 def knob_words(knob: Knob) -> str:
     """What a knob is called."""
-    return _WORDS.get(knob.name, knob.name.replace("_", " ").capitalize())
+    return gettext(_WORDS.get(knob.name, knob.name.replace("_", " ").capitalize()))
 
 
 def value_words(knob: Knob, value: Value) -> str:
@@ -73,10 +76,12 @@ def value_words(knob: Knob, value: Value) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if knob.kind == "seconds" and isinstance(value, int):
-        return _exact_span(value) if value else "never"
-    return _VALUES.get(str(value), f"{value:,}" if isinstance(value, int) else str(value))
+        return _exact_span(value) if value else _("never")
+    if isinstance(value, int):
+        return written(value)
+    return gettext(_VALUES.get(value, value))
 
 
 def _exact_span(seconds: int) -> str:
@@ -86,4 +91,4 @@ def _exact_span(seconds: int) -> str:
         if left >= unit:
             words.append(span_words(left - left % unit))
             left %= unit
-    return " ".join(words) or "0 s"
+    return " ".join(words) or span_words(0)

@@ -11,30 +11,31 @@ from urllib.parse import urlencode
 
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, from_iso, to_iso
+from iam.languages import N_, _, gettext
 from iam.sessions.listing import State
 from iam.sessions.search import SessionFilter, Sort
 
 WORDS = {
-    "user": "User",
-    "application": "Application",
-    "parent": "Entered from",
-    "instance": "Instance",
-    "ip": "Address",
-    "device": "Device",
-    "browser": "Browser",
-    "amr": "Signed in by",
-    "acr": "Assurance",
-    "started_after": "Started since",
-    "started_before": "Started before",
-    "last_active_before": "Not active since",
+    "user": N_("User"),
+    "application": N_("Application"),
+    "parent": N_("Entered from"),
+    "instance": N_("Instance"),
+    "ip": N_("Address"),
+    "device": N_("Device"),
+    "browser": N_("Browser"),
+    "amr": N_("Signed in by"),
+    "acr": N_("Assurance"),
+    "started_after": N_("Started since"),
+    "started_before": N_("Started before"),
+    "last_active_before": N_("Not active since"),
 }
 """What each filter is called. The organization is chosen apart: it says whose sessions these are."""
 
 STATES: tuple[tuple[str, str], ...] = (
-    ("active", "Live"),
-    ("locked", "Locked"),
-    ("ended", "Ended"),
-    ("all", "All"),
+    ("active", N_("Live")),
+    ("locked", N_("Locked")),
+    ("ended", N_("Ended")),
+    ("all", N_("All")),
 )
 _TIMES = ("started_after", "started_before", "last_active_before")
 _LONGEST = 255
@@ -101,7 +102,7 @@ def read_filters(given: Mapping[str, str]) -> Asked:
             continue
         mistake = _mistake(name, value)
         if mistake:
-            mistakes.append(f"{word}: {mistake}")
+            mistakes.append(_("%(field)s: %(mistake)s", field=gettext(word), mistake=mistake))
         members[name] = value[:_LONGEST]
     state, sort = given.get("state", "active"), given.get("sort", "-created_at")
     cursor, organization = given.get("cursor", ""), given.get("organization", "").strip()
@@ -120,7 +121,7 @@ def chips(asked: Asked, path: str, applications: Mapping[str, str]) -> list[dict
     return [
         {
             "name": name,
-            "word": WORDS[name],
+            "word": gettext(WORDS[name]),
             "value": _value_words(name, value, applications),
             "href": asked.href(path, **{name: None}),
         }
@@ -139,14 +140,14 @@ def is_network(text: str) -> bool:
 
 def _mistake(name: str, value: str) -> str | None:
     if "\x00" in value or len(value) > _LONGEST:
-        return "this is too long, or holds what no name holds."
+        return _("this is too long, or holds what no name holds.")
     if name == "ip" and not is_network(value):
-        return "give an address such as 203.0.113.7, or a network such as 10.0.0.0/8."
+        return _("give an address such as 203.0.113.7, or a network such as 10.0.0.0/8.")
     if name in _TIMES:
         try:
             instant_of(value)
         except (ValueError, OverflowError):
-            return "give a time such as 2026-11-23T10:00."
+            return _("give a time such as 2026-11-23T10:00.")
     return None
 
 

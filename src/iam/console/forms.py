@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from iam.languages import _, gettext, written
 
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*")
 
@@ -12,7 +14,11 @@ Kind = Literal["text", "password", "lines", "choices", "choice"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field as a page shows it. Of `lines`, each line is a value; of `choices`, each checked box."""
+    """One field as a page shows it. Of `lines`, each line is a value; of `choices`, each checked box.
+
+    Tables of fields say their words in English, marked with `N_`, and pages ask for them `spoken`. `places`
+    fill in the hint; `said` are words that are in the reader's language already, or are data.
+    """
 
     name: str
     label: str
@@ -21,17 +27,23 @@ class Field:
     required: bool = False
     options: Sequence[tuple[str, str]] = ()
     value: Any = ""
+    places: Mapping[str, object] = field(default_factory=dict)
+    said: bool = False
 
     def with_value(self, value: Any) -> "Field":
         """The same field with what stands in it."""
-        return Field(
-            name=self.name,
-            label=self.label,
-            kind=self.kind,
-            hint=self.hint,
-            required=self.required,
-            options=self.options,
-            value=value,
+        return replace(self, value=value)
+
+    def spoken(self) -> "Field":
+        """The same field in the reader's language."""
+        if self.said:
+            return self
+        return replace(
+            self,
+            label=gettext(self.label),
+            hint=_(self.hint, **self.places) if self.hint else "",
+            options=[(value, gettext(words)) for value, words in self.options],
+            said=True,
         )
 
 
@@ -48,21 +60,22 @@ class Sent:
         *,
         longest: int = 128,
         pattern: str | None = None,
-        words: str = "This cannot be used.",
+        words: str | None = None,
         required: bool = False,
     ) -> str:
-        """The value of a field without surrounding space; '' if it is empty or wrong."""
+        """The value of a field without surrounding space; '' if it is empty or wrong. `words` say what is
+        wrong with one that does not fit."""
         value = self.fields.get(name, "").strip()
         if not value:
             if required:
-                self.wrong[name] = "This is needed."
+                self.wrong[name] = _("This is needed.")
             return ""
         if len(value) > longest:
-            self.wrong[name] = f"At most {longest} characters."
+            self.wrong[name] = _("At most %(number)s characters.", number=written(longest))
         elif not _PLAIN.fullmatch(value) or (
             pattern is not None and not re.fullmatch(pattern, value, re.ASCII)
         ):
-            self.wrong[name] = words
+            self.wrong[name] = words or _("This cannot be used.")
         else:
             return value
         return ""
@@ -74,10 +87,10 @@ class Sent:
         given = self.fields.get(name, "").splitlines()
         values = list(dict.fromkeys(one.strip() for one in given if one.strip()))
         if len(values) > most:
-            self.wrong[name] = f"At most {most} lines."
+            self.wrong[name] = _("At most %(number)s lines.", number=written(most))
         for value in values:
             if len(value) > longest or not re.fullmatch(pattern, value, re.ASCII):
-                self.wrong[name] = f"“{value[:80]}”: {words}"
+                self.wrong[name] = _("“%(value)s”: %(words)s", value=value[:80], words=words)
         return values
 
     def choices(self, name: str, options: Sequence[tuple[str, str]]) -> list[str]:
@@ -88,7 +101,7 @@ class Sent:
         """The option that was chosen."""
         value = self.fields.get(name, "")
         if value not in dict(options):
-            self.wrong[name] = "Choose one of these."
+            self.wrong[name] = _("Choose one of these.")
         return value
 
 

@@ -17,6 +17,7 @@ from iam.keys import load_keys, load_saml_keys, signer
 from iam.keys.rotation import rotate, rotate_saml
 from iam.keys.saml import SamlKey
 from iam.keys.signing import ALGORITHMS, SigningKey, in_order
+from iam.languages import N_, _
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import moment, page_errors, render, see_other
@@ -28,10 +29,12 @@ SAML_AHEAD, SAML_KEPT = 14, 30
 """Days for which a new SAML certificate is only published, and a former one still is."""
 _DAY = 24 * 60 * 60
 _NOTICES = {
-    "rotated": "New keys are published. They sign a quarter of an hour from now, on all nodes.",
-    "saml": f"New SAML keys are published. The new one signs in {SAML_AHEAD} days: until then "
-    "applications and providers that keep our certificate have to take it.",
-    "replaced": "New keys sign from now on, and the former ones are forgotten.",
+    "rotated": N_("New keys are published. They sign a quarter of an hour from now, on all nodes."),
+    "saml": N_(
+        "New SAML keys are published. The new one signs in %(days)s days: until then "
+        "applications and providers that keep our certificate have to take it."
+    ),
+    "replaced": N_("New keys sign from now on, and the former ones are forgotten."),
 }
 
 
@@ -58,7 +61,7 @@ async def show_keys(request: Request) -> Response:
         csrf=visitor.csrf,
         here=PATH,
         days=engine.settings.key_rotation,
-        flash=notice_of(request, _NOTICES),
+        flash=notice_of(request, _NOTICES, days=SAML_AHEAD),
         **context,
     )
 
@@ -69,18 +72,20 @@ async def change_keys(request: Request) -> Response:
     asked = await asked_by(request)
     cause, engine = asked.cause, asked.engine
     if not cause.person.administers_installation:
-        raise Forbidden("This needs an administrator of the installation.")
+        raise Forbidden(_("This needs an administrator of the installation."))
     at_once = asked.fields.get("do") == "replace"
     if at_once and not asked.fields.get("confirmed"):
-        text = (
+        text = _(
             "Only if somebody else may have the keys: every token that was signed so far is refused from "
             "now on, and applications that keep our keys have to fetch the new ones."
         )
-        question = Question(title="Replace the keys at once?", text=text, label="Replace at once")
+        question = Question(
+            title=_("Replace the keys at once?"), text=text, label=_("Replace at once")
+        )
         return ask_first(request, asked, question, PATH)
     if asked.fields.get("do") == "saml":
         return await _rotate_saml(request, asked)
-    what = "Replace the keys at once" if at_once else "Make new keys"
+    what = _("Replace the keys at once") if at_once else _("Make new keys")
     await recently(request, asked, what, PATH)
     await in_thread(
         lambda: rotate(
@@ -97,7 +102,7 @@ async def change_keys(request: Request) -> Response:
 
 async def _rotate_saml(request: Request, asked: Asked) -> Response:
     cause, engine = asked.cause, asked.engine
-    await recently(request, asked, "Make new SAML keys", PATH)
+    await recently(request, asked, _("Make new SAML keys"), PATH)
     await in_thread(
         lambda: rotate_saml(
             engine.database,
@@ -115,7 +120,7 @@ async def _rotate_saml(request: Request, asked: Asked) -> Response:
 
 def _of_installation(person: Person) -> Person:
     if not person.reaches_installation:
-        raise Forbidden("Keys belong to the installation.")
+        raise Forbidden(_("Keys belong to the installation."))
     return person
 
 

@@ -28,6 +28,7 @@ from iam.directory.names import NAME_PATTERN
 from iam.directory.organizations import Organization, OrganizationChange
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden, IamError
+from iam.languages import N_, _
 from iam.sessions import rules
 from iam.sessions.figures import count_live
 from iam.sessions.lifecycle import Ended
@@ -42,28 +43,19 @@ from iam.web.visitor import visitor_of
 PATH = "/console/organizations"
 _NAME = Field(
     name="name",
-    label="Name",
+    label=N_("Name"),
     required=True,
-    hint="a-z, 0-9 and . _ -, up to 63. It stands in addresses and stays.",
+    hint=N_("a-z, 0-9 and . _ -, up to 63. It stands in addresses and stays."),
 )
-_EDITED = (Field(name="display_name", label="Name as people read it", required=True),)
-_THING = NewThing(
-    area="organizations",
-    title="New organization",
-    lead="A tenant with users and applications of its own, which exist for nobody else.",
-    path=PATH,
-    back=PATH,
-    back_words="Organizations",
-    button="Add organization",
-)
-_NEW = (_NAME, Field(name="display_name", label="Name as people read it"))
+_EDITED = (Field(name="display_name", label=N_("Name as people read it"), required=True),)
+_NEW = (_NAME, Field(name="display_name", label=N_("Name as people read it")))
 _NOTICES = {
-    "created": "The organization has been added.",
-    "saved": "Saved.",
-    "brand": "The brand is set. The sign-in page has it already.",
-    "disabled": "The organization is disabled, and all its sessions have ended.",
-    "enabled": "The organization is enabled.",
-    "deleted": "The organization is deleted, and all its sessions have ended.",
+    "created": N_("The organization has been added."),
+    "saved": N_("Saved."),
+    "brand": N_("The brand is set. The sign-in page has it already."),
+    "disabled": N_("The organization is disabled, and all its sessions have ended."),
+    "enabled": N_("The organization is enabled."),
+    "deleted": N_("The organization is deleted, and all its sessions have ended."),
 }
 
 
@@ -113,7 +105,7 @@ async def show_new(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
     _require_installation(require_console(visitor, Right.CHANGE))
-    return new_page(request, visitor, _THING, list(_NEW), {})
+    return new_page(request, visitor, _thing(), list(_NEW), {})
 
 
 @page_errors
@@ -122,11 +114,13 @@ async def create(request: Request) -> Response:
     asked = await asked_by(request)
     cause, sent = asked.cause, Sent(asked.fields)
     _require_installation(cause.person)
-    name = sent.text("name", longest=63, pattern=NAME_PATTERN, words=_NAME.hint, required=True)
+    name = sent.text(
+        "name", longest=63, pattern=NAME_PATTERN, words=_NAME.spoken().hint, required=True
+    )
     display_name = sent.text("display_name")
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
-        return new_page(request, asked.visitor, _THING, fields, sent.wrong, status=422)
+        return new_page(request, asked.visitor, _thing(), fields, sent.wrong, status=422)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, name)
@@ -137,7 +131,7 @@ async def create(request: Request) -> Response:
         await in_thread(lambda: asked.engine.database.write(work))
     except IamError as error:
         fields = filled(_NEW, asked.fields)
-        return new_page(request, asked.visitor, _THING, fields, {}, error=error)
+        return new_page(request, asked.visitor, _thing(), fields, {}, error=error)
     return see_other(f"{path_of('organizations', name)}?notice=created")
 
 
@@ -147,7 +141,7 @@ async def change(request: Request) -> Response:
     asked, name = await asked_by(request), _named(request)
     deed = _DEEDS.get(asked.fields.get("do", ""))
     if deed is None:
-        raise FormInvalid("It does not say what to do.")
+        raise FormInvalid(_("It does not say what to do."))
     await in_thread(
         lambda: asked.engine.database.read(
             lambda c: organization_in_scope(c, asked.cause.person, name)
@@ -182,8 +176,8 @@ async def _disable(request: Request, asked: Asked) -> Response:
     name = _named(request)
     _require_installation(asked.cause.person)
     if not asked.fields.get("confirmed"):
-        text = "All its sessions end at once, however many, and nobody of it can sign in."
-        question = Question(title=f"Disable {name}?", text=text, label="Disable")
+        text = _("All its sessions end at once, however many, and nobody of it can sign in.")
+        question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("organizations", name))
     return await _update(request, asked, OrganizationChange(enabled=False), "disabled")
 
@@ -199,7 +193,9 @@ async def _update(
     name, cause = _named(request), asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        _, ended = organizations.update_organization(connection, name, given, **cause.members)
+        _organization, ended = organizations.update_organization(
+            connection, name, given, **cause.members
+        )
         data = data_of(["display_name" if given.display_name is not None else "enabled"])
         event = cause.event("organization.updated", organization=name, data=data)
         audit.append(connection, [event])
@@ -213,10 +209,11 @@ async def _delete(request: Request, asked: Asked) -> Response:
     name, cause = _named(request), asked.cause
     _require_installation(cause.person)
     if not asked.fields.get("confirmed"):
-        text = "Its users and applications are gone for good, and all its sessions end at once."
-        question = Question(title=f"Delete {name}?", text=text, label="Delete")
+        text = _("Its users and applications are gone for good, and all its sessions end at once.")
+        question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("organizations", name))
-    await recently(request, asked, f"Delete {name}", path_of("organizations", name))
+    what = _("Delete %(name)s", name=name)
+    await recently(request, asked, what, path_of("organizations", name))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         ended = organizations.delete_organization(connection, name, **cause.members)
@@ -227,12 +224,24 @@ async def _delete(request: Request, asked: Asked) -> Response:
     return see_other(f"{PATH}?notice=deleted")
 
 
+def _thing() -> NewThing:
+    return NewThing(
+        area="organizations",
+        title=_("New organization"),
+        lead=_("A tenant with users and applications of its own, which exist for nobody else."),
+        path=PATH,
+        back=PATH,
+        back_words=_("Organizations"),
+        button=_("Add organization"),
+    )
+
+
 _DEEDS: Deeds = {"save": _save, "disable": _disable, "enable": _enable, "delete": _delete}
 
 
 def _require_installation(person: Person) -> None:
     if not person.administers_installation:
-        raise Forbidden("This needs an administrator of the installation.")
+        raise Forbidden(_("This needs an administrator of the installation."))
 
 
 def _read(connection: Connection, person: Person, name: str, now: Instant) -> dict[str, Any]:

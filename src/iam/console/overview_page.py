@@ -1,7 +1,8 @@
 """`/console`: how things stand: who is signed in now, and what happened lately."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from iam.console.scope import organizations_of, require_console, scope_of
 from iam.directory.applications import find_application
 from iam.directory.names import ApplicationMissing
 from iam.kernel.clock import Instant, to_datetime
+from iam.languages import N_, _, gettext, times, written
 from iam.sessions.figures import LOOKED_AT, count_live, read_shares
 from iam.sessions.model import EndReason
 from iam.sessions.policy import home_of
@@ -26,9 +28,12 @@ from iam.web.event_words import tell
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.rights import Right
+from iam.web.session_words import device_words
 from iam.web.visitor import visitor_of
 
 _LATEST = 8
+_DAY = 24
+"""Hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,17 @@ class _Range:
 
     name: str
     words: str
+    last: str
     pieces: int
     hours: int
-    form: str
 
 
 _RANGES = {
     one.name: one
     for one in (
-        _Range("24h", "24 hours", 24, 1, "%H:%M"),
-        _Range("7d", "7 days", 28, 6, "%-d %b, %H:%M"),
-        _Range("30d", "30 days", 30, 24, "%-d %b"),
+        _Range("24h", N_("24 hours"), N_("the last 24 hours"), 24, 1),
+        _Range("7d", N_("7 days"), N_("the last 7 days"), 28, 6),
+        _Range("30d", N_("30 days"), N_("the last 30 days"), 30, 24),
     )
 }
 
@@ -79,25 +84,40 @@ def _read(
     live = count_live(connection, organization, now)
     latest = audit.list_events(connection, organization=organization, limit=_LATEST)
     words = [
-        to_datetime(Instant(start + piece * stretch)).strftime(wanted.form)
+        _piece_words(to_datetime(Instant(start + piece * stretch)), wanted)
         for piece in range(wanted.pieces)
     ]
     return {
         "organization": organization,
         "organizations": options(
             [
-                *([("", "All organizations")] if person.reaches_installation else []),
+                *([("", _("All organizations"))] if person.reaches_installation else []),
                 *((one.name, one.display_name) for one in organizations_of(connection, person)),
             ],
             organization or "",
         ),
-        "range": wanted,
-        "ranges": list(_RANGES.values()),
+        "range": _spoken(wanted),
+        "ranges": [_spoken(one) for one in _RANGES.values()],
         "live": live,
         "latest": [tell(one, now) for one in latest],
         **_charts(hourly, live.number, words, wanted.hours),
         **_shares(connection, organization),
     }
+
+
+def _spoken(one: _Range) -> _Range:
+    """The same in the reader's language."""
+    return replace(one, words=gettext(one.words), last=gettext(one.last))
+
+
+def _piece_words(date: datetime, wanted: _Range) -> str:
+    """When a piece of the charts begins, in UTC: the hour, the day, or both."""
+    if wanted.hours < _DAY:
+        time = date.strftime("%H:%M")
+        if wanted.pieces * wanted.hours == _DAY:
+            return time
+        return _("%(date)s, %(time)s", date=times.day_of_year(date), time=time)
+    return times.day_of_year(date)
 
 
 def _charts(hourly: Figures, live: int, words: list[str], hours: int) -> dict[str, Any]:
@@ -115,7 +135,12 @@ def _charts(hourly: Figures, live: int, words: list[str], hours: int) -> dict[st
     lived = _lived(hourly, live, len(words), hours)
     top, top_in = ceiling(max(lived)), ceiling(max(map(sum, zip(signed_in, failed, strict=True))))
     said = [
-        f"{when}: {number} signed in, {wrong} failed"
+        _(
+            "%(when)s: %(number)s signed in, %(wrong)s failed",
+            when=when,
+            number=written(number),
+            wrong=written(wrong),
+        )
         for when, number, wrong in zip(words, signed_in, failed, strict=True)
     ]
     reasons = sorted(((sum(v), name) for name, v in ends.items() if sum(v)), reverse=True)
@@ -125,7 +150,10 @@ def _charts(hourly: Figures, live: int, words: list[str], hours: int) -> dict[st
         "lived_line": line(lived, top),
         "lived_bars": bars(
             [[top] * len(words)],
-            [f"{when}: {number:,}" for when, number in zip(words, lived, strict=True)],
+            [
+                _("%(when)s: %(number)s", when=when, number=written(number))
+                for when, number in zip(words, lived, strict=True)
+            ],
             top,
         )[0],
         "lived_top": top,
@@ -185,7 +213,7 @@ def _shares(connection: Connection, organization: str | None) -> dict[str, Any]:
         "devices": [
             {
                 "name": name,
-                "words": name or UNKNOWN_DEVICE,
+                "words": device_words(name or UNKNOWN_DEVICE),
                 "icon": device_kind(name, None),
                 "number": number,
                 "per_cent": _per_cent(number, shares.devices[0][1]),

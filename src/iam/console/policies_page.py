@@ -16,6 +16,7 @@ from iam.console.scope import organization_in_scope, require_console
 from iam.directory.applications import list_applications
 from iam.directory.bearers import check_bearer
 from iam.kernel.errors import Forbidden, Missing
+from iam.languages import N_, _, gettext
 from iam.sessions.knobs import KNOBS, LONGEST, MOST, AtLimit, Knob, Value
 from iam.sessions.layers import read_policies, read_policy, read_said
 from iam.sessions.model import BUILT_IN_APPLICATION
@@ -34,7 +35,24 @@ _APPLICATIONS = 200
 _SPAN = re.compile(r"(?:\d{1,9}\s*(?:d|h|min|m|s)?\s*){1,4}", re.ASCII)
 _PART = re.compile(r"(\d{1,9})\s*(d|h|min|m|s)?", re.ASCII)
 _UNITS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1, "": 1}
-_NOTICES = {"saved": "Saved. Live sessions follow it already.", "same": "Nothing was changed."}
+_NOTICES = {
+    "saved": N_("Saved. Live sessions follow it already."),
+    "same": N_("Nothing was changed."),
+}
+
+
+_LAYERS = {
+    "application": N_("Application %(name)s"),
+    "role": N_("Role %(name)s"),
+    "user": N_("User %(name)s"),
+}
+_TITLES = {
+    "installation": N_("Policy of the installation"),
+    "organization": N_("Policy of the organization %(name)s"),
+    "application": N_("Policy of the application %(name)s"),
+    "role": N_("Policy of the role %(name)s"),
+    "user": N_("Policy of the user %(name)s"),
+}
 
 
 class LayerMissing(Missing):
@@ -55,7 +73,7 @@ async def show_policies(request: Request) -> Response:
     def work(connection: Connection) -> dict[str, Any]:
         organization, choices = one_organization(connection, person, name)
         said = read_said(connection, organization)
-        applications = {BUILT_IN_APPLICATION: "Browser session"}
+        applications = {BUILT_IN_APPLICATION: _("Browser session")}
         listed = list_applications(connection, organization, limit=_APPLICATIONS)
         applications |= {
             one.name: one.display_name for one in listed if one.name not in applications
@@ -73,7 +91,7 @@ async def show_policies(request: Request) -> Response:
             "holds": [
                 {
                     "words": knob_words(knob),
-                    "about": knob.about,
+                    "about": gettext(knob.about),
                     "value": value_words(knob, settled[knob.name].value),
                     "by": layer_words(layer) if (layer := settled[knob.name].layer) else None,
                 }
@@ -132,7 +150,7 @@ async def change_layer(request: Request) -> Response:
     if not asked.fields.get("confirmed"):
         would = await in_thread(lambda: database.rehearse(work))
         return _form(request, asked.visitor, layer, fields, {}, _impact(would, asked))
-    await recently(request, asked, "Save the policy", edit_href(layer))
+    await recently(request, asked, _("Save the policy"), edit_href(layer))
     changed = await in_thread(lambda: database.write(work))
     asked.engine.count_ended(changed.impact.noted)
     query = {"organization": layer.organization, "notice": "saved"}
@@ -142,10 +160,10 @@ async def change_layer(request: Request) -> Response:
 def layer_words(layer: Layer) -> str:
     """A layer in words."""
     if layer.kind == "installation":
-        return "Installation"
+        return _("Installation")
     if layer.kind == "organization":
-        return f"Organization {layer.organization}"
-    return f"{layer.kind.capitalize()} {layer.name}"
+        return _("Organization %(name)s", name=layer.organization)
+    return _(_LAYERS[layer.kind], name=layer.name)
 
 
 def edit_href(layer: Layer) -> str:
@@ -160,14 +178,14 @@ def fields_of(policy: Policy) -> list[Field]:
 
 
 def _field(knob: Knob, value: Value) -> Field:
-    otherwise = "no rule" if knob.default is None else value_words(knob, knob.default)
-    default = f"Not set (by default: {otherwise})"
-    hint = knob.about
+    otherwise = _("no rule") if knob.default is None else value_words(knob, knob.default)
+    default = _("Not set (by default: %(value)s)", value=otherwise)
+    hint = gettext(knob.about)
     if knob.kind in ("yes or no", "word"):
         if knob.kind == "word":
             words = [(str(one), value_words(knob, str(one))) for one in AtLimit]
         else:
-            words = [("yes", "yes"), ("no", "no")]
+            words = [("yes", _("yes")), ("no", _("no"))]
         now = "" if value is None else {True: "yes", False: "no"}.get(value, str(value))  # type: ignore[call-overload] # a bool or a word
         return Field(
             name=knob.name,
@@ -176,14 +194,30 @@ def _field(knob: Knob, value: Value) -> Field:
             options=[("", default), *words],
             hint=hint,
             value=now,
+            said=True,
         )
-    shown = (
-        "" if value is None else "0" if value == 0 else value_words(knob, value).replace(",", "")
-    )
-    example = " Such as 30 min or 12 h." if knob.kind == "seconds" else ""
+    sentences = [hint, *([_("Such as 30 min or 12 h.")] if knob.kind == "seconds" else [])]
     return Field(
-        name=knob.name, label=knob_words(knob), hint=f"{hint}{example} {default}.", value=shown
+        name=knob.name,
+        label=knob_words(knob),
+        hint=" ".join((*sentences, _("Not set (by default: %(value)s).", value=otherwise))),
+        value=_typed(knob, value),
+        said=True,
     )
+
+
+def _typed(knob: Knob, value: Value) -> str:
+    """A value as the field takes it, which is the same in every language: "1 h 30 min"."""
+    if value is None:
+        return ""
+    if knob.kind != "seconds" or not isinstance(value, int) or value == 0:
+        return str(value)
+    words, left = [], value
+    for unit in ("d", "h", "min", "s"):
+        if left >= _UNITS[unit]:
+            words.append(f"{left // _UNITS[unit]} {unit}")
+            left %= _UNITS[unit]
+    return " ".join(words)
 
 
 def _turned(fields: Mapping[str, str]) -> tuple[dict[str, Value], dict[str, str]]:
@@ -204,13 +238,15 @@ def _turned(fields: Mapping[str, str]) -> tuple[dict[str, Value], dict[str, str]
             seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
             turned[knob.name] = _bounded(knob, seconds, LONGEST, wrong)
         else:
-            wrong[knob.name] = "This cannot be understood."
+            wrong[knob.name] = _("This cannot be understood.")
     return turned, wrong
 
 
 def _bounded(knob: Knob, value: int, most: int, wrong: dict[str, str]) -> int:
     if not knob.least <= value <= most:
-        wrong[knob.name] = f"Between {knob.least} and {value_words(knob, most)}."
+        wrong[knob.name] = _(
+            "Between %(least)s and %(most)s.", least=knob.least, most=value_words(knob, most)
+        )
     return value
 
 
@@ -222,7 +258,7 @@ def _policy_in_scope(connection: Connection, person: Person, layer: Layer) -> Po
     """
     if layer.kind == "installation":
         if not person.administers_installation:
-            raise Forbidden("This needs an administrator of the installation.")
+            raise Forbidden(_("This needs an administrator of the installation."))
     else:
         organization_in_scope(connection, person, layer.organization)
     check_bearer(connection, layer)
@@ -281,7 +317,7 @@ def _form(
         status=status,
         person=visitor.person,
         csrf=visitor.csrf,
-        title=f"Policy of the {layer_words(layer)[0].lower()}{layer_words(layer)[1:]}",
+        title=_(_TITLES[layer.kind], name=layer.name or layer.organization),
         back=f"{PATH}{query}",
         hidden=[("kind", layer.kind), ("organization", layer.organization), ("name", layer.name)],
         fields=fields,

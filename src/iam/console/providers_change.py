@@ -23,6 +23,7 @@ from iam.console.asking import (
     one_organization,
     path_of,
     recently,
+    words_of,
 )
 from iam.console.forms import Field, Sent, filled
 from iam.console.providers_page import (
@@ -47,6 +48,7 @@ from iam.directory.providers import (
 )
 from iam.kernel.errors import IamError
 from iam.kernel.ids import PROVIDER, make_id
+from iam.languages import N_, _, written
 from iam.sessions import rules
 from iam.signin.provider_secrets import seal_secret
 from iam.web.engine import engine_of, in_thread
@@ -57,7 +59,10 @@ from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 _NAME = Field(
-    name="name", label="Name", required=True, hint="Lower-case letters, digits and -, up to 63."
+    name="name",
+    label=N_("Name"),
+    required=True,
+    hint=N_("Lower-case letters, digits and -, up to 63."),
 )
 _VISIBLE = r"[!-~]+"
 _DOMAIN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){1,10}"
@@ -72,7 +77,7 @@ async def show_new(request: Request) -> Response:
     person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
     kind = query_text(request, "kind")
     kind = kind if kind in OPTIONS else "oidc"
-    organization, _ = await in_thread(
+    organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
     return new_page(request, visitor, _thing(organization, kind), list(_new_fields(kind)), {})
@@ -85,16 +90,18 @@ async def create(request: Request) -> Response:
     engine, cause, sent = asked.engine, asked.cause, Sent(asked.fields)
     owner, kind = asked.fields.get("organization", ""), asked.fields.get("kind", "")
     if kind not in OPTIONS:
-        raise FormInvalid("It does not say which kind of provider.")
+        raise FormInvalid(_("It does not say which kind of provider."))
     await in_thread(
         lambda: engine.database.read(lambda c: organization_in_scope(c, cause.person, owner))
     )
-    name = sent.text("name", longest=63, pattern=NAME_PATTERN, words=_NAME.hint, required=True)
+    name = sent.text(
+        "name", longest=63, pattern=NAME_PATTERN, words=_NAME.spoken().hint, required=True
+    )
     new, secret = _read(sent, kind, name)
     error = None if sent.wrong else _refused(asked, new)
     if sent.wrong or error is not None:
         return _new_again(request, asked, sent.wrong, error)
-    await recently(request, asked, "Add provider", PATH)
+    await recently(request, asked, _("Add provider"), PATH)
     provider_id = make_id(PROVIDER, cause.now, cause.random)
     sealed = seal_secret(engine.cipher, provider_id, secret, cause.random) if secret else None
 
@@ -131,16 +138,16 @@ async def _save(request: Request, asked: Asked) -> Response:
     engine, cause, sent = asked.engine, asked.cause, Sent(asked.fields)
     before = await in_thread(lambda: engine.database.read(lambda c: find_provider(c, owner, name)))
     if before.kind not in OPTIONS:
-        raise FormInvalid("Providers of this kind are changed elsewhere.")
+        raise FormInvalid(_("Providers of this kind are changed elsewhere."))
     new, secret = _read(sent, before.kind, name, enabled=before.enabled)
     error = None if sent.wrong else _refused(asked, new)
     if sent.wrong or error is not None:
         return await _again(request, asked, sent.wrong, error)
-    await recently(request, asked, "Save", path_of("providers", owner, name))
+    await recently(request, asked, _("Save"), path_of("providers", owner, name))
     sealed = seal_secret(engine.cipher, before.id, secret, cause.random) if secret else None
     changed = ["options", *(["client_secret"] if secret else [])]
     try:
-        await _update(asked, owner, name, lambda _: new, sealed, changed)
+        await _update(asked, owner, name, lambda _before: new, sealed, changed)
     except (ProviderLinked, ProviderSecretNeeded) as refused:
         return await _again(request, asked, {}, refused)
     return see_other(f"{path_of('providers', owner, name)}?notice=saved")
@@ -162,10 +169,10 @@ async def _delete(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here, cause = path_of("providers", owner, name), asked.cause
     if not asked.fields.get("confirmed"):
-        text = "Nobody signs in by it any more, and its links are gone. Whom it let in stays in."
-        question = Question(title=f"Delete {name}?", text=text, label="Delete")
+        text = _("Nobody signs in by it any more, and its links are gone. Whom it let in stays in.")
+        question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, f"Delete {name}", here)
+    await recently(request, asked, _("Delete %(name)s", name=name), here)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
@@ -214,11 +221,11 @@ def _read(
     for one in fields.values():
         if one.name == "options":
             chosen = sent.choices("options", one.options)
-            options |= {option: option in chosen for option, _ in one.options}
+            options |= {option: option in chosen for option, _words in one.options}
         elif one.kind == "choice":
             options[one.name] = sent.choice(one.name, one.options) or None
         elif one.name == "scopes":
-            words = "Visible characters, with spaces between scopes."
+            words = _("Visible characters, with spaces between scopes.")
             text = sent.text("scopes", longest=2048, pattern=r"[ !#-\[\]-~]*", words=words)
             options["scopes"] = list(dict.fromkeys(text.split()))[:32] or None
         elif one.kind == "text":
@@ -227,18 +234,20 @@ def _read(
                     one.name,
                     longest=1024,
                     pattern=PATTERNS.get(one.name, _VISIBLE),
-                    words="This cannot be used here.",
+                    words=_("This cannot be used here."),
                     required=one.required,
                 )
                 or None
             )
     if kind == "oidc" and options.get("scopes") is None:
         options["scopes"] = ["openid"]
-    lines = sent.lines("attributes", pattern=_ATTRIBUTE, words="write it as roles=groups.")
+    lines = sent.lines("attributes", pattern=_ATTRIBUTE, words=_("write it as roles=groups."))
     attributes: Mapping[Any, str] = dict(line.split("=", 1) for line in lines if "=" in line)
     secret = sent.fields.get("client_secret", "")
     if secret and (len(secret) > 1024 or not re.fullmatch(r"[ -~]+", secret)):
-        sent.wrong["client_secret"] = "At most 1,024 visible characters."  # noqa: S105 - words for people
+        sent.wrong["client_secret"] = _(
+            "At most %(number)s visible characters.", number=written(1024)
+        )
     new = NewProvider(
         kind=kind,  # type: ignore[arg-type] # a key of `OPTIONS`
         display_name=sent.text("display_name") or name,
@@ -246,7 +255,9 @@ def _read(
         options=options,
         creates_users=bool(sent.choices("behaviour", COMMON[1].options)),
         trusted_domains=tuple(
-            sent.lines("trusted_domains", pattern=_DOMAIN, words="give a domain such as a.example.")
+            sent.lines(
+                "trusted_domains", pattern=_DOMAIN, words=_("give a domain such as a.example.")
+            )
         ),
         attributes=attributes,
     )
@@ -293,7 +304,7 @@ async def _again(
         person=person,
         csrf=asked.visitor.csrf,
         flash=None,
-        error=(error.detail or error.title) if error else None,
+        error=words_of(error) if error else None,
         wrong=wrong,
         **context,
     )
@@ -302,11 +313,14 @@ async def _again(
 def _thing(organization: str, kind: str) -> NewThing:
     return NewThing(
         area="providers",
-        title=f"New provider: {dict(KINDS)[kind]}",
-        lead=f"Its button will stand on the sign-in page of {organization}.",
+        title=_("New provider: %(kind)s", kind=dict(KINDS)[kind]),
+        lead=_(
+            "Its button will stand on the sign-in page of %(organization)s.",
+            organization=organization,
+        ),
         path=PATH,
         back=f"{PATH}?organization={organization}",
-        back_words="Providers",
-        button="Add provider",
+        back_words=_("Providers"),
+        button=_("Add provider"),
         hidden=(("organization", organization), ("kind", kind)),
     )

@@ -14,6 +14,7 @@ from iam.directory.patterns import ISSUER_PATTERN, WEBHOOK_URL_PATTERN
 from iam.directory.provider_options import AuthMethod, Preset
 from iam.directory.providers import Attribute, Provider, find_provider, list_providers
 from iam.kernel.clock import Instant
+from iam.languages import N_
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
@@ -25,52 +26,61 @@ PATH = "/console/providers"
 KINDS = (("oidc", "OpenID Connect"), ("oauth2", "OAuth 2"))
 """The kinds that are set up on these pages; others are shown, switched and deleted."""
 WORDS = {**dict(KINDS), "saml": "SAML"}
-_ONLY_DOMAINS = "Only there is somebody linked to the user of ours who has the address."
 COMMON = (
-    Field(name="display_name", label="Name on its button"),
+    Field(name="display_name", label=N_("Name on its button")),
     Field(
         name="behaviour",
-        label="People",
+        label=N_("People"),
         kind="choices",
-        options=(("creates_users", "Whoever it knows and we do not becomes a user of ours"),),
+        options=(("creates_users", N_("Whoever it knows and we do not becomes a user of ours")),),
         value=(),
     ),
     Field(
         name="trusted_domains",
-        label="Mail domains for which it is believed",
+        label=N_("Mail domains for which it is believed"),
         kind="lines",
-        hint=f"One a line, such as acme.example. {_ONLY_DOMAINS}",
+        hint=N_(
+            "One a line, such as acme.example. Only there is somebody linked to the user of ours who has "
+            "the address."
+        ),
     ),
     Field(
         name="attributes",
-        label="Attributes",
+        label=N_("Attributes"),
         kind="lines",
-        hint="What of ours is filled by which claim, one a line: roles=groups. Of ours: "
-        f"{', '.join(get_args(Attribute))}.",
+        hint=N_(
+            "What of ours is filled by which claim, one a line: roles=groups. Of ours: %(attributes)s."
+        ),
+        places={"attributes": ", ".join(get_args(Attribute))},
     ),
 )
-_CLIENT = Field(name="client_id", label="Client ID that it knows us by", required=True)
+_CLIENT = Field(name="client_id", label=N_("Client ID that it knows us by"), required=True)
 SECRET = Field(
     name="client_secret",
-    label="Client secret",
+    label=N_("Client secret"),
     kind="password",
-    hint="Kept encrypted and never shown. Left empty it stays as it is.",
+    hint=N_("Kept encrypted and never shown. Left empty it stays as it is."),
 )
 _AUTH = Field(
     name="auth_method",
-    label="We prove ourselves there by",
+    label=N_("We prove ourselves there by"),
     kind="choice",
     options=tuple((one, one) for one in get_args(AuthMethod)),
 )
-_SCOPES = Field(name="scopes", label="Scopes", hint="With spaces between them.")
-_EMAIL = ("trust_email", "Its addresses count as verified, though it does not say so of each")
+_SCOPES = Field(name="scopes", label=N_("Scopes"), hint=N_("With spaces between them."))
+_EMAIL = (
+    "trust_email",
+    N_("Its addresses count as verified, though it does not say so of each"),
+)
 OPTIONS: Mapping[str, tuple[Field, ...]] = {
     "oidc": (
         Field(
             name="issuer",
-            label="Issuer",
+            label=N_("Issuer"),
             required=True,
-            hint="Exactly as its discovery document says it, such as https://login.example.com.",
+            hint=N_(
+                "Exactly as its discovery document says it, such as https://login.example.com."
+            ),
         ),
         _CLIENT,
         SECRET,
@@ -78,12 +88,12 @@ OPTIONS: Mapping[str, tuple[Field, ...]] = {
         _SCOPES.with_value("openid profile email"),
         Field(
             name="options",
-            label="Options",
+            label=N_("Options"),
             kind="choices",
             options=(
-                ("userinfo", "Ask its userinfo endpoint as well"),
+                ("userinfo", N_("Ask its userinfo endpoint as well")),
                 _EMAIL,
-                ("sign_out_there", "Whoever signs out here is led on to sign out there"),
+                ("sign_out_there", N_("Whoever signs out here is led on to sign out there")),
             ),
             value=("userinfo",),
         ),
@@ -91,26 +101,29 @@ OPTIONS: Mapping[str, tuple[Field, ...]] = {
     "oauth2": (
         Field(
             name="preset",
-            label="Preset",
+            label=N_("Preset"),
             kind="choice",
-            options=(("", "None: all endpoints below"), *((one, one) for one in get_args(Preset))),
+            options=(
+                ("", N_("None: all endpoints below")),
+                *((one, one) for one in get_args(Preset)),
+            ),
         ),
         _CLIENT,
         SECRET,
         _AUTH.with_value("client_secret_post"),
         _SCOPES,
         *(
-            Field(name=name, label=label, hint="Empty: as the preset says.")
+            Field(name=name, label=label, hint=N_("Empty: as the preset says."))
             for name, label in (
-                ("authorization_endpoint", "Authorization endpoint"),
-                ("token_endpoint", "Token endpoint"),
-                ("userinfo_endpoint", "Userinfo endpoint"),
-                ("emails_endpoint", "Endpoint for e-mail addresses"),
-                ("issuer", "Issuer"),
-                ("subject_claim", "Claim that never changes"),
+                ("authorization_endpoint", N_("Authorization endpoint")),
+                ("token_endpoint", N_("Token endpoint")),
+                ("userinfo_endpoint", N_("Userinfo endpoint")),
+                ("emails_endpoint", N_("Endpoint for e-mail addresses")),
+                ("issuer", N_("Issuer")),
+                ("subject_claim", N_("Claim that never changes")),
             )
         ),
-        Field(name="options", label="Options", kind="choices", options=(_EMAIL,), value=()),
+        Field(name="options", label=N_("Options"), kind="choices", options=(_EMAIL,), value=()),
     ),
 }
 PATTERNS = {
@@ -121,11 +134,11 @@ PATTERNS = {
     "emails_endpoint": WEBHOOK_URL_PATTERN,
 }
 _NOTICES = {
-    "created": "The provider is there, and its button on the sign-in page.",
-    "saved": "Saved.",
-    "disabled": "The provider is disabled: nobody signs in by it. Whom it let in stays in.",
-    "enabled": "The provider is enabled.",
-    "deleted": "The provider is deleted, with its links.",
+    "created": N_("The provider is there, and its button on the sign-in page."),
+    "saved": N_("Saved."),
+    "disabled": N_("The provider is disabled: nobody signs in by it. Whom it let in stays in."),
+    "enabled": N_("The provider is enabled."),
+    "deleted": N_("The provider is deleted, with its links."),
 }
 
 
@@ -212,7 +225,7 @@ def fields_of(provider: Provider) -> list[Field]:
     shown = []
     for one in (*COMMON, *OPTIONS[provider.kind]):
         if one.name == "options":
-            value: Any = [name for name, _ in one.options if stored.get(name)]
+            value: Any = [name for name, _words in one.options if stored.get(name)]
         elif one.kind == "password":
             value = ""
         else:

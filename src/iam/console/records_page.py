@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from iam.console.scope import organization_in_scope, organizations_of, require_console
 from iam.kernel.clock import Instant
+from iam.languages import N_, gettext
 from iam.sessions import store
 from iam.sessions.listing import count_live_sessions, list_records
 from iam.sessions.model import RecordKey, Session, SessionRecord
@@ -25,9 +26,9 @@ _TAGS = 100
 """IDs of one record that a page shows, newest first; a back end can have thousands."""
 
 _NOTICES = {
-    "ended": "The session has ended, on every node.",
-    "record": "All sessions of the record have ended, on every node.",
-    "over": "That was over already. Nothing was changed.",
+    "ended": N_("The session has ended, on every node."),
+    "record": N_("All sessions of the record have ended, on every node."),
+    "over": N_("That was over already. Nothing was changed."),
 }
 
 
@@ -55,7 +56,7 @@ async def show_records(request: Request) -> Response:
         csrf=visitor.csrf,
         search=search,
         here=f"/console/records?{urlencode(here)}" if here else "/console/records",
-        flash={"kind": "success", "text": notice} if notice else None,
+        flash={"kind": "success", "text": gettext(notice)} if notice else None,
         **context,
     )
 

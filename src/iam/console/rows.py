@@ -9,6 +9,7 @@ from iam.directory.applications import find_application
 from iam.directory.names import ApplicationMissing
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
+from iam.languages import N_, _, written
 from iam.sessions.model import Session
 from iam.sessions.policy import end_reason, home_of
 from iam.web.pages import moment
@@ -16,6 +17,11 @@ from iam.web.session_words import actor_words, device_of, short_id
 
 Names = dict[tuple[str, str], str]
 """What people call applications, by (organization of the session, application)."""
+_UNITS = (
+    (86400, N_("%(number)s d")),
+    (3600, N_("%(number)s h")),
+    (60, N_("%(number)s min")),
+)
 _LOW = 20
 """Per cent of the idle timeout below which a session is shown as about to end."""
 
@@ -82,7 +88,7 @@ def _time_left(session: Session, now: Instant) -> dict[str, Any]:
 
 def span_words(seconds: int) -> str:
     """A stretch of time in its largest unit: "24 min"."""
-    for unit, word in ((86400, "d"), (3600, "h"), (60, "min")):
+    for unit, words in _UNITS:
         if seconds >= unit:
-            return f"{seconds // unit} {word}"
-    return f"{max(0, seconds)} s"
+            return _(words, number=written(seconds // unit))
+    return _("%(number)s s", number=max(0, seconds))

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from iam.directory.organizations import Organization, find_organization, list_organizations
 from iam.kernel.errors import Forbidden, Missing
+from iam.languages import _
 from iam.sessions import store
 from iam.sessions.model import Session
 from iam.web.caller import Person, require_reach
@@ -28,8 +29,13 @@ def require_console(visitor: Visitor, right: Right) -> Person:
     """
     person, name = visitor.person, visitor.session.display_name
     if right not in person.rights:
-        who = "administrators" if right is Right.CHANGE else "those who have a role for it"
-        raise Forbidden(f"This is for {who}. You are signed in as {name}.")
+        if right is Right.CHANGE:
+            raise Forbidden(
+                _("This is for administrators. You are signed in as %(name)s.", name=name)
+            )
+        raise Forbidden(
+            _("This is for those who have a role for it. You are signed in as %(name)s.", name=name)
+        )
     return person
 
 

@@ -16,6 +16,7 @@ from iam.delivery.outbox import Delivery
 from iam.delivery.webhooks import list_webhooks
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
+from iam.languages import N_, _, gettext
 from iam.sessions import store
 from iam.sessions.listing import MAXIMUM_PAGE
 from iam.sessions.model import Session
@@ -33,11 +34,14 @@ from iam.web.visitor import visitor_of
 _TOLD = 200
 """Events of a timeline that a page tells; a session that has more is told from its start."""
 _NOTICES = {
-    "extended": ("success", "The session may go on for longer."),
-    "not-extended": ("info", "It may go on for that long already. Nothing was changed."),
-    "locked": ("success", "The session is locked until its user shows their password once more."),
-    "again": ("success", "The notice is being sent again."),
-    "pending": ("info", "That notice is still to be sent: it need not be asked for again."),
+    "extended": ("success", N_("The session may go on for longer.")),
+    "not-extended": ("info", N_("It may go on for that long already. Nothing was changed.")),
+    "locked": (
+        "success",
+        N_("The session is locked until its user shows their password once more."),
+    ),
+    "again": ("success", N_("The notice is being sent again.")),
+    "pending": ("info", N_("That notice is still to be sent: it need not be asked for again.")),
 }
 
 
@@ -58,7 +62,7 @@ async def show_session(request: Request) -> Response:
         person=person,
         csrf=visitor.csrf,
         here=f"/console/sessions/{context['session']['id']}",
-        flash={"kind": notice[0], "text": notice[1]} if notice else None,
+        flash={"kind": notice[0], "text": gettext(notice[1])} if notice else None,
         **context,
     )
 
@@ -105,7 +109,7 @@ def _read(
 def receiver_of(delivery: Delivery, urls: Mapping[str, str]) -> str:
     """Who a notice goes to: the address of a webhook, or an application by its name."""
     if delivery.webhook is None:
-        return f"the application {delivery.application}"
+        return _("the application %(name)s", name=delivery.application)
     return urls.get(delivery.webhook, delivery.webhook)
 
 
@@ -114,7 +118,7 @@ def delivery_row(delivery: Delivery, url: str, type_: str, now: Instant) -> dict
     return {
         "id": delivery.id,
         "url": url,
-        "type": "back-channel logout" if delivery.webhook is None else type_,
+        "type": _("back-channel logout") if delivery.webhook is None else type_,
         "state": delivery.state,
         "attempts": delivery.attempts,
         "status": delivery.last_status,

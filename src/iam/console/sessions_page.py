@@ -16,6 +16,7 @@ from iam.directory.applications import list_applications
 from iam.directory.users import users_like
 from iam.kernel.clock import Instant
 from iam.kernel.ids import SESSION, is_id
+from iam.languages import N_, _, gettext, n_, written
 from iam.sessions.counting import Count, count_some
 from iam.sessions.listing import Page
 from iam.sessions.model import BUILT_IN_APPLICATION, Session
@@ -33,18 +34,18 @@ _APPLICATIONS = 200
 
 _COLUMNS: tuple[tuple[str, str, bool], ...] = (
     # What it is sorted by, its words, and whether the largest comes first.
-    ("user", "User", False),
-    ("application", "Application", False),
-    ("device", "Device", False),
-    ("ip", "Address", False),
-    ("", "Signed in by", False),
-    ("created_at", "Started", True),
-    ("last_active_at", "Last active", True),
+    ("user", N_("User"), False),
+    ("application", N_("Application"), False),
+    ("device", N_("Device"), False),
+    ("ip", N_("Address"), False),
+    ("", N_("Signed in by"), False),
+    ("created_at", N_("Started"), True),
+    ("last_active_at", N_("Last active"), True),
 )
 _NOTICES = {
-    "ended": "The session has ended, on every node.",
-    "over": "That was over already. Nothing was changed.",
-    "none": "No live session is chosen. Nothing was changed.",
+    "ended": N_("The session has ended, on every node."),
+    "over": N_("That was over already. Nothing was changed."),
+    "none": N_("No live session is chosen. Nothing was changed."),
 }
 _MANY = re.compile(r"ended-([1-9][0-9]{0,5})", re.ASCII)
 
@@ -78,9 +79,13 @@ async def show_list(request: Request) -> Response:
 def _notice(code: str) -> str | None:
     many = _MANY.fullmatch(code)
     if many is None:
-        return _NOTICES.get(code)
-    number = int(many[1])
-    return f"{number:,} session{' has' if number == 1 else 's have'} ended, on every node."
+        text = _NOTICES.get(code)
+        return gettext(text) if text else None
+    return n_(
+        "%(number)s session has ended, on every node.",
+        "%(number)s sessions have ended, on every node.",
+        int(many[1]),
+    )
 
 
 def _found(asked: Asked, typed: str) -> str:
@@ -109,8 +114,13 @@ def _read(
                 sort=asked.sort,  # type: ignore[arg-type]  # `read_filters` has looked
             )
         except TooManyToSort:
-            words = f"More than {SORTED_AT_MOST:,} sessions match, too many to be sorted like that."
-            mistakes = (f"{words} Narrow the filter; here they are newest first.",)
+            mistakes = (
+                _(
+                    "More than %(number)s sessions match, too many to be sorted like that. "
+                    "Narrow the filter; here they are newest first.",
+                    number=written(SORTED_AT_MOST),
+                ),
+            )
             asked = replace(asked, sort="-created_at", cursor="")
             page = list_sessions(connection, wanted, now, limit=_PAGE)
     applications = _applications(connection, organization)
@@ -122,7 +132,7 @@ def _read(
         "organization": organization,
         "organizations": options(
             [
-                *([("", "All organizations")] if person.reaches_installation else []),
+                *([("", _("All organizations"))] if person.reaches_installation else []),
                 *((one.name, one.display_name) for one in organizations_of(connection, person)),
             ],
             organization or "",
@@ -133,7 +143,7 @@ def _read(
         "chips": chips(asked, PATH, applications),
         "states": [
             {
-                "words": words,
+                "words": gettext(words),
                 "href": asked.href(PATH, state=None if state == "active" else state),
                 "current": asked.state == state,
             }
@@ -149,7 +159,7 @@ def _read(
 
 
 def _applications(connection: Connection, organization: str | None) -> dict[str, str]:
-    found = {BUILT_IN_APPLICATION: "Browser session"}
+    found = {BUILT_IN_APPLICATION: _("Browser session")}
     if organization is not None:
         listed = list_applications(connection, organization, limit=_APPLICATIONS)
         found |= {one.name: one.display_name for one in listed if one.name not in found}
@@ -158,21 +168,21 @@ def _applications(connection: Connection, organization: str | None) -> dict[str,
 
 def _columns(asked: Asked) -> list[dict[str, Any]]:
     last = (
-        ("ended_at", "Ended", True)
+        ("ended_at", N_("Ended"), True)
         if asked.state == "ended"
-        else ("expires_at", "Time left", False)
+        else ("expires_at", N_("Time left"), False)
     )
     # Of what is over, how it came about is on its own page.
-    hidden = {
+    hidden: dict[str, tuple[str, ...]] = {
         "active": (),
         "locked": (),
-        "all": ("Signed in by",),
-        "ended": ("Signed in by", "Last active"),
+        "all": ("",),
+        "ended": ("", "last_active_at"),
     }
     current, down = asked.sort.removeprefix("-"), asked.sort[0] == "-"
     columns = []
     for key, words, largest_first in (*_COLUMNS, last):
-        if words in hidden[asked.state]:
+        if key in hidden[asked.state]:
             continue
         is_current = bool(key) and key == current
         turned = not down if is_current else largest_first
@@ -180,7 +190,7 @@ def _columns(asked: Asked) -> list[dict[str, Any]]:
         columns.append(
             {
                 "key": key,
-                "words": words,
+                "words": gettext(words),
                 "sorted": ("descending" if down else "ascending") if is_current else None,
                 "href": asked.href(PATH, sort=None if sort == "-created_at" else sort)
                 if key

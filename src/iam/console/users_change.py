@@ -24,6 +24,7 @@ from iam.console.asking import (
     one_organization,
     path_of,
     recently,
+    words_of,
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
@@ -34,6 +35,7 @@ from iam.directory.patterns import EMAIL_PATTERN
 from iam.directory.users import User, UserChange, find_user
 from iam.kernel.errors import IamError
 from iam.kernel.secrets import make_secret
+from iam.languages import _
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.signin.enrolment import remove_by_administrator
@@ -58,7 +60,7 @@ async def show_new(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
     person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
-    organization, _ = await in_thread(
+    organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
     return new_page(request, visitor, _new(organization), list(_NEW), {})
@@ -73,16 +75,18 @@ async def create(request: Request) -> Response:
     await in_thread(
         lambda: engine.database.read(lambda c: organization_in_scope(c, cause.person, organization))
     )
-    name = sent.text("name", longest=127, pattern=USER_NAME_PATTERN, words=NAME.hint, required=True)
+    name = sent.text(
+        "name", longest=127, pattern=USER_NAME_PATTERN, words=NAME.spoken().hint, required=True
+    )
     display_name, email, roles = _edited(sent)
     password, invites = _password(sent), bool(sent.choices("invite", INVITE.options))
     if invites and not email:
-        sent.wrong["email"] = "An invitation needs an address."
+        sent.wrong["email"] = _("An invitation needs an address.")
     if sent.wrong:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
     if roles:
-        await recently(request, asked, "Add user", f"{PATH}?organization={quote(organization)}")
+        await recently(request, asked, _("Add user"), f"{PATH}?organization={quote(organization)}")
     password_hash = await _hashed(engine, password) if password else None
 
     def work(connection: Connection) -> None:
@@ -130,7 +134,7 @@ async def _save(request: Request, asked: Asked) -> Response:
     )
     # Whoever has the address gets what is mailed there: it is as good as a password.
     if set(roles) != set(before.roles) or (email or None) != before.email:
-        await recently(request, asked, "Save", path_of("users", owner, name))
+        await recently(request, asked, _("Save"), path_of("users", owner, name))
     given = UserChange(display_name=display_name or None, email=email, roles=roles)
     try:
         await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
@@ -142,8 +146,10 @@ async def _save(request: Request, asked: Asked) -> Response:
 async def _disable(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     if not asked.fields.get("confirmed"):
-        text = f"All sessions of {name} end at once, and they cannot sign in any more."
-        question = Question(title=f"Disable {name}?", text=text, label="Disable")
+        text = _(
+            "All sessions of %(user)s end at once, and they cannot sign in any more.", user=name
+        )
+        question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("users", owner, name))
     await _update(request, asked, UserChange(enabled=False), ("enabled",))
     return see_other(f"{path_of('users', owner, name)}?notice=disabled")
@@ -160,7 +166,7 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     given = _password(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
-    await recently(request, asked, "Set password", path_of("users", owner, name))
+    await recently(request, asked, _("Set password"), path_of("users", owner, name))
     password = given or make_secret(asked.cause.random)[:_MADE]
     hashed = await _hashed(asked.engine, password)
     await _update(request, asked, UserChange(password_hash=hashed), ("password",))
@@ -173,9 +179,9 @@ async def _set_password(request: Request, asked: Asked) -> Response:
         person=asked.cause.person,
         csrf=asked.visitor.csrf,
         area="users",
-        title=f"New password of {name}",
-        lead="It holds from now on; all sessions of theirs have ended.",
-        values=[("password", password)],
+        title=_("New password of %(user)s", user=name),
+        lead=_("It holds from now on; all sessions of theirs have ended."),
+        values=[(_("password"), password)],
         next=here,
     )
 
@@ -183,7 +189,7 @@ async def _set_password(request: Request, asked: Asked) -> Response:
 async def _unlink(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here, cause, wanted = path_of("users", owner, name), asked.cause, asked.fields.get("link", "")
-    await recently(request, asked, "Remove the link", here)
+    await recently(request, asked, _("Remove the link"), here)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
@@ -201,7 +207,7 @@ async def _unlink(request: Request, asked: Asked) -> Response:
 async def _mail_link(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here = path_of("users", owner, name)
-    await recently(request, asked, f"Mail a link to {name}", here)
+    await recently(request, asked, _("Mail a link to %(user)s", user=name), here)
 
     def work(connection: Connection) -> None:
         _mail(connection, asked, find_user(connection, owner, name))
@@ -228,10 +234,15 @@ async def _remove_factor(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here, cause = path_of("users", owner, name), asked.cause
     if not asked.fields.get("confirmed"):
-        text = f"The password alone signs {name} in again, and all their sessions end at once."
-        question = Question(title=f"Remove the second factor of {name}?", text=text, label="Remove")
+        text = _(
+            "The password alone signs %(user)s in again, and all their sessions end at once.",
+            user=name,
+        )
+        title = _("Remove the second factor of %(user)s?", user=name)
+        question = Question(title=title, text=text, label=_("Remove"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, f"Remove the second factor of {name}", here)
+    what = _("Remove the second factor of %(user)s", user=name)
+    await recently(request, asked, what, here)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return remove_by_administrator(
@@ -249,10 +260,14 @@ async def _remove_factor(request: Request, asked: Asked) -> Response:
 async def _delete(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     if not asked.fields.get("confirmed"):
-        text = f"{name} is gone for good, and all their sessions end at once. The history stays."
-        question = Question(title=f"Delete {name}?", text=text, label="Delete")
+        text = _(
+            "%(user)s is gone for good, and all their sessions end at once. The history stays.",
+            user=name,
+        )
+        question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("users", owner, name))
-    await recently(request, asked, f"Delete {name}", path_of("users", owner, name))
+    what = _("Delete %(name)s", name=name)
+    await recently(request, asked, what, path_of("users", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -284,7 +299,7 @@ async def _update(
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
-        _, ended = users.update_user(connection, owner, name, given, **cause.members)
+        _user, ended = users.update_user(connection, owner, name, given, **cause.members)
         data = data_of(changed, **more)
         event = cause.event("user.updated", organization=owner, user=name, data=data)
         audit.append(connection, [event])
@@ -310,7 +325,7 @@ async def _again(
         person=person,
         csrf=asked.visitor.csrf,
         flash=None,
-        error=(error.detail or error.title) if error else None,
+        error=words_of(error) if error else None,
         wrong=wrong,
         **context,
     )
@@ -319,21 +334,23 @@ async def _again(
 def _new(organization: str) -> NewThing:
     return NewThing(
         area="users",
-        title="New user",
-        lead=f"In the organization {organization}.",
+        title=_("New user"),
+        lead=_("In the organization %(organization)s.", organization=organization),
         path=PATH,
         back=f"{PATH}?organization={organization}",
-        back_words="Users",
-        button="Add user",
+        back_words=_("Users"),
+        button=_("Add user"),
         hidden=(("organization", organization),),
     )
 
 
 def _edited(sent: Sent) -> tuple[str, str, list[str]]:
-    words = "Up to 63 letters, digits and . _ : -, beginning with a letter or digit."
+    words = _("Up to 63 letters, digits and . _ : -, beginning with a letter or digit.")
     return (
         sent.text("display_name"),
-        sent.text("email", longest=254, pattern=EMAIL_PATTERN, words="This is no e-mail address."),
+        sent.text(
+            "email", longest=254, pattern=EMAIL_PATTERN, words=_("This is no e-mail address.")
+        ),
         sent.lines("roles", pattern=ROLE_PATTERN, words=words, longest=63, most=32),
     )
 
@@ -342,7 +359,9 @@ def _password(sent: Sent) -> str:
     # As it was typed: a space may belong to it.
     password = sent.fields.get("password", "")
     if password and not SHORTEST <= len(password) <= LONGEST:
-        sent.wrong["password"] = f"Use {SHORTEST} to {LONGEST} characters."
+        sent.wrong["password"] = _(
+            "Use %(least)s to %(most)s characters.", least=SHORTEST, most=LONGEST
+        )
     return password
 
 

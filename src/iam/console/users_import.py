@@ -14,6 +14,7 @@ from iam.console.scope import organization_in_scope, require_console
 from iam.console.users_page import PATH
 from iam.directory import users
 from iam.directory.user_file import LARGEST, MOST_LINES, FileUnreadable, Line, read_users
+from iam.languages import _, n_
 from iam.sessions import rules
 from iam.signin.password_links import mail_link
 from iam.web.caller import Person
@@ -35,7 +36,7 @@ class _Report:
     lines: tuple[tuple[Line, str], ...]
 
     def number(self, state: str) -> int:
-        return sum(one == state for _, one in self.lines)
+        return sum(one == state for _line, one in self.lines)
 
 
 @page_errors
@@ -44,7 +45,7 @@ async def show_import(request: Request) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     visitor = await visitor_of(engine, request, now)
     person, name = require_console(visitor, Right.CHANGE), query_text(request, "organization")
-    organization, _ = await in_thread(
+    organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
     return _page(request, person, visitor.csrf, organization=organization)
@@ -55,7 +56,7 @@ async def import_users(request: Request) -> Response:
     """POST: what the file would do; with `confirmed`, that."""
     declared = request.headers.get("content-length", "")
     if not declared.isdigit() or len(declared) > 9 or int(declared) > _LARGEST_BODY:
-        raise FormInvalid(f"A file may have {LARGEST // 1024} KiB.")
+        raise FormInvalid(_("The file may have %(number)s KiB.", number=LARGEST // 1024))
     asked = await asked_by(request)
     person, fields, database = asked.cause.person, asked.fields, asked.engine.database
     organization, text = fields.get("organization", ""), fields.get("csv", "")
@@ -73,7 +74,7 @@ async def import_users(request: Request) -> Response:
     if report.number("wrong") or not report.number("new") or not fields.get("confirmed"):
         status = 422 if report.number("wrong") else 200
         return _page(request, person, asked.visitor.csrf, status=status, report=report, **shown)
-    await recently(request, asked, f"Add {report.number('new'):,} users", f"{_IMPORT}")
+    await recently(request, asked, _added(report), _IMPORT)
     report = await in_thread(lambda: database.write(lambda c: _write(c, asked, lines)))
     status = 422 if report.number("wrong") else 200
     return _page(
@@ -87,6 +88,10 @@ async def import_users(request: Request) -> Response:
     )
 
 
+def _added(report: _Report) -> str:
+    return n_("Add %(number)s user", "Add %(number)s users", report.number("new"))
+
+
 def _judge(connection: Connection, asked: Asked, lines: Sequence[Line]) -> _Report:
     """What would become of each line now."""
     organization = asked.fields.get("organization", "")
@@ -96,9 +101,9 @@ def _judge(connection: Connection, asked: Asked, lines: Sequence[Line]) -> _Repo
         mistakes = line.mistakes
         if line.name not in there and "invite" in asked.fields:
             if not line.email:
-                mistakes += ("an invitation needs an e-mail address",)
+                mistakes += (_("an invitation needs an e-mail address"),)
             if not asked.engine.settings.sends_mail:
-                mistakes += ("this installation sends no mail",)
+                mistakes += (_("this installation sends no mail"),)
         state = "wrong" if mistakes else "there" if line.name in there else "new"
         judged.append((replace(line, mistakes=mistakes), state))
     return _Report(lines=tuple(judged))

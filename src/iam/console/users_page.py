@@ -15,6 +15,7 @@ from iam.directory import users
 from iam.directory.providers import link_id, list_links, list_providers
 from iam.directory.users import ADMINISTRATOR, AUDITOR, SUPPORT, User, find_user
 from iam.kernel.clock import Instant
+from iam.languages import N_
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.signin.factors import find_factor, recovery_left
 from iam.signin.passwords import SHORTEST
@@ -30,45 +31,54 @@ _PAGE = 50
 _SESSIONS = 10
 
 NAME = Field(
-    name="name", label="User name", required=True, hint="Letters, digits and . _ @ + -, up to 127."
+    name="name",
+    label=N_("User name"),
+    required=True,
+    hint=N_("Letters, digits and . _ @ + -, up to 127."),
 )
 PASSWORD = Field(
     name="password",
-    label="Password",
+    label=N_("Password"),
     kind="password",
-    hint=f"At least {SHORTEST} characters. Without one nobody can sign in as this user: "
-    "applications may start its sessions.",
+    hint=N_(
+        "At least %(number)s characters. Without one nobody can sign in as this user: "
+        "applications may start its sessions."
+    ),
+    places={"number": SHORTEST},
 )
 INVITE = Field(
     name="invite",
-    label="Invitation",
+    label=N_("Invitation"),
     kind="choices",
-    options=(("mail", "Mail a link by which they choose their first password"),),
-    hint="The link works once, for a week. Then leave the password empty.",
+    options=(("mail", N_("Mail a link by which they choose their first password")),),
+    hint=N_("The link works once, for a week. Then leave the password empty."),
     value=(),
 )
 EDITED = (
-    Field(name="display_name", label="Name as people read it"),
-    Field(name="email", label="E-mail address"),
+    Field(name="display_name", label=N_("Name as people read it")),
+    Field(name="email", label=N_("E-mail address")),
     Field(
         name="roles",
-        label="Roles",
+        label=N_("Roles"),
         kind="lines",
-        hint=f"One a line. “{ADMINISTRATOR}” administers, “{AUDITOR}” reads, “{SUPPORT}” sees and ends "
-        "sessions; the gate passes all of them on.",
+        hint=N_(
+            "One a line. “%(administrator)s” administers, “%(auditor)s” reads, “%(support)s” sees and ends "
+            "sessions; the gate passes all of them on."
+        ),
+        places={"administrator": ADMINISTRATOR, "auditor": AUDITOR, "support": SUPPORT},
     ),
 )
 _NOTICES = {
-    "created": "The user has been added.",
-    "invited": "The user has been added, and the invitation is on its way.",
-    "unlinked": "That provider means this user no more. Their sessions go on.",
-    "mailed": "A link to set a password is on its way to them.",
-    "saved": "Saved. Live sessions have it already.",
-    "disabled": "The user is disabled, and all their sessions have ended.",
-    "enabled": "The user is enabled and can sign in again.",
-    "password": "The password is set, and all their sessions have ended.",
-    "factor": "The second factor is removed, and all their sessions have ended.",
-    "deleted": "The user is deleted, and all their sessions have ended.",
+    "created": N_("The user has been added."),
+    "invited": N_("The user has been added, and the invitation is on its way."),
+    "unlinked": N_("That provider means this user no more. Their sessions go on."),
+    "mailed": N_("A link to set a password is on its way to them."),
+    "saved": N_("Saved. Live sessions have it already."),
+    "disabled": N_("The user is disabled, and all their sessions have ended."),
+    "enabled": N_("The user is enabled and can sign in again."),
+    "password": N_("The password is set, and all their sessions have ended."),
+    "factor": N_("The second factor is removed, and all their sessions have ended."),
+    "deleted": N_("The user is deleted, and all their sessions have ended."),
 }
 
 

@@ -18,6 +18,7 @@ from iam.console.asking import (
     new_page,
     path_of,
     recently,
+    words_of,
 )
 from iam.console.forms import Field, Sent, filled
 from iam.console.scope import require_console, scope_of
@@ -27,6 +28,7 @@ from iam.delivery.addresses import check_webhook_url
 from iam.delivery.webhooks import Webhook
 from iam.directory.patterns import WEBHOOK_URL_PATTERN
 from iam.kernel.errors import IamError
+from iam.languages import _
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
 from iam.web.pages import page_errors, render, see_other
@@ -54,7 +56,7 @@ async def create(request: Request) -> Response:
     if sent.wrong:
         fields = filled(FIELDS, asked.fields)
         return await _new_page(request, asked.visitor, wanted, fields, sent.wrong, status=422)
-    await recently(request, asked, "Add webhook", PATH)
+    await recently(request, asked, _("Add webhook"), PATH)
 
     def work(connection: Connection) -> Webhook:
         organization = scope_of(connection, cause.person, wanted)
@@ -78,9 +80,9 @@ async def create(request: Request) -> Response:
         person=cause.person,
         csrf=asked.visitor.csrf,
         area="webhooks",
-        title="The webhook's secret",
-        lead=f"Notices to {made.url} are signed with it, as Standard Webhooks says.",
-        values=[("secret", made.secret)],
+        title=_("The webhook's secret"),
+        lead=_("Notices to %(url)s are signed with it, as Standard Webhooks says.", url=made.url),
+        values=[(_("secret"), made.secret)],
         next=path_of("webhooks", made.id),
     )
 
@@ -91,7 +93,7 @@ async def change(request: Request) -> Response:
     asked = await asked_by(request)
     deed = _DEEDS.get(asked.fields.get("do", ""))
     if deed is None:
-        raise FormInvalid("It does not say what to do.")
+        raise FormInvalid(_("It does not say what to do."))
     wanted = _wanted(request)
     await in_thread(
         lambda: asked.engine.database.read(lambda c: webhook_in_scope(c, asked.cause, wanted))
@@ -149,10 +151,10 @@ async def _test(request: Request, asked: Asked) -> Response:
 async def _delete(request: Request, asked: Asked) -> Response:
     cause, wanted = asked.cause, _wanted(request)
     if not asked.fields.get("confirmed"):
-        text = "All that waits for it is gone, and so is what is known of its notices."
-        question = Question(title="Delete this webhook?", text=text, label="Delete")
+        text = _("All that waits for it is gone, and so is what is known of its notices.")
+        question = Question(title=_("Delete this webhook?"), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("webhooks", wanted))
-    await recently(request, asked, "Delete webhook", path_of("webhooks", wanted))
+    await recently(request, asked, _("Delete webhook"), path_of("webhooks", wanted))
 
     def work(connection: Connection) -> None:
         webhook_in_scope(connection, cause, wanted)
@@ -206,34 +208,35 @@ async def _new_page(
     listed = await in_thread(lambda: database.read(work))
     whose = Field(
         name="organization",
-        label="Whose events",
+        label=_("Whose events"),
         kind="choice",
         options=[(str(one["value"]), str(one["words"])) for one in listed],
         value=next((str(one["value"]) for one in listed if one["selected"]), ""),
+        said=True,
     )
     thing = NewThing(
         area="webhooks",
-        title="New webhook",
-        lead="A receiver of yours that is told of events as they happen, signed, at least once.",
+        title=_("New webhook"),
+        lead=_("A receiver of yours that is told of events as they happen, signed, at least once."),
         path=PATH,
         back=PATH,
-        back_words="Webhooks",
-        button="Add webhook",
+        back_words=_("Webhooks"),
+        button=_("Add webhook"),
     )
     return new_page(request, visitor, thing, [whose, *fields], wrong, status=status)
 
 
 def _read(sent: Sent, engine: Engine) -> tuple[str, list[str]]:
-    words = "Give an address such as https://hooks.example.com/iam."
+    words = _("Give an address such as https://hooks.example.com/iam.")
     url = sent.text("url", longest=2048, pattern=WEBHOOK_URL_PATTERN, words=words, required=True)
     if url:
         try:
             check_webhook_url(url, allow_private=engine.settings.delivery_allow_private)
         except IamError as error:
-            sent.wrong["url"] = error.detail or error.title
+            sent.wrong["url"] = words_of(error)
     types = sent.choices("event_types", TYPES)
     if not types:
-        sent.wrong["event_types"] = "Choose at least one."
+        sent.wrong["event_types"] = _("Choose at least one.")
     return url, types
 
 

@@ -19,6 +19,7 @@ from iam.delivery.webhooks import ALL_TYPES, Webhook, WebhookMissing, find_webho
 from iam.kernel.clock import Instant
 from iam.kernel.events import EVENT_TYPES
 from iam.kernel.ids import DELIVERY, is_id
+from iam.languages import N_, _, gettext
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import event_name
@@ -30,25 +31,31 @@ from iam.web.visitor import visitor_of
 PATH = "/console/webhooks"
 _LISTED = 200
 _DELIVERIES = 25
-TYPES = ((ALL_TYPES, "Everything"), *((one, event_name(one)) for one in EVENT_TYPES))
+# In English, as all tables of fields; whoever shows them translates.
+TYPES = ((ALL_TYPES, N_("Everything")), *((one, event_name(one)) for one in EVENT_TYPES))
 FIELDS = (
     Field(
         name="url",
-        label="Address",
+        label=N_("Address"),
         required=True,
-        hint="https://…; nothing is sent into private networks.",
+        hint=N_("https://…; nothing is sent into private networks."),
     ),
-    Field(name="event_types", label="Told of", kind="choices", options=TYPES),
+    Field(name="event_types", label=N_("Told of"), kind="choices", options=TYPES),
 )
-STATES = (("", "All"), ("pending", "Waiting"), ("delivered", "Delivered"), ("dead", "Given up"))
+STATES = (
+    ("", N_("All")),
+    ("pending", N_("Waiting")),
+    ("delivered", N_("Delivered")),
+    ("dead", N_("Given up")),
+)
 _NOTICES = {
-    "saved": "Saved.",
-    "disabled": "Disabled: nothing is kept for it; what waits is sent when it is enabled.",
-    "enabled": "Enabled.",
-    "tested": "A notice is on its way. See below what becomes of it.",
-    "deleted": "The webhook is deleted, with all that waited for it.",
-    "again": "The notice is being sent again.",
-    "pending": "That notice is still to be sent: it need not be asked for again.",
+    "saved": N_("Saved."),
+    "disabled": N_("Disabled: nothing is kept for it; what waits is sent when it is enabled."),
+    "enabled": N_("Enabled."),
+    "tested": N_("A notice is on its way. See below what becomes of it."),
+    "deleted": N_("The webhook is deleted, with all that waited for it."),
+    "again": N_("The notice is being sent again."),
+    "pending": N_("That notice is still to be sent: it need not be asked for again."),
 }
 
 
@@ -136,7 +143,7 @@ def choices(
     connection: Connection, person: Person, organization: str | None
 ) -> list[dict[str, object]]:
     """The organizations to choose from, with all of them for who administers the installation."""
-    everywhere = [("", "All organizations")] if person.reaches_installation else []
+    everywhere = [("", _("All organizations"))] if person.reaches_installation else []
     listed = ((one.name, one.display_name) for one in organizations_of(connection, person))
     return options([*everywhere, *listed], organization or "")
 
@@ -177,7 +184,7 @@ def _deliveries(
     return {
         "deliveries": rows,
         "state": state,
-        "states": [(words, href(state=name), name == state) for name, words in STATES],
+        "states": [(gettext(words), href(state=name), name == state) for name, words in STATES],
         "back_here": href(state=state, cursor=cursor),
         "next_href": href(state=state, cursor=found[-1].id) if len(found) == _DELIVERIES else None,
     }
@@ -194,7 +201,7 @@ def _row(webhook: Webhook, now: Instant) -> dict[str, Any]:
         "url": webhook.url,
         "organization": webhook.organization,
         "event_types": webhook.event_types,
-        "words": [dict(TYPES).get(one, one) for one in webhook.event_types],
+        "words": [gettext(dict(TYPES).get(one, one)) for one in webhook.event_types],
         "enabled": webhook.enabled,
         "created": moment(webhook.created_at, now),
         "href": path_of("webhooks", webhook.id),

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from iam.kernel.errors import Forbidden
+from iam.languages import _
 
 # Addresses that stand for an IPv4 address behind a translator: what lies there cannot be told.
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
@@ -50,17 +51,17 @@ def check_webhook_url(url: str, *, allow_private: bool) -> str:
         host = parts.hostname or ""
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError:
-        raise WebhookUrlRefused("It cannot be read.") from None
+        raise WebhookUrlRefused(_("It cannot be read.")) from None
     if parts.scheme not in ("https", "http") or not host:
-        raise WebhookUrlRefused("It must look like https://example.com/path.")
+        raise WebhookUrlRefused(_("It must look like https://example.com/path."))
     if parts.username is not None or parts.password is not None or "#" in url:
-        raise WebhookUrlRefused("It may have neither a user name nor a fragment.")
+        raise WebhookUrlRefused(_("It may have neither a user name nor a fragment."))
     if allow_private:
         return url
     if parts.scheme != "https":
-        raise WebhookUrlRefused("It must be https.")
+        raise WebhookUrlRefused(_("It must be https."))
     if host == "localhost" or host.endswith(".localhost") or (_is_ip(host) and not is_public(host)):
-        raise WebhookUrlRefused("It is an address of a private network.")
+        raise WebhookUrlRefused(_("It is an address of a private network."))
     return url
 
 
@@ -77,7 +78,7 @@ async def resolve(host: str, port: int, *, allow_private: bool) -> tuple[str, ..
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(one[4][0]) for one in found]
     if not allow_private and not all(is_public(one) for one in addresses):
-        raise WebhookUrlRefused("Its name stands for an address of a private network.")
+        raise WebhookUrlRefused(_("Its name stands for an address of a private network."))
     return tuple(dict.fromkeys(addresses))
 
 

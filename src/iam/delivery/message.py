@@ -5,17 +5,20 @@ administrator's. Nothing of it may start a header, become markup, or be made a l
 """
 
 import re
+from collections.abc import Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
+from textwrap import fill
 from typing import NamedTuple
 
 import idna
 
 from iam.delivery.mails import Mail
 from iam.kernel.clock import Instant, to_datetime
+from iam.languages import ENGLISH, _, reader, speaking, spoken, times
 
 _LOCAL_PART = re.compile(r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
@@ -23,12 +26,15 @@ _LONGEST = 80
 
 
 class Content(NamedTuple):
-    """What a mail about a new device shows, as it was when it was written."""
+    """What a mail about a new device shows, as it was when it was written; `locale` and `zone` are what its
+    reader has said about languages and times."""
 
     display_name: str
     organization_name: str
     device: str
     ip: str
+    locale: str | None = None
+    zone: str | None = None
 
 
 def write_message(mail: Mail, link: str, *, sender: tuple[str, str], host: str) -> EmailMessage:
@@ -42,40 +48,57 @@ def write_message(mail: Mail, link: str, *, sender: tuple[str, str], host: str) 
         ValueError: nothing can be sent to the recipient's address.
     """
     content = Content(**mail.content)
-    organization = plain(content.organization_name)
-    facts = (
-        ("Device", unlinked(content.device)),
-        ("Time", when(mail.created_at)),
-        ("IP address", plain(content.ip) or "unknown"),
-        ("Organization", organization),
-        ("User name", mail.user),
-    )
-    until = when(mail.link_expires_at)
-    name = plain(content.display_name)
-    return compose(
-        mail,
-        f"New sign-in to your {organization} account",
-        _TEXT.format(name=name, facts=_lines(facts), link=link, until=until),
-        _HTML.format(
-            name=escape(name), facts=_table(facts), link=escape(link), until=escape(until)
-        ),
-        display_name=content.display_name,
-        sender=sender,
-        host=host,
-    )
+    organization, name = plain(content.organization_name), plain(content.display_name)
+    with speaking(spoken(content.locale) or ENGLISH, content.zone):
+        facts = (
+            (_("Device"), unlinked(content.device)),
+            (_("Time"), when(mail.created_at)),
+            (_("IP address"), plain(content.ip) or _("unknown")),
+            (_("Organization"), organization),
+            (_("User name"), mail.user),
+        )
+        until = when(mail.link_expires_at)
+        parts: list[Part] = [
+            _("Hello %(name)s,", name=name),
+            _("your account was used to sign in from a device that we had not seen before:"),
+            facts,
+            _("Was it you? Then there is nothing to do."),
+            _("If it was not you, end that session now.")
+            + " "
+            + _(
+                "The link works once, until %(until)s, and signs nobody in.",
+                until=until,
+            ),
+            Link(_("End that session"), link),
+            _("Then get a new password at once: whoever signed in knows the one you have."),
+        ]
+        subject = _("New sign-in to your %(organization)s account", organization=organization)
+        return compose(
+            mail, subject, parts, display_name=content.display_name, sender=sender, host=host
+        )
+
+
+class Link(NamedTuple):
+    """An address to press on, and what the button says."""
+
+    words: str
+    address: str
+
+
+Part = str | Link | tuple[tuple[str, str], ...]
+"""A paragraph, a link, or a table of facts."""
 
 
 def compose(
     mail: Mail,
     subject: str,
-    text: str,
-    html: str,
+    parts: Sequence[Part],
     *,
     display_name: str,
     sender: tuple[str, str],
     host: str,
 ) -> EmailMessage:
-    """A message with the headers that all of ours have.
+    """A message with the headers that all of ours have, in the reader's language.
 
     Raises:
         ValueError: nothing can be sent to the recipient's address.
@@ -89,8 +112,8 @@ def compose(
     # RFC 3834 §5: whoever is on holiday need not tell a program.
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
-    message.set_content(text)
-    message.add_alternative(html, subtype="html")
+    message.set_content(_text(parts))
+    message.add_alternative(_html(parts), subtype="html")
     # By chance otherwise: then two attempts would differ.
     message.set_boundary(f"={mail.id}=")
     return message
@@ -121,55 +144,42 @@ def unlinked(text: str) -> str:
 
 
 def when(instant: Instant) -> str:
-    """An instant as people write it: `26 November 2026, 09:41 UTC`."""
-    return to_datetime(instant).strftime("%-d %B %Y, %H:%M UTC")
+    """An instant as people write it: `26 Nov 2026, 09:41 UTC`."""
+    return times.exact(to_datetime(instant))
 
 
-def _lines(facts: tuple[tuple[str, str], ...]) -> str:
-    return "\n".join(f"  {name + ':':<14}{value}" for name, value in facts)
+def _text(parts: Sequence[Part]) -> str:
+    written = []
+    for part in parts:
+        if isinstance(part, str):
+            written.append(fill(part, 76, break_long_words=False, break_on_hyphens=False))
+        elif isinstance(part, Link):
+            written.append(part.address)
+        else:
+            width = max(len(name) for name, _value in part) + 2
+            written.append("\n".join(f"  {name + ':':<{width}}{value}" for name, value in part))
+    return "\n\n".join(written) + "\n"
 
 
-def _table(facts: tuple[tuple[str, str], ...]) -> str:
-    cell = "padding:4px 16px 4px 0;text-align:left;vertical-align:top"
-    return "\n".join(
-        f'<tr><th style="{cell};font-weight:normal;opacity:.75">{escape(name)}</th>'
-        f'<td style="{cell}">{escape(value)}</td></tr>'
-        for name, value in facts
+def _html(parts: Sequence[Part]) -> str:
+    body = "\n".join(_marked_up(part) for part in parts)
+    return (
+        f'<!doctype html>\n<html lang="{reader().language}">\n'
+        '<head><meta charset="utf-8"><meta name="color-scheme" content="light dark"></head>\n'
+        '<body style="font-family:system-ui,sans-serif;line-height:1.5;max-width:36em;margin:24px">\n'
+        f"{body}\n</body>\n</html>\n"
     )
 
 
-_TEXT = """\
-Hello {name},
-
-your account was used to sign in from a device that we had not seen before:
-
-{facts}
-
-Was it you? Then there is nothing to do.
-
-If it was not you, end that session now. The link works once, until {until},
-and signs nobody in:
-
-{link}
-
-Then get a new password at once: whoever signed in knows the one you have.
-"""
-
-_HTML = """\
-<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="color-scheme" content="light dark"></head>
-<body style="font-family:system-ui,sans-serif;line-height:1.5;max-width:36em;margin:24px">
-<p>Hello {name},</p>
-<p>your account was used to sign in from a device that we had not seen before:</p>
-<table style="border-collapse:collapse">
-{facts}
-</table>
-<p><strong>Was it you?</strong> Then there is nothing to do.</p>
-<p><strong>If it was not you</strong>, end that session now. The link works once, until {until}, and signs
-nobody in:</p>
-<p><a href="{link}">End that session</a></p>
-<p>Then get a new password at once: whoever signed in knows the one you have.</p>
-</body>
-</html>
-"""
+def _marked_up(part: Part) -> str:
+    if isinstance(part, str):
+        return f"<p>{escape(part)}</p>"
+    if isinstance(part, Link):
+        return f'<p><a href="{escape(part.address)}">{escape(part.words)}</a></p>'
+    cell = "padding:4px 16px 4px 0;text-align:left;vertical-align:top"
+    rows = "\n".join(
+        f'<tr><th style="{cell};font-weight:normal;opacity:.75">{escape(name)}</th>'
+        f'<td style="{cell}">{escape(value)}</td></tr>'
+        for name, value in part
+    )
+    return f'<table style="border-collapse:collapse">\n{rows}\n</table>'

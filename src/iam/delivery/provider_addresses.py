@@ -7,6 +7,7 @@ from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url
 from iam.directory.provider_options import Oauth2Options
 from iam.directory.providers import Kind
 from iam.kernel.errors import Forbidden
+from iam.languages import _
 
 _ADDRESSES = (
     "issuer",
@@ -59,6 +60,8 @@ def check_options(kind: Kind, options: Mapping[str, Any], *, allow_private: bool
             Oauth2Options.of(options)
         except TypeError as error:  # an endpoint is missing
             raise ProviderOptionsRefused(
-                "Without a preset, authorization_endpoint, token_endpoint and userinfo_endpoint "
-                "have to be given."
+                _(
+                    "Without a preset, authorization_endpoint, token_endpoint and userinfo_endpoint "
+                    "have to be given."
+                )
             ) from error

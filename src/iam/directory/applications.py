@@ -19,6 +19,7 @@ from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
+from iam.languages import _
 from iam.sessions import added_ids, cut, rules
 from iam.sessions.layers import forget_layer
 from iam.sessions.lifecycle import Ended
@@ -138,7 +139,7 @@ def create_application(
         Reserved: `app-built-in` is the server's own.
     """
     if name == BUILT_IN_APPLICATION and organization != BUILT_IN_ORGANIZATION:
-        raise Reserved("The name app-built-in is reserved.")
+        raise Reserved(_("The name app-built-in is reserved."))
     settings = client or ClientSettings()
     if public and settings.token_endpoint_auth_method is None:
         settings = replace(settings, token_endpoint_auth_method="none")  # noqa: S106 - a method's name
@@ -161,7 +162,13 @@ def create_application(
         with connection.begin_nested():
             connection.execute(insert(application), row)
     except IntegrityError as error:
-        raise NameTaken(f"{organization!r} has an application {name!r} already.") from error
+        raise NameTaken(
+            _(
+                "%(organization)s has an application %(name)s already.",
+                organization=repr(organization),
+                name=repr(name),
+            )
+        ) from error
     _set_hosts(connection, organization, name, gate_hosts)
     return find_application(connection, organization, name), secret
 
@@ -270,7 +277,7 @@ def update_application(
     rules.hold_rules(connection, organization)
     before = find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION and change.enabled is False:
-        raise Reserved("The application app-built-in cannot be disabled: nobody could sign in.")
+        raise Reserved(_("The application app-built-in cannot be disabled: nobody could sign in."))
     values: dict[str, object] = {
         key: list(value) if isinstance(value, (list, tuple)) else value
         for key, value in (
@@ -345,7 +352,7 @@ def delete_application(
     rules.hold_rules(connection, organization)
     find_application(connection, organization, name)
     if name == BUILT_IN_APPLICATION:
-        raise Reserved("The application app-built-in cannot be deleted.")
+        raise Reserved(_("The application app-built-in cannot be deleted."))
     ended = cut.end_at_once(
         connection,
         Selection(organization=organization, application=name),
@@ -377,7 +384,9 @@ def _set_hosts(connection: Connection, organization: str, name: str, hosts: Sequ
             with connection.begin_nested():
                 connection.execute(insert(gate_host), row)
         except IntegrityError as error:
-            raise HostTaken(f"The gate answers on {host!r} for another application.") from error
+            raise HostTaken(
+                _("The gate answers on %(host)s for another application.", host=repr(host))
+            ) from error
 
 
 def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from iam.db.brand_tables import brand as table
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Invalid
+from iam.languages import _
 
 LARGEST_LOGO = 128 * 1024
 """Bytes of a logo."""
@@ -89,13 +90,17 @@ def check_colour(colour: str) -> None:
         BrandRefused: it is no colour, or its contrast is too low.
     """
     if not _COLOUR.fullmatch(colour):
-        raise BrandRefused("Write the colour as #2c53c9.")
+        raise BrandRefused(_("Write the colour as #2c53c9."))
     value = _parsed(colour)
     soft = _mixed(value, _WHITE, 0.1)
     ratio = min(contrast(value, _WHITE), contrast(value, soft))
     if ratio < CONTRAST:
         raise BrandRefused(
-            f"It is too pale: its contrast is {ratio:.1f}, and words need {CONTRAST}. Take a darker one."
+            _(
+                "It is too pale: its contrast is %(contrast)s, and words need %(needed)s. Take a darker one.",
+                contrast=round(ratio, 1),
+                needed=CONTRAST,
+            )
         )
 
 
@@ -106,9 +111,9 @@ def check_png(data: bytes) -> None:
         BrandRefused: it is not.
     """
     if len(data) > LARGEST_LOGO:
-        raise BrandRefused(f"The logo may have {LARGEST_LOGO // 1024} KiB.")
+        raise BrandRefused(_("The logo may have %(number)s KiB.", number=LARGEST_LOGO // 1024))
     if not data.startswith(_PNG):
-        raise BrandRefused("The logo must be a PNG.")
+        raise BrandRefused(_("The logo must be a PNG."))
     place = len(_PNG)
     kinds: list[bytes] = []
     while place + 12 <= len(data):
@@ -116,7 +121,7 @@ def check_png(data: bytes) -> None:
         kind, end = data[place + 4 : place + 8], place + 12 + length
         body = data[place + 4 : place + 8 + length]
         if end > len(data) or zlib.crc32(body) != int.from_bytes(data[end - 4 : end], "big"):
-            raise BrandRefused("This PNG is damaged.")
+            raise BrandRefused(_("This PNG is damaged."))
         if not kinds:
             _check_header(kind, body[4:])
         kinds.append(kind)
@@ -124,18 +129,25 @@ def check_png(data: bytes) -> None:
         if kind == b"IEND":
             break
     if not kinds or kinds[-1] != b"IEND" or b"IDAT" not in kinds or place != len(data):
-        raise BrandRefused("This is not one whole PNG.")
+        raise BrandRefused(_("This is not one whole PNG."))
 
 
 def _check_header(kind: bytes, body: bytes) -> None:
     if kind != b"IHDR" or len(body) != 13:
-        raise BrandRefused("This PNG is damaged.")
+        raise BrandRefused(_("This PNG is damaged."))
     width, height = (int.from_bytes(body[at : at + 4], "big") for at in (0, 4))
     most_wide, most_high = MOST_PIXELS
     if not (_LEAST_PIXELS <= width <= most_wide and _LEAST_PIXELS <= height <= most_high):
         raise BrandRefused(
-            f"It is {width} × {height} pixels large: give one of at most {most_wide} × {most_high}, "
-            f"and at least {_LEAST_PIXELS} each way."
+            _(
+                "It is %(width)s × %(height)s pixels large: give one of at most "
+                "%(most_wide)s × %(most_high)s, and at least %(least)s each way.",
+                width=width,
+                height=height,
+                most_wide=most_wide,
+                most_high=most_high,
+                least=_LEAST_PIXELS,
+            )
         )
 
 

@@ -3,6 +3,7 @@
 import re
 
 from iam.kernel.errors import Conflict, Invalid, Missing
+from iam.languages import _
 
 # Names stand in paths, headers and logs: no slash, no space, no control character, no upper case
 # that would make two names look like one.
@@ -65,7 +66,7 @@ def check_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise NameInvalid(
-            "Use 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit."
+            _("Use 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit.")
         )
     return name
 
@@ -77,5 +78,5 @@ def check_user_name(name: str) -> str:
         NameInvalid: it is not 1 to 127 of letters, digits and `. _ @ + -`.
     """
     if not _USER_NAME.fullmatch(name):
-        raise NameInvalid("Use 1 to 127 letters, digits and '.', '_', '@', '+', '-'.")
+        raise NameInvalid(_("Use 1 to 127 letters, digits and '.', '_', '@', '+', '-'."))
     return name

@@ -12,6 +12,7 @@ from iam.directory.names import NameTaken, OrganizationMissing, Reserved, check_
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.secrets import Random
+from iam.languages import _
 from iam.sessions import cut, rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_ORGANIZATION, EndReason, Selection
@@ -54,7 +55,7 @@ def create_organization(
         with connection.begin_nested():
             connection.execute(insert(organization), row)
     except IntegrityError as error:
-        raise NameTaken(f"There is an organization {name!r} already.") from error
+        raise NameTaken(_("There is an organization %(name)s already.", name=repr(name))) from error
     return find_organization(connection, name)
 
 
@@ -100,7 +101,7 @@ def update_organization(
     rules.hold_rules(connection, name)
     find_organization(connection, name)
     if name == BUILT_IN_ORGANIZATION and change.enabled is False:
-        raise Reserved("The organization built-in cannot be disabled: nobody could administer.")
+        raise Reserved(_("The organization built-in cannot be disabled: nobody could administer."))
     values = {
         key: value
         for key, value in (("display_name", change.display_name), ("enabled", change.enabled))
@@ -133,7 +134,7 @@ def delete_organization(
         Reserved: it is `built-in`.
     """
     if name == BUILT_IN_ORGANIZATION:
-        raise Reserved("The organization built-in cannot be deleted.")
+        raise Reserved(_("The organization built-in cannot be deleted."))
     rules.hold_rules(connection, name)
     find_organization(connection, name)
     ended = cut.end_at_once(

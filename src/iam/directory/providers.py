@@ -22,6 +22,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import LINK, PROVIDER, make_id
 from iam.kernel.secrets import Random
+from iam.languages import _
 
 Kind = Literal["oidc", "oauth2", "saml"]
 Attribute = Literal["name", "display_name", "email", "roles"]
@@ -154,7 +155,7 @@ def update_provider(
     before = find_provider(connection, organization, name)
     names = [(one.kind, *names_of_subjects(one.kind, one.options)) for one in (before, new)]
     if names[0] != names[1] and has_links(connection, before.id):
-        raise ProviderLinked("Another issuer's subjects are other people's: add it beside.")
+        raise ProviderLinked(_("Another issuer's subjects are other people's: add it beside."))
     moves = shows_secret_to(before.kind, before.options) != shows_secret_to(new.kind, new.options)
     if before.sealed_secret is not None and sealed_secret is None and moves:
         raise ProviderSecretNeeded
@@ -259,7 +260,7 @@ def add_link(
         with connection.begin_nested():
             connection.execute(insert(link_table), row)
     except IntegrityError as error:
-        raise NameTaken("This subject is linked already.") from error
+        raise NameTaken(_("This subject is linked already.")) from error
     return Link(
         provider=provider, subject=subject, user_id=user_id, created_at=now, last_used_at=None
     )

@@ -23,6 +23,7 @@ from iam.directory.saml_metadata import (
 from iam.directory.saml_sources import set_source
 from iam.kernel.clock import Instant
 from iam.kernel.xml import boolean_of
+from iam.languages import N_, _
 
 KIND: Literal["saml"] = "saml"
 Comparison = Literal["exact", "minimum", "maximum", "better"]
@@ -111,17 +112,17 @@ def read_identity_metadata(text: str) -> IdentityMetadata:
         SamlMetadataRefused: it is not of one identity provider that speaks SAML 2.0, signs, and takes
             requests by HTTP-Redirect or HTTP-POST.
     """
-    entity_id, role = role_of(text, "IDPSSODescriptor", "one identity provider")
+    entity_id, role = role_of(text, "IDPSSODescriptor", N_("one identity provider"))
     certificates = signing_certificates(role)
     if not certificates:
-        raise SamlMetadataRefused("It has no certificate for signing.")
+        raise SamlMetadataRefused(_("It has no certificate for signing."))
     places = tuple(
         (node.get("Binding", ""), endpoint_url(node, "Location"))
         for node in children_named(role, "SingleSignOnService")
         if node.get("Binding") in (REDIRECT, POST)
     )
     if not places:
-        raise SamlMetadataRefused("It takes requests neither by HTTP-Redirect nor by HTTP-POST.")
+        raise SamlMetadataRefused(_("It takes requests neither by HTTP-Redirect nor by HTTP-POST."))
     return IdentityMetadata(
         entity_id=entity_id,
         sign_on=places,

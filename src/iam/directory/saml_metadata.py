@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from iam.kernel.errors import Forbidden
 from iam.kernel.xml import Element, boolean_of, only_child, parse_xml, text_of
+from iam.languages import N_, _, gettext
 from iam.settings import is_loopback
 
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
@@ -94,11 +95,11 @@ def read_metadata(text: str) -> Metadata:
         XmlRefused: it is not XML that is read at all.
         SamlMetadataRefused: it is not of one service provider that speaks SAML 2.0 by HTTP-POST.
     """
-    entity_id, role = role_of(text, "SPSSODescriptor", "one service provider")
+    entity_id, role = role_of(text, "SPSSODescriptor", N_("one service provider"))
     certificates = signing_certificates(role)
     signs = boolean_of(role.get("AuthnRequestsSigned", "false"))
     if signs and not certificates:
-        raise SamlMetadataRefused("It signs its requests, and has no certificate for signing.")
+        raise SamlMetadataRefused(_("It signs its requests, and has no certificate for signing."))
     return Metadata(
         entity_id=entity_id,
         consumers=_consumers(role),
@@ -118,13 +119,15 @@ def role_of(text: str, name: str, whose: str) -> tuple[str, Element]:
     """
     root = parse_xml(text.encode(), comments_pass=True, longest=LONGEST)
     if root.tag != f"{{{METADATA}}}EntityDescriptor":
-        raise SamlMetadataRefused(f"It must be the EntityDescriptor of {whose}.")
+        raise SamlMetadataRefused(
+            _("It must be the EntityDescriptor of %(whose)s.", whose=gettext(whose))
+        )
     entity_id = str(root.get("entityID", ""))
     if not _ENTITY_ID.fullmatch(entity_id):
-        raise SamlMetadataRefused("Its entityID must be a URI of at most 1024 characters.")
+        raise SamlMetadataRefused(_("Its entityID must be a URI of at most 1024 characters."))
     role = only_child(root, f"{{{METADATA}}}{name}")
     if role is None or PROTOCOL not in role.get("protocolSupportEnumeration", "").split():
-        raise SamlMetadataRefused(f"It has no {name} for SAML 2.0.")
+        raise SamlMetadataRefused(_("It has no %(name)s for SAML 2.0.", name=name))
     return entity_id, role
 
 
@@ -132,7 +135,9 @@ def children_named(role: Element, name: str) -> list[Element]:
     """The children of this name in SAML's namespace for metadata, of which there may be 20."""
     found = [child for child in role if child.tag == f"{{{METADATA}}}{name}"]
     if len(found) > _MOST:
-        raise SamlMetadataRefused(f"It has more than {_MOST} of {name}.")
+        raise SamlMetadataRefused(
+            _("It has more than %(number)s of %(name)s.", number=_MOST, name=name)
+        )
     return found
 
 
@@ -143,15 +148,15 @@ def _consumers(role: Element) -> tuple[AssertionConsumer, ...]:
             continue  # Artifact and PAOS: what is not posted is not served
         index = node.get("index", "0")
         if not re.fullmatch(r"[0-9]{1,5}", index, re.ASCII):
-            raise SamlMetadataRefused("The index of an endpoint must be a number.")
+            raise SamlMetadataRefused(_("The index of an endpoint must be a number."))
         default = boolean_of(node.get("isDefault", "false"))
         found.append(
             AssertionConsumer(url=endpoint_url(node, "Location"), index=int(index), default=default)
         )
     if not found:
-        raise SamlMetadataRefused("It has no AssertionConsumerService by HTTP-POST.")
+        raise SamlMetadataRefused(_("It has no AssertionConsumerService by HTTP-POST."))
     if len({one.index for one in found}) < len(found):
-        raise SamlMetadataRefused("Two AssertionConsumerServices have the same index.")
+        raise SamlMetadataRefused(_("Two AssertionConsumerServices have the same index."))
     return tuple(sorted(found, key=lambda one: (not one.default, one.index)))
 
 
@@ -176,11 +181,11 @@ def endpoint_url(node: Element, attribute: str) -> str:
         host = parts.hostname or ""
         parts.port  # noqa: B018 - reading it is what checks it
     except ValueError:
-        raise SamlMetadataRefused("The address of an endpoint cannot be read.") from None
+        raise SamlMetadataRefused(_("The address of an endpoint cannot be read.")) from None
     if not _URL.fullmatch(url) or not host or "@" in parts.netloc:
-        raise SamlMetadataRefused("An endpoint must look like https://example.com/path.")
+        raise SamlMetadataRefused(_("An endpoint must look like https://example.com/path."))
     if parts.scheme != "https" and not is_loopback(host):
-        raise SamlMetadataRefused("An endpoint must be https, or http on a loopback address.")
+        raise SamlMetadataRefused(_("An endpoint must be https, or http on a loopback address."))
     return url
 
 
@@ -228,11 +233,11 @@ def _certificate(text: str) -> bytes:
         )
         key = found.public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise SamlMetadataRefused("A certificate in it cannot be read.") from error
+        raise SamlMetadataRefused(_("A certificate in it cannot be read.")) from error
     if isinstance(key, rsa.RSAPublicKey):
         if _SHORTEST_RSA <= key.key_size <= 8192:
             return found.public_bytes(Encoding.DER)
-        raise SamlMetadataRefused("An RSA key in it must have 2048 to 8192 bits.")
+        raise SamlMetadataRefused(_("An RSA key in it must have 2048 to 8192 bits."))
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVES:
         return found.public_bytes(Encoding.DER)
-    raise SamlMetadataRefused("A key in it must be RSA, or EC on P-256, P-384 or P-521.")
+    raise SamlMetadataRefused(_("A key in it must be RSA, or EC on P-256, P-384 or P-521."))

@@ -21,6 +21,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import SAML_PROVIDER, make_id
 from iam.kernel.secrets import SECRET_BYTES, Random
+from iam.languages import _
 from iam.sessions import rules
 from iam.sessions.model import BUILT_IN_APPLICATION
 
@@ -119,7 +120,7 @@ def set_provider(
         Reserved: the application is the server's own.
     """
     if application == BUILT_IN_APPLICATION:
-        raise Reserved("The application app-built-in is no service provider.")
+        raise Reserved(_("The application app-built-in is no service provider."))
     metadata = read_metadata(document)
     _check(metadata, options)
     # Alone: metadata that was just fetched from where it came from before must not take the place of this.
@@ -162,7 +163,7 @@ def replace_document(
     """
     metadata = read_metadata(document)
     if metadata.entity_id != provider.entity_id:
-        raise SamlMetadataRefused("It is of another entityID than before.")
+        raise SamlMetadataRefused(_("It is of another entityID than before."))
     _check(metadata, provider.options)
     values = {"document": document, "soap_logout_url": _soap(metadata), "updated_at": now}
     connection.execute(update(table).where(table.c.id == provider.id).values(values))
@@ -174,15 +175,17 @@ def _soap(metadata: Metadata) -> str | None:
 
 def _check(metadata: Metadata, options: SamlOptions) -> None:
     if not options.sign_response and not options.sign_assertion:
-        raise SamlMetadataRefused("The response, the assertion or both must be signed.")
+        raise SamlMetadataRefused(_("The response, the assertion or both must be signed."))
     if metadata.wants_signed_assertions and not options.sign_assertion:
-        raise SamlMetadataRefused("Its metadata wants signed assertions.")
+        raise SamlMetadataRefused(_("Its metadata wants signed assertions."))
     if options.encrypt_assertion and not metadata.encryption:
         raise SamlMetadataRefused(
-            "An encrypted assertion needs an RSA certificate for encryption in the metadata, and AES-GCM."
+            _(
+                "An encrypted assertion needs an RSA certificate for encryption in the metadata, and AES-GCM."
+            )
         )
     if options.require_signed_requests and not metadata.certificates:
-        raise SamlMetadataRefused("Signed requests need a certificate in the metadata.")
+        raise SamlMetadataRefused(_("Signed requests need a certificate in the metadata."))
 
 
 def find_provider(connection: Connection, organization: str, application: str) -> SamlProvider:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
+from iam.languages import _, written
 
 COLUMNS = ("name", "display_name", "email", "roles")
 MOST_LINES = 1000
@@ -43,7 +44,7 @@ def read_users(text: str) -> list[Line]:
         FileUnreadable: it is too large, is no CSV, or its header is not one of ours.
     """
     if len(text) > LARGEST:
-        raise FileUnreadable(f"The file may have {LARGEST // 1024} KiB.")
+        raise FileUnreadable(_("The file may have %(number)s KiB.", number=LARGEST // 1024))
     # Spreadsheets put a mark of the byte order in front, and some take semicolons.
     text = text.removeprefix("\ufeff")
     header = text.partition("\n")[0]
@@ -59,14 +60,18 @@ def read_users(text: str) -> list[Line]:
             if not any(one.strip() for one in values):
                 continue
             if len(lines) == MOST_LINES:
-                raise FileUnreadable(f"At most {MOST_LINES:,} users at a time.")
+                raise FileUnreadable(
+                    _("At most %(number)s users at a time.", number=written(MOST_LINES))
+                )
             line = _line(reader.line_num, columns, values, seen)
             seen.setdefault(line.name, line.number)
             lines.append(line)
     except csv.Error as error:
-        raise FileUnreadable(f"Line {reader.line_num}: this is no CSV ({error}).") from error
+        raise FileUnreadable(
+            _("Line %(line)s: this is no CSV (%(error)s).", line=reader.line_num, error=error)
+        ) from error
     if not lines:
-        raise FileUnreadable("There is no user in it.")
+        raise FileUnreadable(_("There is no user in it."))
     return lines
 
 
@@ -75,7 +80,10 @@ def _check_header(columns: list[str]) -> None:
     if "name" not in columns or unknown or len(set(columns)) != len(columns):
         known = ", ".join(COLUMNS)
         raise FileUnreadable(
-            f"The first line names the columns: name, and any other of {known}, each once."
+            _(
+                "The first line names the columns: name, and any other of %(columns)s, each once.",
+                columns=known,
+            )
         )
 
 
@@ -86,19 +94,25 @@ def _line(number: int, columns: list[str], values: list[str], seen: dict[str, in
     roles = tuple(dict.fromkeys(given.get("roles", "").replace("|", " ").split()))
     mistakes = []
     if len(values) != len(columns):
-        mistakes.append(f"{len(values)} values where the header names {len(columns)} columns")
+        mistakes.append(
+            _(
+                "%(values)s values where the header names %(columns)s columns",
+                values=len(values),
+                columns=len(columns),
+            )
+        )
     if not re.fullmatch(USER_NAME_PATTERN, name, re.ASCII):
-        mistakes.append("the name: letters, digits and . _ @ + -, up to 127")
+        mistakes.append(_("the name: letters, digits and . _ @ + -, up to 127"))
     elif name in seen:
-        mistakes.append(f"the same name as line {seen[name]}")
+        mistakes.append(_("the same name as line %(line)s", line=seen[name]))
     if len(display_name) > 128 or not _PLAIN.fullmatch(display_name):
-        mistakes.append("the display name: at most 128 characters, on one line")
+        mistakes.append(_("the display name: at most 128 characters, on one line"))
     if email and (len(email) > 254 or not re.fullmatch(EMAIL_PATTERN, email, re.ASCII)):
-        mistakes.append("this is no e-mail address")
+        mistakes.append(_("this is no e-mail address"))
     if len(roles) > _MOST_ROLES:
-        mistakes.append(f"at most {_MOST_ROLES} roles")
+        mistakes.append(_("at most %(number)s roles", number=_MOST_ROLES))
     if any(not re.fullmatch(ROLE_PATTERN, one, re.ASCII) for one in roles):
-        mistakes.append("a role: letters, digits and . _ : -, up to 63")
+        mistakes.append(_("a role: letters, digits and . _ : -, up to 63"))
     return Line(
         number=number,
         name=name,

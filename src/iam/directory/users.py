@@ -27,6 +27,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.ids import USER, make_id
 from iam.kernel.secrets import Random
+from iam.languages import _
 from iam.sessions import cut, reform, rules, store
 from iam.sessions.layers import forget_layer, read_said
 from iam.sessions.lifecycle import Ended
@@ -130,7 +131,13 @@ def create_user(
         with connection.begin_nested():
             connection.execute(insert(user_account), row)
     except IntegrityError as error:
-        raise NameTaken(f"{organization!r} has a user {name!r} already.") from error
+        raise NameTaken(
+            _(
+                "%(organization)s has a user %(name)s already.",
+                organization=repr(organization),
+                name=repr(name),
+            )
+        ) from error
     return find_user(connection, organization, name)
 
 
@@ -286,7 +293,9 @@ def update_user(
     if _is_first(before) and (
         change.enabled is False or (change.roles is not None and ADMINISTRATOR not in change.roles)
     ):
-        raise Reserved("The user admin of built-in keeps the installation from being locked out.")
+        raise Reserved(
+            _("The user admin of built-in keeps the installation from being locked out.")
+        )
     if values:
         connection.execute(update(user_account).where(_is(organization, name)).values(**values))
     after = find_user(connection, organization, name)
@@ -330,7 +339,7 @@ def delete_user(
     """
     rules.hold_rules(connection, organization)
     if _is_first(find_user(connection, organization, name)):
-        raise Reserved("The user admin of built-in cannot be deleted.")
+        raise Reserved(_("The user admin of built-in cannot be deleted."))
     ended = cut.end_at_once(
         connection,
         Selection(organization=organization, user=name),

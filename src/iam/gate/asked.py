@@ -55,6 +55,11 @@ def page_of(door: Door, asked: Asked, host: str, settings: Settings) -> Target:
     return Target(scheme, host, path_of(path))
 
 
+def language_in(headers: Headers) -> str:
+    """What a browser wishes to be spoken to in, as it says it (Accept-Language)."""
+    return _header(headers, b"accept-language") or ""
+
+
 def navigates(door: Door, asked: Asked) -> bool:
     """Whether a browser wants to show the answer to a person: only then does a redirect lead anywhere.
 

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from iam.directory.applications import application_at, find_application
+from iam.directory.preferences import read_preferences
 from iam.gate.hosts import Target, host_name, parse_target, path_of, scheme_of
 from iam.gate.page import gate_page
 from iam.gate.refusal import HostRequired, HostUnknown
@@ -28,6 +29,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError, Invalid
 from iam.kernel.events import user_actor
 from iam.kernel.secrets import make_secret
+from iam.languages import _, gettext, speak, speaking
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import ParentEnded, Started
 from iam.sessions.limits import SessionLimit
@@ -40,6 +42,7 @@ from iam.web.address import origin_of
 from iam.web.cookies import APP, BROWSER, clear_cookie, read_cookie, set_cookie
 from iam.web.csrf import ForgerySuspected
 from iam.web.engine import Engine, engine_of
+from iam.web.language import language_of
 from iam.web.pages import see_other
 from iam.web.problems import status_of
 from iam.web.returning import choose_address, sign_in_address
@@ -60,16 +63,19 @@ class EntryInvalid(Invalid):
 
 
 def _with_pages(handler: Handler) -> Handler:
-    """Errors as pages: people see these doors."""
+    """Errors as pages, in people's language: they see these doors."""
 
     @wraps(handler)
     def wrapped(request: Request) -> Response:
-        try:
-            return handler(request)
-        except IamError as error:
-            settings = engine_of(request).settings
-            text = error.detail or "Nothing has been changed. You can start again from the page."
-            return gate_page(settings, status_of(error), error.title, text, code=error.code)
+        with speaking(language_of(request)):
+            try:
+                return handler(request)
+            except IamError as error:
+                settings, title = engine_of(request).settings, gettext(error.title)
+                text = error.detail or _(
+                    "Nothing has been changed. You can start again from the page."
+                )
+                return gate_page(settings, status_of(error), title, text, code=error.code)
 
     return wrapped
 
@@ -171,10 +177,15 @@ def callback(request: Request) -> Response:
         return response
     code = engine.database.write(lambda c: redeem_code(c, "gate", text, now))
     if code is None or code.replayed or not _is_for(code, here, flow):
-        links = (("/", "Start again"),)
-        detail = "It works once, for a minute, and only in the browser that asked for it."
+        links = (("/", _("Start again")),)
+        detail = _("It works once, for a minute, and only in the browser that asked for it.")
         return gate_page(
-            settings, 422, EntryInvalid.title, detail, links=links, code=EntryInvalid.code
+            settings,
+            422,
+            gettext(EntryInvalid.title),
+            detail,
+            links=links,
+            code=EntryInvalid.code,
         )
     entered, is_new = engine.database.write(lambda c: _enter(c, engine, request, code, text, now))
     if is_new:
@@ -199,7 +210,7 @@ def _enter(
     if application_at(connection, host) != (organization, application):
         raise HostUnknown
     origin = origin_of(request, engine.settings)
-    session, _, started = enter_application(
+    session, _user, started = enter_application(
         connection,
         browser_session=code.browser_session,
         organization=organization,
@@ -236,6 +247,10 @@ def sign_out(request: Request) -> Response:
     if token is not None:
         verdict = engine.database.read(lambda c: validate(c, token, now))
         row = verdict.living
+    if row is not None:
+        them = row
+        said = engine.database.read(lambda c: read_preferences(c, them.organization, them.user))
+        speak(said.locale, said.zone)
     if request.method == "POST":
         _check_same_origin(request, here.host)
         if row is not None:
@@ -243,14 +258,23 @@ def sign_out(request: Request) -> Response:
         response = see_other(here._replace(path="/.iam/sign-out").url)
         clear_cookie(response.headers, settings, APP)
         return response
-    everywhere = (f"{settings.issuer}/sign-out", "Sign out everywhere in this browser")
+    everywhere = (f"{settings.issuer}/sign-out", _("Sign out everywhere in this browser"))
     if row is not None:
-        text = f"You are signed in to {here.host} as {row.display_name}."
-        stay = ("/", "Stay signed in")
-        return gate_page(settings, 200, "Sign out?", text, button="Sign out", links=(stay,))
-    text = f"Your session at {here.host} has ended. Other applications may still be signed in."
+        text = _(
+            "You are signed in to %(host)s as %(user)s.", host=here.host, user=row.display_name
+        )
+        stay = ("/", _("Stay signed in"))
+        return gate_page(settings, 200, _("Sign out?"), text, button=_("Sign out"), links=(stay,))
+    text = _(
+        "Your session at %(host)s has ended. Other applications may still be signed in.",
+        host=here.host,
+    )
     return gate_page(
-        settings, 200, "You are signed out", text, links=(("/", "Sign in again"), everywhere)
+        settings,
+        200,
+        _("You are signed out"),
+        text,
+        links=(("/", _("Sign in again")), everywhere),
     )
 
 
@@ -279,7 +303,7 @@ def _check_same_origin(request: Request, host: str) -> None:
         raise ForgerySuspected
     origin = request.headers.get("origin")
     if origin is not None:
-        scheme, _, there = origin.partition("://")
+        scheme, _colon, there = origin.partition("://")
         if host_name(there, scheme) != host:
             raise ForgerySuspected
 

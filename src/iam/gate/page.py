@@ -4,10 +4,11 @@ from html import escape
 
 from starlette.responses import HTMLResponse, Response
 
+from iam.languages import _, reader
 from iam.settings import Settings
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
   <meta charset="utf-8">
   <title>{title} · Hanzo IAM</title>
@@ -45,6 +46,7 @@ def gate_page(
         f"{escape(button)}</button></form>"
     )
     html = _PAGE.format(
+        language=reader().language,
         title=escape(title),
         text=escape(text),
         issuer=escape(settings.issuer),
@@ -53,7 +55,8 @@ def gate_page(
             f'<a class="button button-wide" href="{escape(href)}">{escape(words)}</a>'
             for href, words in links
         ),
-        code=f'<p class="card-code">Error {status} · <code>{escape(code)}</code></p>'
+        code=f'<p class="card-code">{escape(_("Error %(status)s", status=status))}'
+        f" · <code>{escape(code)}</code></p>"
         if code
         else "",
     )

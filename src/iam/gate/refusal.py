@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from iam.gate.asked import Asked, navigates, page_of
+from iam.gate.asked import Asked, language_in, navigates, page_of
 from iam.gate.doors import Door
 from iam.gate.page import gate_page
 from iam.kernel.errors import Forbidden, IamError, Unauthenticated, Unavailable
+from iam.languages import ENGLISH, _, gettext, preferred, speaking
 from iam.settings import Settings
 from iam.web.problems import problem, problem_of, status_of
 
@@ -67,11 +68,11 @@ def refusal(
     """
     leads = door.to_browser and navigates(door, asked)
     if host is None or not isinstance(error, Unauthenticated):
-        return _page(error, settings) if leads else _problem(error)
+        return _page(error, asked, settings) if leads else _problem(error)
     page = page_of(door, asked, host, settings)
     if page.path.startswith(WAYS):
         guarded = WayInGuarded()
-        return _page(guarded, settings) if leads else _problem(guarded)
+        return _page(guarded, asked, settings) if leads else _problem(guarded)
     if door.to_browser and not leads:
         # What a script asked for is no page to come back to.
         page = page._replace(path="/")
@@ -92,13 +93,16 @@ def _problem(error: IamError) -> Response:
     return problem_of(error)
 
 
-def _page(error: IamError, settings: Settings) -> Response:
+def _page(error: IamError, asked: Asked, settings: Settings) -> Response:
     """For a person, whom the proxy shows it to."""
-    links: tuple[tuple[str, str], ...] = ()
-    text = "You have not been let in. Whoever runs this site can look up the code below."
-    if isinstance(error, ApplicationWrong):
-        text = "You have not been let in. Sign out here, and then in again."
-        links = ((f"{WAYS}sign-out", "Sign out here"),)
-    elif isinstance(error, Unavailable):
-        text = "You have not been let in. Try again in a moment."
-    return gate_page(settings, status_of(error), error.title, text, links=links, code=error.code)
+    # A catalog is read once: what comes after costs no more than it did.
+    with speaking(preferred(language_in(asked.headers)) or ENGLISH):
+        links: tuple[tuple[str, str], ...] = ()
+        text = _("You have not been let in. Whoever runs this site can look up the code below.")
+        if isinstance(error, ApplicationWrong):
+            text = _("You have not been let in. Sign out here, and then in again.")
+            links = ((f"{WAYS}sign-out", _("Sign out here")),)
+        elif isinstance(error, Unavailable):
+            text = _("You have not been let in. Try again in a moment.")
+        title = gettext(error.title)
+        return gate_page(settings, status_of(error), title, text, links=links, code=error.code)

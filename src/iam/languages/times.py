@@ -1,55 +1,81 @@
 """Dates, times and durations as the reader writes them (CLDR, by Babel).
 
-The library takes 10 MB: it is loaded by the first page that is shown, not by a process that only validates.
+The library takes 10 MB: it is loaded by the first page that is shown, not by a process that only validates. A
+page of the console shows 200 instants, of which most are of the same few days: so words are kept.
 """
 
-from datetime import UTC, datetime, timedelta
+import functools
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from iam.languages import ENGLISH, _, reader
 
-_MONTH_IN_WORDS = "yMMMd"
+if TYPE_CHECKING:
+    from babel import Locale
+
+_KEPT = 1000
 
 
-def _locale() -> str:
-    language = reader().language
+@functools.cache
+def _locale(language: str) -> "Locale":
+    from babel import Locale
+
     # Day before month, as everywhere else in these pages and in the documents.
-    return "en_GB" if language == ENGLISH else language
+    return Locale("en", "GB") if language == ENGLISH else Locale(language)
 
 
 def local(instant: datetime) -> datetime:
     """The same instant in the reader's time zone; in UTC where that is not known, or is none any more."""
+    zone = reader().zone
     try:
-        return instant.astimezone(ZoneInfo(reader().zone or "UTC"))
+        return instant.astimezone(ZoneInfo(zone) if zone else UTC)
     except ZoneInfoNotFoundError:
         return instant.astimezone(UTC)
 
 
-def zone_name(instant: datetime) -> str:
-    """What the reader's zone is called then: "UTC", "CET"."""
-    return local(instant).tzname() or "UTC"
-
-
 def exact(instant: datetime) -> str:
     """A date and a time: "26 Nov 2026, 14:02 UTC"."""
-    return _("%(date)s, %(time)s", date=day(instant), time=hour(instant))
+    there = local(instant)
+    return _("%(date)s, %(time)s", date=_day(there.date(), reader().language), time=_hour(there))
 
 
 def day(instant: datetime) -> str:
     """A date: "26 Nov 2026"."""
+    return _day(local(instant).date(), reader().language)
+
+
+@functools.lru_cache(_KEPT)
+def _day(wanted: date, language: str) -> str:
     from babel import dates
 
-    return dates.format_skeleton(_MONTH_IN_WORDS, local(instant), locale=_locale())
+    return dates.format_skeleton("yMMMd", wanted, locale=_locale(language))
+
+
+def day_of_year(date: datetime) -> str:
+    """A date without its year, in the time zone that it has: "26 Nov"."""
+    from babel import dates
+
+    return dates.format_skeleton("MMMd", date, locale=_locale())
 
 
 def hour(instant: datetime) -> str:
     """A time of day with its zone: "14:02 UTC"."""
-    return f"{local(instant).strftime('%H:%M')} {zone_name(instant)}"
+    return _hour(local(instant))
+
+
+def _hour(there: datetime) -> str:
+    return f"{there.hour:02}:{there.minute:02} {there.tzname()}"
 
 
 def ago(distance: timedelta, *, short: bool = False) -> str:
     """A distance from now, in one unit: "3 minutes ago"; a negative one lies ahead: "in 2 hours";
     `short`: "3 min ago"."""
+    return _ago(distance, reader().language, short)
+
+
+@functools.lru_cache(_KEPT)
+def _ago(distance: timedelta, language: str, short: bool) -> str:
     from babel import dates
 
     return dates.format_timedelta(
@@ -57,7 +83,7 @@ def ago(distance: timedelta, *, short: bool = False) -> str:
         add_direction=True,
         threshold=1.0,
         format="short" if short else "long",
-        locale=_locale(),
+        locale=_locale(language),
     )
 
 
@@ -66,5 +92,8 @@ def length(seconds: float) -> str:
     from babel import dates
 
     return dates.format_timedelta(
-        timedelta(seconds=seconds), granularity="second", threshold=1.0, locale=_locale()
+        timedelta(seconds=seconds),
+        granularity="second",
+        threshold=1.0,
+        locale=_locale(reader().language),
     )

@@ -21,7 +21,7 @@ from iam.directory.preferences import read_preferences
 from iam.directory.users import User, find_user
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
-from iam.languages import speak
+from iam.languages import _, gettext, speak
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
     SINCE,
@@ -106,8 +106,8 @@ async def authorize(request: Request) -> Response:
             return error_page(
                 request,
                 400,
-                "This request cannot be understood",
-                "Go back to the application and try again.",
+                _("This request cannot be understood"),
+                _("Go back to the application and try again."),
                 "invalid_request",
             )
         return see_other(f"{PATH}?{query}")
@@ -133,8 +133,8 @@ def _authorize(request: Request) -> Response:
     try:
         decision, verdict, asked = run(work)
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
-        text = "Nothing was sent there. Tell whoever runs the application."
-        return error_page(request, 400, error.title, text, error.code)
+        text = _("Nothing was sent there. Tell whoever runs the application.")
+        return error_page(request, 400, gettext(error.title), text, error.code)
     _count(engine, verdict, origin, now)
     if isinstance(decision, SignInFirst):
         extra = {"prompt": "login"} if decision.again else {}

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from iam.directory.applications import Application, find_client
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Throttled
+from iam.languages import N_, _, gettext
 from iam.oidc import device_requests
 from iam.oidc.device_requests import DeviceRequest
 from iam.sessions import rules
@@ -23,13 +24,14 @@ from iam.web.address import client_ip
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render
+from iam.web.session_words import device_words
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
 _SCOPES = {
-    "openid": "know who you are",
-    "profile": "read your name",
-    "email": "read your e-mail address",
-    "offline_access": "stay signed in",
+    "openid": N_("know who you are"),
+    "profile": N_("read your name"),
+    "email": N_("read your e-mail address"),
+    "offline_access": N_("stay signed in"),
 }
 
 
@@ -60,10 +62,10 @@ async def enter_code(request: Request) -> Response:
         lambda: engine.database.write(lambda c: _find(c, visitor, code, ip, now))
     )
     if isinstance(found, int):
-        raise Throttled(found, "Too many codes that are none. Wait a little, then try again.")
+        raise Throttled(found, _("Too many codes that are none. Wait a little, then try again."))
     if found is None:
         return _enter_page(request, visitor, code, wrong=True)
-    words = [_SCOPES[one] for one in found.asked.scope if one in _SCOPES]
+    words = [gettext(_SCOPES[one]) for one in found.asked.scope if one in _SCOPES]
     return render(
         request,
         "device_confirm.html",
@@ -72,7 +74,7 @@ async def enter_code(request: Request) -> Response:
         user_code=code,
         application=found.application.display_name,
         user=visitor.session.display_name,
-        device=device_label(found.asked.origin.user_agent),
+        device=device_words(device_label(found.asked.origin.user_agent)),
         ip=found.asked.origin.ip,
         permissions=words,
     )

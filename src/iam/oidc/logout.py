@@ -19,6 +19,7 @@ from iam.directory.names import UserMissing
 from iam.directory.users import find_user
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, user_actor
+from iam.languages import _
 from iam.oidc.clients import find_openid_client
 from iam.oidc.token import read_pairs
 from iam.oidc.tokens import Hint, TokenInvalid, read_hint
@@ -74,7 +75,7 @@ async def logout(request: Request) -> Response:
         except OAuth2Error:
             query = None
         if query is None or len(query) > _LONGEST:
-            return _refused(request, "The request cannot be read.")
+            return _refused(request, _("The request cannot be read."))
         return see_other(f"{PATH}?{query}" if query else PATH)
     engine, now = engine_of(request), engine_of(request).clock()
     pairs = request.query_params.multi_items()
@@ -105,7 +106,7 @@ async def confirm(request: Request) -> Response:
         check_origin(request, engine.settings)
     else:
         check_csrf(request, engine.settings, token, fields.get("csrf"))
-    verdict, _ = await look(engine, request, now)
+    verdict, _token = await look(engine, request, now)
     row = _live(verdict)
     pairs = [(name, fields[name]) for name in _NAMES if name in fields]
     wish = await _understand(engine, pairs, row)
@@ -124,7 +125,7 @@ async def _understand(engine: Engine, pairs: list[tuple[str, str]], row: LiveRow
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name in fields and name in _NAMES:
-            return _Wish(fields={}, mistake="A parameter came more than once.")
+            return _Wish(fields={}, mistake=_("A parameter came more than once."))
         # Without a value it counts as absent (RFC 6749 §3.1).
         if name in _NAMES and value:
             fields[name] = value
@@ -143,14 +144,14 @@ def _wish(
         try:
             hint = read_hint(fields["id_token_hint"], engine.keys, engine.settings.issuer)
         except TokenInvalid:
-            return _Wish(fields={}, children=children, mistake="Its ID token is none of ours.")
+            return _Wish(fields={}, children=children, mistake=_("Its ID token is none of ours."))
         if client_id is not None and client_id != hint.client_id:
-            mistake = "Its ID token was issued to another application."
+            mistake = _("Its ID token was issued to another application.")
             return _Wish(fields={}, children=children, mistake=mistake)
         client_id = hint.client_id
     found = find_openid_client(connection, client_id)
     if found is None and "client_id" in fields:
-        mistake = "No application here has its client ID."
+        mistake = _("No application here has its client ID.")
         return _Wish(fields={}, children=children, mistake=mistake)
     client = found.application if found is not None else None
     onward: str | None = None
@@ -158,7 +159,7 @@ def _wish(
         uri = fields["post_logout_redirect_uri"]
         # Character by character: here no port is free, and no query may be added (§3).
         if uri not in client.post_logout_redirect_uris:
-            mistake = "The address it wants to go on to is not registered."
+            mistake = _("The address it wants to go on to is not registered.")
             return _Wish(fields={}, client=client, children=children, mistake=mistake)
         onward = _with_state(uri, fields.get("state"))
     return _Wish(
@@ -232,14 +233,18 @@ def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Respon
     name = wish.client.display_name if wish.client is not None else None
     notice = None
     if wish.mistake is not None:
-        text = f"{wish.mistake} You can sign out here all the same."
-        notice = {"kind": "error", "title": "The application's request is not right", "text": text}
+        text = _("%(problem)s You can sign out here all the same.", problem=wish.mistake)
+        title = _("The application's request is not right")
+        notice = {"kind": "error", "title": title, "text": text}
     elif wish.hint is not None:
-        text = f"{name or 'The application'} means another sign-in than the one in this browser."
-        notice = {"kind": "info", "title": "This is another sign-in", "text": text}
+        text = _("The application means another sign-in than the one in this browser.")
+        if name is not None:
+            text = _("%(name)s means another sign-in than the one in this browser.", name=name)
+        notice = {"kind": "info", "title": _("This is another sign-in"), "text": text}
     elif name is not None:
-        text = f"Only say yes if you have just signed out of {name}."
-        notice = {"kind": "info", "title": f"{name} asks to sign you out", "text": text}
+        text = _("Only say yes if you have just signed out of %(name)s.", name=name)
+        title = _("%(name)s asks to sign you out", name=name)
+        notice = {"kind": "info", "title": title, "text": text}
     return render(
         request,
         "sign_out.html",
@@ -256,6 +261,9 @@ def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Respon
 
 
 def _refused(request: Request, mistake: str) -> Response:
-    text = f"{mistake} You are not signed in here, and nothing was sent to the application."
-    title = "This sign-out request is not right"
+    text = _(
+        "%(problem)s You are not signed in here, and nothing was sent to the application.",
+        problem=mistake,
+    )
+    title = _("This sign-out request is not right")
     return error_page(request, 400, title, text, code="logout_request_refused")

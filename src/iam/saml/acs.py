@@ -20,6 +20,7 @@ from iam.directory.providers import Provider, providers_of_entity
 from iam.directory.saml_identity import KIND, identity_of
 from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError
+from iam.languages import N_, _, gettext
 from iam.saml.asking import open_provider
 from iam.saml.assertions import Answer, Believed, Expected, believe, read_answer
 from iam.saml.bindings import Received, from_form
@@ -59,12 +60,13 @@ from iam.web.returning import return_path
 from iam.web.visitor import look
 
 _CODE = "saml-answer"
+_UNSAID = N_("It did not say why.")
 _REFUSED = {
-    "AuthnFailed": "It could not tell that it is you.",
-    "NoPassive": "It would have had to ask you something.",
-    "NoAuthnContext": "It cannot make as sure of it being you as is wanted here.",
-    "RequestDenied": "It does not let you in here.",
-    "InvalidNameIDPolicy": "It has no name for you of the kind that is wanted here.",
+    "AuthnFailed": N_("It could not tell that it is you."),
+    "NoPassive": N_("It would have had to ask you something."),
+    "NoAuthnContext": N_("It cannot make as sure of it being you as is wanted here."),
+    "RequestDenied": N_("It does not let you in here."),
+    "InvalidNameIDPolicy": N_("It has no name for you of the kind that is wanted here."),
 }
 
 
@@ -89,14 +91,15 @@ def _accept(request: Request, received: Received) -> Response:
     """Check an answer, and keep what it says for the browser that comes for it."""
     engine, now = engine_of(request), engine_of(request).clock()
     if received.kind != "SAMLResponse":
-        raise SamlMessageRefused("Only responses are taken here.")
+        raise SamlMessageRefused(_("Only responses are taken here."))
     answer = read_answer(received.root)
     asked = engine.database.read(lambda c: _asked(c, answer, now))
     if answer.carrier is None:
         word = answer.statuses[-1].rpartition(":")[2]
         name = asked.provider.display_name
         _note(request, asked.provider, SamlUpstreamRefused.code, now)
-        raise SamlUpstreamRefused(f"{name}: {_REFUSED.get(word, 'It did not say why.')} Try again.")
+        why = gettext(_REFUSED.get(word, _UNSAID))
+        raise SamlUpstreamRefused(_("%(name)s: %(problem)s Try again.", name=name, problem=why))
     try:
         believed = believe(answer, _expected(engine, asked), _keys(engine, answer, now), now)
     except IamError as error:
@@ -134,16 +137,16 @@ def _asked(connection: Connection, answer: Answer, now: Instant) -> _Asked:
         if one.kind == KIND and one.enabled and identity_of(one)[0].allow_unsolicited
     ]
     if not allowed:
-        raise SamlUpstreamUnknown("Start from the sign-in page here.")
+        raise SamlUpstreamUnknown(_("Start from the sign-in page here."))
     if len(allowed) > 1:
         raise SamlAnswerRefused(
-            "More than one organization may be meant. Start from its page here."
+            _("More than one organization may be meant. Start from its page here.")
         )
     return _Asked(allowed[0], None, None)
 
 
 def _expected(engine: Engine, asked: _Asked) -> Expected:
-    _, metadata = identity_of(asked.provider)
+    _options, metadata = identity_of(asked.provider)
     issuer = engine.settings.issuer
     return Expected(
         issuer=metadata.entity_id,
@@ -191,7 +194,7 @@ def _refuse_logged_out(
 ) -> None:
     name, index = believed.name_id.value, believed.session_index
     if logged_out_since(connection, provider.id, name, index, believed.issued_at, now):
-        raise SamlAnswerRefused("You have been signed out there meanwhile.")
+        raise SamlAnswerRefused(_("You have been signed out there meanwhile."))
 
 
 class _Taken(NamedTuple):
@@ -243,7 +246,7 @@ async def _arrive(request: Request, found: _Taken) -> Response:
     vouched = vouched_by(found.provider, found.believed, engine.cipher, now, engine.random)
     if found.asked.get("link") is not None:
         return await link_to_visitor(request, str(found.asked["link"]), vouched)
-    verdict, _ = await look(engine, request, now)
+    verdict, _token = await look(engine, request, now)
     holds = verdict.living if verdict is not None else None
     device = device_secret(request, engine.settings, engine.random)
     arrival = Arrival(

@@ -12,6 +12,7 @@ from typing import Any, Self
 from iam.kernel.clock import Instant, after
 from iam.kernel.xml import Element, local_name, only_child, text_of
 from iam.keys.xml_signatures import SamlSignatureRefused, check_enveloped, signatures_in
+from iam.languages import _
 from iam.saml.encryption import decrypt_assertion
 from iam.saml.errors import SamlAnswerRefused, SamlMessageRefused
 from iam.saml.names import BEARER, ENTITY, SAML, SAMLP
@@ -115,13 +116,13 @@ def read_answer(root: Element) -> Answer:
     status = only_child(root, f"{{{SAMLP}}}Status")
     code = None if status is None else only_child(status, f"{{{SAMLP}}}StatusCode")
     if code is None:
-        raise SamlMessageRefused("It has no status.")
+        raise SamlMessageRefused(_("It has no status."))
     second = only_child(code, f"{{{SAMLP}}}StatusCode")
     carriers = [child for child in root if child.tag in (_ASSERTION, _ENCRYPTED)]
     statuses = tuple(str(one.get("Value", "")) for one in (code, second) if one is not None)
     succeeded = statuses[0].endswith(":status:Success")
     if len(carriers) != succeeded:
-        raise SamlMessageRefused("It must have exactly one assertion, and none without success.")
+        raise SamlMessageRefused(_("It must have exactly one assertion, and none without success."))
     return Answer(
         header=header,
         root=root,
@@ -145,9 +146,9 @@ def believe(answer: Answer, expected: Expected, keys: Sequence[str], now: Instan
     assertion = _authentic(answer, expected, keys, now)
     _check_form(assertion, expected)
     if answer.header.issuer != expected.issuer:
-        raise SamlAnswerRefused("It is of another issuer.")
+        raise SamlAnswerRefused(_("It is of another issuer."))
     if answer.in_response_to != expected.request_id:
-        raise SamlAnswerRefused("It answers another request.")
+        raise SamlAnswerRefused(_("It answers another request."))
     until = _check_subject(assertion, expected, now)
     _check_conditions(assertion, expected, now)
     return _read(assertion, expected, until, now)
@@ -157,7 +158,7 @@ def _authentic(answer: Answer, expected: Expected, keys: Sequence[str], now: Ins
     """The assertion, when every signature that there is has been checked, and there is one over it."""
     carrier, certificates = answer.carrier, expected.certificates
     if carrier is None:
-        raise SamlMessageRefused("It has no assertion.")
+        raise SamlMessageRefused(_("It has no assertion."))
     of_root, of_assertion = signatures_in(answer.root, carrier)
     if of_root is not None:
         check_enveloped(answer.root, of_root, certificates)
@@ -169,7 +170,7 @@ def _authentic(answer: Answer, expected: Expected, keys: Sequence[str], now: Ins
     if of_assertion is not None:
         check_enveloped(assertion, of_assertion, certificates)
     if of_root is None and of_assertion is None:
-        raise SamlSignatureRefused("The response or its assertion must be signed.")
+        raise SamlSignatureRefused(_("The response or its assertion must be signed."))
     return assertion
 
 
@@ -187,34 +188,34 @@ def _check_form(assertion: Element, expected: Expected) -> None:
         "AuthzDecisionStatement",
     )
     if assertion.get("Version") != "2.0" or not ID.fullmatch(assertion.get("ID", "")):
-        raise SamlMessageRefused("Its assertion must be of SAML 2.0 and have an ID.")
+        raise SamlMessageRefused(_("Its assertion must be of SAML 2.0 and have an ID."))
     issuer = only_child(assertion, f"{{{SAML}}}Issuer")
     if issuer is None or text_of(issuer) != expected.issuer:
-        raise SamlAnswerRefused("Its assertion is of another issuer.")
+        raise SamlAnswerRefused(_("Its assertion is of another issuer."))
     if issuer.get("Format", ENTITY) != ENTITY:
-        raise SamlMessageRefused("Its issuer must be an entity.")
+        raise SamlMessageRefused(_("Its issuer must be an entity."))
 
 
 def _check_subject(assertion: Element, expected: Expected, now: Instant) -> Instant:
     """saml-profiles §4.1.4.3: a bearer, here, now, for this request; answer until when."""
     subject = only_child(assertion, f"{{{SAML}}}Subject")
     if subject is None:
-        raise SamlMessageRefused("Its assertion has no subject.")
+        raise SamlMessageRefused(_("Its assertion has no subject."))
     allow_only(subject, "NameID", "SubjectConfirmation")
-    refusal = "Its subject cannot be confirmed: it is of another kind than bearer."
+    refusal = _("Its subject cannot be confirmed: it is of another kind than bearer.")
     for confirmation in subject.iterchildren(f"{{{SAML}}}SubjectConfirmation"):
         data = only_child(confirmation, f"{{{SAML}}}SubjectConfirmationData")
         if confirmation.get("Method") != BEARER or data is None:
             continue
         until = instant_of(data, "NotOnOrAfter")
         if data.get("Recipient") != expected.recipient:
-            refusal = f"Its Recipient must be {expected.recipient}."
+            refusal = _("Its Recipient must be %(address)s.", address=expected.recipient)
         elif data.get("InResponseTo") != expected.request_id:
-            refusal = "Its subject is confirmed for another request."
+            refusal = _("Its subject is confirmed for another request.")
         elif until is None or data.get("NotBefore") is not None:
-            refusal = "Its subject must be confirmed until an instant, and from none."
+            refusal = _("Its subject must be confirmed until an instant, and from none.")
         elif until <= after(now, -SKEW):
-            refusal = "It came too late. Start again."
+            refusal = _("It came too late. Start again.")
         else:
             return until
     raise SamlAnswerRefused(refusal)
@@ -224,38 +225,40 @@ def _check_conditions(assertion: Element, expected: Expected, now: Instant) -> N
     """saml-core §2.5: every condition must be met, and one that is not known is not."""
     conditions = only_child(assertion, f"{{{SAML}}}Conditions")
     if conditions is None:
-        raise SamlAnswerRefused("Its assertion is for nobody: it has no conditions.")
+        raise SamlAnswerRefused(_("Its assertion is for nobody: it has no conditions."))
     allow_only(conditions, "AudienceRestriction", "OneTimeUse", "ProxyRestriction")
     begins, ends = instant_of(conditions, "NotBefore"), instant_of(conditions, "NotOnOrAfter")
     if begins is not None and begins > after(now, SKEW):
-        raise SamlAnswerRefused("It is for later: a clock is wrong.")
+        raise SamlAnswerRefused(_("It is for later: a clock is wrong."))
     if ends is not None and ends <= after(now, -SKEW):
-        raise SamlAnswerRefused("It came too late. Start again.")
+        raise SamlAnswerRefused(_("It came too late. Start again."))
     restrictions = list(conditions.iterchildren(f"{{{SAML}}}AudienceRestriction"))
     for one in restrictions:
         allow_only(one, "Audience")
     if not restrictions or not all(
         expected.audience in [text_of(audience) for audience in one] for one in restrictions
     ):
-        raise SamlAnswerRefused(f"It is for another audience than {expected.audience}.")
+        raise SamlAnswerRefused(
+            _("It is for another audience than %(audience)s.", audience=expected.audience)
+        )
 
 
 def _read(assertion: Element, expected: Expected, until: Instant, now: Instant) -> Believed:
     statements = list(assertion.iterchildren(f"{{{SAML}}}AuthnStatement"))
     if len(statements) != 1:
-        raise SamlMessageRefused("It must say exactly once how the person was authenticated.")
+        raise SamlMessageRefused(_("It must say exactly once how the person was authenticated."))
     statement = statements[0]
     allow_only(statement, "SubjectLocality", "AuthnContext")
     at, issued_at = instant_of(statement, "AuthnInstant"), instant_of(assertion, "IssueInstant")
     if at is None or issued_at is None:
-        raise SamlMessageRefused("It does not say when the person was authenticated.")
+        raise SamlMessageRefused(_("It does not say when the person was authenticated."))
     if max(at, issued_at) > after(now, SKEW):
-        raise SamlAnswerRefused("It is from the future: a clock is wrong.")
+        raise SamlAnswerRefused(_("It is from the future: a clock is wrong."))
     if expected.since is not None and at < after(expected.since, -SKEW):
-        raise SamlAnswerRefused("It is of an earlier sign-in, and a new one was asked for.")
+        raise SamlAnswerRefused(_("It is of an earlier sign-in, and a new one was asked for."))
     session_until = instant_of(statement, "SessionNotOnOrAfter")
     if session_until is not None and session_until <= now:
-        raise SamlAnswerRefused("The session there is over already.")
+        raise SamlAnswerRefused(_("The session there is over already."))
     context = only_child(statement, f"{{{SAML}}}AuthnContext")
     reference = None if context is None else only_child(context, f"{{{SAML}}}AuthnContextClassRef")
     subject = only_child(assertion, f"{{{SAML}}}Subject")
@@ -275,13 +278,13 @@ def _read(assertion: Element, expected: Expected, until: Instant, now: Instant) 
 def _named(subject: Element) -> NameId:
     name_id = read_name_id(subject)
     if not name_id.value or len(name_id.value) > LONGEST_NAME:
-        raise SamlMessageRefused("The NameID is empty or too long.")
+        raise SamlMessageRefused(_("The NameID is empty or too long."))
     return name_id
 
 
 def _short(text: str | None) -> str | None:
     if text is not None and len(text) > LONGEST_NAME:
-        raise SamlMessageRefused("A name in it is too long.")
+        raise SamlMessageRefused(_("A name in it is too long."))
     return text or None
 
 
@@ -293,13 +296,16 @@ def _attributes(assertion: Element) -> dict[str, tuple[str, ...]]:
         for attribute in statement:
             if attribute.tag != f"{{{SAML}}}Attribute":
                 raise SamlMessageRefused(
-                    f"{local_name(attribute)[:40]} cannot be read: attributes must not be encrypted."
+                    _(
+                        "%(name)s cannot be read: attributes must not be encrypted.",
+                        name=local_name(attribute)[:40],
+                    )
                 )
             name = str(attribute.get("Name", ""))[:_LONGEST]
             values = [one for one in attribute if one.tag == f"{{{SAML}}}AttributeValue"]
             count += 1 + len(values)
             if count > _MOST:
-                raise SamlMessageRefused("It says too much of the person.")
+                raise SamlMessageRefused(_("It says too much of the person."))
             texts = [text_of(one)[:_LONGEST] for one in values if not len(one)]
             found.setdefault(name, []).extend(text for text in texts if text)
     return {name: tuple(values) for name, values in found.items()}

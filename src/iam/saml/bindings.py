@@ -13,6 +13,7 @@ from lxml import etree
 from iam.kernel.xml import LONGEST, Element, parse_xml
 from iam.keys import SamlKey
 from iam.keys.xml_signatures import SamlSignatureRefused, check_enveloped, signature_of
+from iam.languages import _, written
 from iam.saml.errors import SamlMessageRefused
 from iam.saml.signatures import RSA_SHA256, check_query, sign_query
 
@@ -41,20 +42,20 @@ def from_query(query: bytes) -> Received:
     """
     raw: dict[str, str] = {}
     for pair in query.decode("ascii", "replace").split("&"):
-        name, _, value = pair.partition("=")
+        name, _equals, value = pair.partition("=")
         if name in raw:
             # Of two values one reader takes the first and another the last.
-            raise SamlMessageRefused("A parameter came more than once.")
+            raise SamlMessageRefused(_("A parameter came more than once."))
         raw[name] = value
     kind = _kind(raw)
     encoding = unquote_plus(raw.get("SAMLEncoding", ""))
     if encoding not in ("", "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"):
-        raise SamlMessageRefused("Its encoding must be DEFLATE.")
+        raise SamlMessageRefused(_("Its encoding must be DEFLATE."))
     root = parse_xml(_inflated(_decoded(unquote_plus(raw[kind]))))
     if ("Signature" in raw) != ("SigAlg" in raw):
-        raise SamlSignatureRefused("Signature and SigAlg go together.")
+        raise SamlSignatureRefused(_("Signature and SigAlg go together."))
     if signature_of(root) is not None:
-        raise SamlSignatureRefused("By redirect a message is signed in the query, not inside.")
+        raise SamlSignatureRefused(_("By redirect a message is signed in the query, not inside."))
     signed = "&".join(f"{name}={raw[name]}" for name in (kind, *_SIGNED) if name in raw)
     return Received(
         kind=kind,
@@ -80,7 +81,7 @@ def from_form(fields: dict[str, str]) -> Received:
 def _kind(fields: dict[str, str]) -> str:
     found = [name for name in ("SAMLRequest", "SAMLResponse") if fields.get(name)]
     if len(found) != 1:
-        raise SamlMessageRefused("It must have SAMLRequest or SAMLResponse.")
+        raise SamlMessageRefused(_("It must have SAMLRequest or SAMLResponse."))
     return found[0]
 
 
@@ -88,18 +89,18 @@ def _relay_state(text: str | None) -> str | None:
     if not text:
         return None
     if len(text.encode("utf-8", "replace")) > _LONGEST_RELAY_STATE or "\x00" in text:
-        raise SamlMessageRefused("Its RelayState is too long.")
+        raise SamlMessageRefused(_("Its RelayState is too long."))
     return text
 
 
 def _decoded(text: str) -> bytes:
     plain = "".join(text.split())
     if len(plain) > 2 * LONGEST:
-        raise SamlMessageRefused(f"It is longer than {LONGEST} bytes.")
+        raise SamlMessageRefused(_("It is longer than %(number)s bytes.", number=written(LONGEST)))
     try:
         return base64.b64decode(plain, validate=True)
     except (binascii.Error, ValueError):
-        raise SamlMessageRefused("It is not base64.") from None
+        raise SamlMessageRefused(_("It is not base64.")) from None
 
 
 def _inflated(data: bytes) -> bytes:
@@ -108,11 +109,11 @@ def _inflated(data: bytes) -> bytes:
     try:
         found = unpack.decompress(data, LONGEST + 1)
     except zlib.error:
-        raise SamlMessageRefused("It is not deflated.") from None
+        raise SamlMessageRefused(_("It is not deflated.")) from None
     if len(found) > LONGEST:
-        raise SamlMessageRefused(f"It is longer than {LONGEST} bytes.")
+        raise SamlMessageRefused(_("It is longer than %(number)s bytes.", number=written(LONGEST)))
     if not unpack.eof:
-        raise SamlMessageRefused("It is cut off.")
+        raise SamlMessageRefused(_("It is cut off."))
     return found
 
 
@@ -130,7 +131,7 @@ def authenticate(received: Received, certificates: Sequence[bytes], *, required:
         check_enveloped(received.root, signature, certificates)
         return True
     if required:
-        raise SamlSignatureRefused("It must be signed.")
+        raise SamlSignatureRefused(_("It must be signed."))
     return False
 
 

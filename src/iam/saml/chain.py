@@ -22,6 +22,7 @@ from iam.directory.saml_metadata import POST, REDIRECT, LogoutService
 from iam.directory.saml_providers import find_entity
 from iam.kernel.clock import Instant
 from iam.kernel.xml import Element
+from iam.languages import _
 from iam.saml.bindings import Received, authenticate, to_field, to_query
 from iam.saml.errors import SamlMessageRefused
 from iam.saml.key import saml_key
@@ -140,12 +141,12 @@ def go_on_upstream(request: Request, received: Received, here: str, now: Instant
     provider = engine.database.read(asked)
     metadata = identity_of(provider)[1] if provider is not None else None
     if metadata is None or metadata.entity_id != answer.header.issuer:
-        raise SamlMessageRefused("Nobody here was asked for it.")
+        raise SamlMessageRefused(_("Nobody here was asked for it."))
     authenticate(received, metadata.certificates, required=True)
     check_header(answer.header, here=here, signed=True, now=now)
     payload = engine.database.write(lambda c: take_chain(c, own, answer.in_response_to, now))
     if payload is None:
-        raise SamlMessageRefused("Nobody here was asked for it.")
+        raise SamlMessageRefused(_("Nobody here was asked for it."))
     chain = _chain(payload)
     reached = answer.succeeded and not answer.partial
     return run_chain(request, chain if reached else replace(chain, partial=True), now)
@@ -162,7 +163,7 @@ def go_on(request: Request, received: Received, here: str, now: Instant) -> Resp
     answer = read_logout_response(received)
     provider = engine.database.read(lambda c: find_entity(c, answer.header.issuer))
     if provider is None:
-        raise SamlMessageRefused("Nobody here was asked for it.")
+        raise SamlMessageRefused(_("Nobody here was asked for it."))
     authenticate(received, provider.metadata.certificates, required=True)
     check_header(answer.header, here=here, signed=True, now=now)
 
@@ -171,7 +172,7 @@ def go_on(request: Request, received: Received, here: str, now: Instant) -> Resp
             connection, entity_id(engine.settings.issuer), answer.in_response_to, now
         )
         if payload is None or payload["told"] != provider.entity_id:
-            raise SamlMessageRefused("Nobody here was asked for it.")
+            raise SamlMessageRefused(_("Nobody here was asked for it."))
         chain = _chain(payload)
         reached = answer.succeeded and not answer.partial
         return chain if reached else replace(chain, partial=True)
@@ -258,7 +259,7 @@ def _send(
     fields = {kind: to_field(root)}
     if relay_state is not None:
         fields["RelayState"] = relay_state
-    return post_page(request, url, fields, "the application", _targets(engine, chain))
+    return post_page(request, url, fields, "", _targets(engine, chain))
 
 
 def _targets(engine: Engine, chain: Chain) -> Sequence[str]:

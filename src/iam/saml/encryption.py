@@ -25,6 +25,7 @@ from lxml import etree
 from iam.directory.saml_metadata import EncryptionKey
 from iam.kernel.secrets import Random
 from iam.kernel.xml import Element, XmlRefused, local_name, only_child, parse_xml, text_of
+from iam.languages import _
 from iam.saml.errors import SamlEncryptionRefused
 from iam.saml.names import DSIG, SAML, XENC, XENC11
 
@@ -89,7 +90,7 @@ def decrypt_assertion(node: Element, keys: Sequence[str], *, unchanged: bool) ->
     method = _algorithm(data)
     if method not in _GCM and not (method in _CBC and unchanged):
         raise SamlEncryptionRefused(
-            "Use AES-GCM; AES-CBC is only read in a response that is signed itself."
+            _("Use AES-GCM; AES-CBC is only read in a response that is signed itself.")
         )
     padded = _padding(wrapped)
     sealed, locked = _octets(data), _octets(wrapped)
@@ -97,7 +98,7 @@ def decrypt_assertion(node: Element, keys: Sequence[str], *, unchanged: bool) ->
         plain = _opened(method, sealed, locked, padded, key)
         if plain is not None:
             return _only_assertion(plain, node)
-    raise SamlEncryptionRefused("It cannot be decrypted: was it encrypted for another key?")
+    raise SamlEncryptionRefused(_("It cannot be decrypted: was it encrypted for another key?"))
 
 
 def _opened(
@@ -121,12 +122,12 @@ def _parts(node: Element) -> tuple[Element, Element]:
     """The data and the one key for it, which stands within or beside (saml-core §6.1)."""
     data = only_child(node, f"{{{XENC}}}EncryptedData")
     if data is None or data.get("Type", _TYPE) != _TYPE:
-        raise SamlEncryptionRefused("It has no EncryptedData.")
+        raise SamlEncryptionRefused(_("It has no EncryptedData."))
     info = only_child(data, f"{{{DSIG}}}KeyInfo")
     within = [] if info is None else [one for one in info if _is_key(one)]
     beside = [one for one in node if _is_key(one)]
     if len(within) + len(beside) != 1:
-        raise SamlEncryptionRefused("It must have exactly one EncryptedKey.")
+        raise SamlEncryptionRefused(_("It must have exactly one EncryptedKey."))
     return data, (within or beside)[0]
 
 
@@ -142,7 +143,7 @@ def _algorithm(node: Element) -> str:
 def _padding(wrapped: Element) -> padding.OAEP:
     way = _algorithm(wrapped)
     if way not in (_OAEP, _OAEP11):
-        raise SamlEncryptionRefused("Its key must be wrapped by RSA-OAEP.")
+        raise SamlEncryptionRefused(_("Its key must be wrapped by RSA-OAEP."))
     method = only_child(wrapped, f"{{{XENC}}}EncryptionMethod")
     digest, mask = f"{DSIG}sha1", f"{XENC11}mgf1sha1"
     for child in () if method is None else method:
@@ -151,9 +152,11 @@ def _padding(wrapped: Element) -> padding.OAEP:
         elif child.tag == f"{{{XENC11}}}MGF" and way == _OAEP11:
             mask = str(child.get("Algorithm"))
         else:
-            raise SamlEncryptionRefused(f"{local_name(child)[:40]} does not belong in its method.")
+            raise SamlEncryptionRefused(
+                _("%(name)s does not belong in its method.", name=local_name(child)[:40])
+            )
     if digest not in _DIGESTS or mask not in _MASKS:
-        raise SamlEncryptionRefused("A hash of its RSA-OAEP is not accepted.")
+        raise SamlEncryptionRefused(_("A hash of its RSA-OAEP is not accepted."))
     return _oaep(_DIGESTS[digest], _MASKS[mask])
 
 
@@ -165,11 +168,11 @@ def _octets(node: Element) -> bytes:
     holder = only_child(node, f"{{{XENC}}}CipherData")
     value = None if holder is None else only_child(holder, f"{{{XENC}}}CipherValue")
     if value is None:
-        raise SamlEncryptionRefused("It has no CipherValue.")
+        raise SamlEncryptionRefused(_("It has no CipherValue."))
     try:
         return base64.b64decode("".join(text_of(value).split()), validate=True)
     except (binascii.Error, ValueError):
-        raise SamlEncryptionRefused("It is not base64.") from None
+        raise SamlEncryptionRefused(_("It is not base64.")) from None
 
 
 def _only_assertion(plain: bytes, node: Element) -> Element:
@@ -185,9 +188,9 @@ def _only_assertion(plain: bytes, node: Element) -> Element:
         root = parse_xml(f"<inside{spaces}>".encode() + plain + b"</inside>")
     except XmlRefused:
         # Not a word about it: by CBC anything may have come of a message that was changed.
-        raise SamlEncryptionRefused("What it holds is no assertion.") from None
+        raise SamlEncryptionRefused(_("What it holds is no assertion.")) from None
     if len(root) != 1 or root[0].tag != f"{{{SAML}}}Assertion" or (root.text or "").strip():
-        raise SamlEncryptionRefused("What it holds is no assertion.")
+        raise SamlEncryptionRefused(_("What it holds is no assertion."))
     return root[0]
 
 

@@ -1,6 +1,19 @@
 """What is told to a person, because whoever sent the message cannot be answered or is not believed."""
 
 from iam.kernel.errors import Invalid, Missing
+from iam.languages import N_
+
+OF_XML = (
+    N_("Its encoding must be UTF-8."),
+    N_("It is not UTF-8."),
+    N_("A document type is never read."),
+    N_("It is not well-formed."),
+    N_("Comments, instructions and entities are not accepted."),
+    N_("It is nested too deep, or has too many elements."),
+    N_("Two elements have the same ID."),
+    N_("A yes or no must be true or false."),
+)
+"""What `kernel.xml` says of a document, which knows of no languages: here for the catalogs alone."""
 
 
 class SamlMessageRefused(Invalid):

@@ -18,7 +18,8 @@ def post_page(
     name: str,
     onward: Sequence[str] = (),
 ) -> Response:
-    """A form for this address, which has been checked. `name`: what the application is called;
+    """A form for this address, which has been checked. `name`: what the application is called, "" if it is
+    not known;
     `onward`: what else its answer may lead to."""
     response = render(
         request,

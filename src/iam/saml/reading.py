@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from iam.directory.saml_metadata import POST
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.xml import Element, boolean_of, local_name, only_child, text_of
+from iam.languages import _
 from iam.saml.bindings import Received
 from iam.saml.errors import SamlMessageRefused
 from iam.saml.names import DSIG, ENTITY, SAML, SAMLP
@@ -90,17 +91,17 @@ def header_of(root: Element, name: str) -> Header:
         SamlMessageRefused: it is another, or its head cannot be read.
     """
     if root.tag != f"{{{SAMLP}}}{name}":
-        raise SamlMessageRefused(f"It must be {name}.")
+        raise SamlMessageRefused(_("It must be %(name)s.", name=name))
     identifier, issuer = root.get("ID", ""), only_child(root, f"{{{SAML}}}Issuer")
     if not ID.fullmatch(identifier):
-        raise SamlMessageRefused("Its ID is missing or too long.")
+        raise SamlMessageRefused(_("Its ID is missing or too long."))
     if root.get("Version") != "2.0":
-        raise SamlMessageRefused("It must be of SAML 2.0.")
+        raise SamlMessageRefused(_("It must be of SAML 2.0."))
     if issuer is None or issuer.get("Format", ENTITY) != ENTITY or root[0] is not issuer:
-        raise SamlMessageRefused("It must begin with its Issuer.")
+        raise SamlMessageRefused(_("It must begin with its Issuer."))
     issued_at = instant_of(root, "IssueInstant")
     if issued_at is None:
-        raise SamlMessageRefused("It has no IssueInstant.")
+        raise SamlMessageRefused(_("It has no IssueInstant."))
     return Header(
         id=identifier,
         issuer=text_of(issuer)[:1024],
@@ -121,7 +122,7 @@ def instant_of(node: Element, attribute: str) -> Instant | None:
     try:
         return from_iso(text)
     except ValueError:
-        raise SamlMessageRefused(f"Its {attribute} cannot be read.") from None
+        raise SamlMessageRefused(_("Its %(name)s cannot be read.", name=attribute)) from None
 
 
 def check_header(header: Header, *, here: str, signed: bool, now: Instant) -> None:
@@ -135,11 +136,11 @@ def check_header(header: Header, *, here: str, signed: bool, now: Instant) -> No
         SamlMessageRefused: it is.
     """
     if header.destination != here and (signed or header.destination is not None):
-        raise SamlMessageRefused(f"Its Destination must be {here}.")
+        raise SamlMessageRefused(_("Its Destination must be %(address)s.", address=here))
     if header.issued_at > after(now, SKEW):
-        raise SamlMessageRefused("It is from the future: a clock is wrong.")
+        raise SamlMessageRefused(_("It is from the future: a clock is wrong."))
     if header.issued_at < after(now, -FRESH):
-        raise SamlMessageRefused("It is too old. Start again from the application.")
+        raise SamlMessageRefused(_("It is too old. Start again from the application."))
 
 
 def read_authn_request(received: Received) -> AuthnRequest:
@@ -163,7 +164,7 @@ def read_authn_request(received: Received) -> AuthnRequest:
     )
     index = root.get("AssertionConsumerServiceIndex")
     if index is not None and not _NUMBER.fullmatch(index):
-        raise SamlMessageRefused("AssertionConsumerServiceIndex must be a number.")
+        raise SamlMessageRefused(_("AssertionConsumerServiceIndex must be a number."))
     policy = only_child(root, f"{{{SAMLP}}}NameIDPolicy")
     subject = only_child(root, f"{{{SAML}}}Subject")
     context = only_child(root, f"{{{SAMLP}}}RequestedAuthnContext")
@@ -175,10 +176,10 @@ def read_authn_request(received: Received) -> AuthnRequest:
         else:
             declarations = True
     if len(classes) > _MOST:
-        raise SamlMessageRefused("It asks for too many classes of authentication.")
+        raise SamlMessageRefused(_("It asks for too many classes of authentication."))
     comparison = "exact" if context is None else context.get("Comparison", "exact")
     if comparison not in ("exact", "minimum", "maximum", "better"):
-        raise SamlMessageRefused("The Comparison of its RequestedAuthnContext is none.")
+        raise SamlMessageRefused(_("The Comparison of its RequestedAuthnContext is none."))
     return AuthnRequest(
         header=header,
         force=boolean_of(root.get("ForceAuthn", "false")),
@@ -206,10 +207,10 @@ def read_logout_request(received: Received, now: Instant) -> LogoutRequest:
     allow_only(root, "Issuer", "Signature", "Extensions", "NameID", "SessionIndex")
     until = instant_of(root, "NotOnOrAfter")
     if until is not None and until <= after(now, -SKEW):
-        raise SamlMessageRefused("It is too old. Start again from the application.")
+        raise SamlMessageRefused(_("It is too old. Start again from the application."))
     indexes = [text_of(child) for child in root if child.tag == f"{{{SAMLP}}}SessionIndex"]
     if len(indexes) > 100:
-        raise SamlMessageRefused("It names too many sessions.")
+        raise SamlMessageRefused(_("It names too many sessions."))
     return LogoutRequest(
         header=header,
         name_id=read_name_id(root),
@@ -230,7 +231,7 @@ def read_logout_response(received: Received) -> LogoutResponse:
     status = only_child(root, f"{{{SAMLP}}}Status")
     code = None if status is None else only_child(status, f"{{{SAMLP}}}StatusCode")
     if code is None:
-        raise SamlMessageRefused("It has no status.")
+        raise SamlMessageRefused(_("It has no status."))
     second = only_child(code, f"{{{SAMLP}}}StatusCode")
     return LogoutResponse(
         header=header,
@@ -248,7 +249,7 @@ def read_name_id(parent: Element) -> NameId:
     """
     node = only_child(parent, f"{{{SAML}}}NameID")
     if node is None:
-        raise SamlMessageRefused("It must name the user by a NameID that is not encrypted.")
+        raise SamlMessageRefused(_("It must name the user by a NameID that is not encrypted."))
     return NameId(
         value=text_of(node),
         format=node.get("Format"),
@@ -265,4 +266,6 @@ def allow_only(root: Element, *names: str) -> None:
     """
     for child in root:
         if local_name(child) not in names or child.tag.split("}")[0][1:] not in (SAML, SAMLP, DSIG):
-            raise SamlMessageRefused(f"{local_name(child)[:40]} does not belong in it.")
+            raise SamlMessageRefused(
+                _("%(name)s does not belong in it.", name=local_name(child)[:40])
+            )

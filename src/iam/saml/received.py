@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from iam.db.saml_tables import saml_message as table
 from iam.kernel.clock import Instant, after
 from iam.kernel.secrets import Random, hash_secret, make_secret
+from iam.languages import _
 from iam.saml.errors import SamlMessageUsed
 from iam.saml.reading import FRESH, SKEW, Header
 
@@ -137,7 +138,7 @@ def _insert(
         with connection.begin_nested():
             connection.execute(insert(table), row)
     except IntegrityError:
-        raise SamlMessageUsed("Go back to the application and start again.") from None
+        raise SamlMessageUsed(_("Go back to the application and start again.")) from None
 
 
 def find_pending(

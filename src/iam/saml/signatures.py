@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from iam.kernel.xml import Element, local_name
 from iam.keys import SamlKey
 from iam.keys.xml_signatures import ALGORITHMS, MORE, SamlSignatureRefused
+from iam.languages import _
 
 RSA_SHA256 = f"{MORE}rsa-sha256"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -38,12 +39,14 @@ def check_query(
         SamlSignatureRefused: none of these certificates' keys has signed it.
     """
     if algorithm not in ALGORITHMS:
-        raise SamlSignatureRefused("Its algorithm is not accepted: use RSA or ECDSA with SHA-256.")
-    kind, _, name = algorithm.removeprefix(MORE).partition("-")
+        raise SamlSignatureRefused(
+            _("Its algorithm is not accepted: use RSA or ECDSA with SHA-256.")
+        )
+    kind, _dash, name = algorithm.removeprefix(MORE).partition("-")
     try:
         value = base64.b64decode("".join(signature.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise SamlSignatureRefused("It is not base64.") from None
+        raise SamlSignatureRefused(_("It is not base64.")) from None
     for certificate in certificates:
         key = x509.load_der_x509_certificate(certificate).public_key()
         try:
@@ -57,7 +60,7 @@ def check_query(
                 return
         except InvalidSignature:
             continue
-    raise SamlSignatureRefused("No certificate of the sender fits it.")
+    raise SamlSignatureRefused(_("No certificate of the sender fits it."))
 
 
 def sign_enveloped(node: Element, key: SamlKey) -> None:

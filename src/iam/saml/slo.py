@@ -22,6 +22,7 @@ from iam.delivery.saml_logouts import (
 from iam.directory.saml_providers import SamlProvider
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin, user_actor
+from iam.languages import _
 from iam.saml.bindings import Received, authenticate, from_form, from_query
 from iam.saml.chain import Chain, go_on, run_chain
 from iam.saml.errors import SamlMessageRefused
@@ -73,7 +74,7 @@ def _after_sign_out(request: Request) -> Response:
     code = engine.database.write(lambda c: redeem_code(c, CODE, text, now))
     if code is None or code.replayed:
         raise SamlMessageRefused(
-            "You are signed out. Applications were told, or it is too late to."
+            _("You are signed out. Applications were told, or it is too late to.")
         )
     payload: Any = code.payload
     waiting = tuple(SamlParticipant(**one) for one in payload["waiting"])
@@ -92,7 +93,7 @@ def _take(request: Request, received: Received) -> Response:
     if received.kind == "SAMLResponse":
         return go_on(request, received, here, now)
     asked = read_logout_request(received, now)
-    provider, _ = engine.database.read(lambda c: sender_of(c, asked.header.issuer))
+    provider, _application = engine.database.read(lambda c: sender_of(c, asked.header.issuer))
     # Whoever could ask unsigned could sign anybody out.
     authenticate(received, provider.metadata.certificates, required=True)
     check_header(asked.header, here=here, signed=True, now=now)

@@ -26,6 +26,7 @@ from iam.directory.saml_providers import (
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
 from iam.keys import SamlKey
+from iam.languages import _
 from iam.saml.answer import Answer, Asked, Choose, ShowCode, SignIn, decide
 from iam.saml.bindings import Received, authenticate, from_form, from_query, to_field
 from iam.saml.errors import (
@@ -76,9 +77,9 @@ def accept(engine: Engine, received: Received, now: Instant) -> str:
             as they say.
     """
     if received.kind != "SAMLRequest":
-        raise SamlMessageRefused("Only requests are taken here.")
+        raise SamlMessageRefused(_("Only requests are taken here."))
     asked = read_authn_request(received)
-    provider, _ = engine.database.read(lambda c: sender_of(c, asked.header.issuer))
+    provider, _application = engine.database.read(lambda c: sender_of(c, asked.header.issuer))
     signed = authenticate(
         received, provider.metadata.certificates, required=provider.requires_signed_requests
     )
@@ -98,10 +99,10 @@ def sender_of(connection: Connection, entity_id: str) -> tuple[SamlProvider, App
     """
     provider = find_entity(connection, entity_id)
     if provider is None:
-        raise SamlSenderUnknown("Nothing was sent there. Tell whoever runs the application.")
+        raise SamlSenderUnknown(_("Nothing was sent there. Tell whoever runs the application."))
     application = find_application(connection, provider.organization, provider.application)
     if not application.is_open:
-        raise SamlSenderUnknown("Nothing was sent there. Tell whoever runs the application.")
+        raise SamlSenderUnknown(_("Nothing was sent there. Tell whoever runs the application."))
     return provider, application
 
 
@@ -118,7 +119,7 @@ def _wishes(provider: SamlProvider, asked: AuthnRequest) -> dict[str, Any]:
         if asked.consumer_url in (None, one.url) and asked.consumer_index in (None, one.index)
     ]
     if not found:
-        raise SamlConsumerUnknown("Nothing was sent there. Tell whoever runs the application.")
+        raise SamlConsumerUnknown(_("Nothing was sent there. Tell whoever runs the application."))
     return {
         "consumer": found[0].url,
         "force": asked.force,
@@ -207,9 +208,9 @@ def take_up(
 def _pending(connection: Connection, handle: str, now: Instant) -> Pending:
     pending = find_pending(connection, handle, now, lock=True)
     if pending is None:
-        raise SamlMessageRefused("It is too old. Start again from the application.")
+        raise SamlMessageRefused(_("It is too old. Start again from the application."))
     if pending.used:
-        raise SamlMessageUsed("Go back to the application and start again.")
+        raise SamlMessageUsed(_("Go back to the application and start again."))
     return pending
 
 
@@ -217,7 +218,7 @@ def _asked(connection: Connection, pending: Pending) -> Asked:
     provider, application = sender_of(connection, pending.sender)
     wishes: Mapping[str, Any] = pending.payload
     if wishes["consumer"] not in [one.url for one in provider.metadata.consumers]:
-        raise SamlConsumerUnknown("Nothing was sent there. Tell whoever runs the application.")
+        raise SamlConsumerUnknown(_("Nothing was sent there. Tell whoever runs the application."))
     return Asked(
         provider=provider,
         application=application,
@@ -240,7 +241,7 @@ def _unasked(connection: Connection, client_id: str) -> Asked:
     except SamlProviderMissing:
         raise SamlSenderUnknown from None
     if not provider.options.allow_idp_initiated:
-        raise SamlMessageRefused("This application wants people to start from its own page.")
+        raise SamlMessageRefused(_("This application wants people to start from its own page."))
     return Asked(
         provider=provider,
         application=application,

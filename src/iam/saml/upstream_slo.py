@@ -20,6 +20,7 @@ from iam.kernel.errors import IamError
 from iam.kernel.events import Origin, provider_actor
 from iam.kernel.xml import LONGEST, Element, parse_xml
 from iam.keys.xml_signatures import SamlSignatureRefused
+from iam.languages import N_, _
 from iam.saml.bindings import Received, authenticate, from_form, from_query
 from iam.saml.chain import Chain, go_on_upstream, run_chain
 from iam.saml.errors import SamlMessageRefused, SamlUpstreamUnknown
@@ -178,7 +179,7 @@ def _log_out(
             now=now,
             random=engine.random,
             origin=origin,
-            note="signed out at the identity provider",
+            note=N_("signed out at the identity provider"),
         )
     if not known:
         return _Outcome(REQUESTER, UNKNOWN_PRINCIPAL)
@@ -222,7 +223,7 @@ def _by_soap(request: Request, body: bytes) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
     try:
         received = Received(kind="SAMLRequest", root=_inside(body), relay_state=None)
-        _, asked, outcome = _obey(request, received, now)
+        _provider, asked, outcome = _obey(request, received, now)
     except IamError as error:
         return _soap(_fault(error), status_of(error))
     second = PARTIAL_LOGOUT if outcome.others else outcome.second
@@ -247,10 +248,10 @@ def _inside(body: bytes) -> Element:
     root = parse_xml(body)
     inside = [one for one in root if one.tag == f"{{{SOAP_ENVELOPE}}}Body"]
     if root.tag != f"{{{SOAP_ENVELOPE}}}Envelope" or len(inside) != 1 or len(inside[0]) != 1:
-        raise SamlMessageRefused("It must be a SOAP envelope with one message.")
+        raise SamlMessageRefused(_("It must be a SOAP envelope with one message."))
     message = inside[0][0]
     if message.tag != f"{{{SAMLP}}}LogoutRequest":
-        raise SamlMessageRefused("Only a LogoutRequest is taken here.")
+        raise SamlMessageRefused(_("Only a LogoutRequest is taken here."))
     return message
 
 

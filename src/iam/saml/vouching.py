@@ -10,6 +10,7 @@ from iam.directory.saml_identity import identity_of
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher, EncryptionKeyWrong
+from iam.languages import _
 from iam.saml.assertions import LONGEST_NAME, Believed
 from iam.saml.errors import SamlAnswerRefused
 from iam.saml.names import NAME_ID_FORMATS
@@ -66,18 +67,23 @@ def vouched_by(
 
 
 def _subject(provider: Provider, believed: Believed) -> str:
-    options, _ = identity_of(provider)
+    options, _metadata = identity_of(provider)
     if options.subject_attribute is not None:
         found = believed.attributes.get(options.subject_attribute, ())
         if len(found) != 1 or len(found[0]) > LONGEST_NAME:
             raise SamlAnswerRefused(
-                f"It must have the attribute {options.subject_attribute} exactly once, and not too long."
+                _(
+                    "It must have the attribute %(name)s exactly once, and not too long.",
+                    name=options.subject_attribute,
+                )
             )
         return found[0]
     if believed.name_id.format == NAME_ID_FORMATS["transient"]:
         raise SamlAnswerRefused(
-            "It calls you by a name that is another each time. Your administrator has to choose a format "
-            "of NameID that lasts, or an attribute to know people by."
+            _(
+                "It calls you by a name that is another each time. Your administrator has to choose a format "
+                "of NameID that lasts, or an attribute to know people by."
+            )
         )
     return believed.name_id.value
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from iam.languages import N_
+
 LONGEST = 10 * 365 * 24 * 60 * 60
 """No time can be set to more than ten years: beyond it a number is a mistake, not a policy."""
 MOST = 1_000_000
@@ -64,7 +66,7 @@ KNOBS: tuple[Knob, ...] = (
         default=30 * 60,
         strictest=_least,
         wins="the shortest",
-        about="A session ends when its holder has done nothing for this long.",
+        about=N_("A session ends when its holder has done nothing for this long."),
     ),
     Knob(
         name="maximum_lifetime",
@@ -72,7 +74,7 @@ KNOBS: tuple[Knob, ...] = (
         default=12 * 60 * 60,
         strictest=_least,
         wins="the shortest",
-        about="A session ends this long after its start, whatever its holder does.",
+        about=N_("A session ends this long after its start, whatever its holder does."),
     ),
     Knob(
         name="remember_idle_timeout",
@@ -80,7 +82,7 @@ KNOBS: tuple[Knob, ...] = (
         default=14 * 24 * 60 * 60,
         strictest=_least,
         wins="the shortest",
-        about="The idle timeout of somebody who asked to be kept signed in.",
+        about=N_("The idle timeout of somebody who asked to be kept signed in."),
         bounded_by="idle_timeout",
     ),
     Knob(
@@ -89,7 +91,9 @@ KNOBS: tuple[Knob, ...] = (
         default=30 * 24 * 60 * 60,
         strictest=_least,
         wins="the shortest",
-        about="The maximum lifetime of somebody who asked to be kept signed in; 0: nobody may ask.",
+        about=N_(
+            "The maximum lifetime of somebody who asked to be kept signed in; 0: nobody may ask."
+        ),
         least=0,
         bounded_by="maximum_lifetime",
     ),
@@ -99,7 +103,7 @@ KNOBS: tuple[Knob, ...] = (
         default=False,
         strictest=_most,
         wins="true",
-        about="A new session of a user at an application ends the user's others there.",
+        about=N_("A new session of a user at an application ends the user's others there."),
     ),
     Knob(
         name="maximum_sessions",
@@ -107,7 +111,7 @@ KNOBS: tuple[Knob, ...] = (
         default=None,
         strictest=_least,
         wins="the smallest",
-        about="How many sessions a user may have at an application at once.",
+        about=N_("How many sessions a user may have at an application at once."),
     ),
     Knob(
         name="at_limit",
@@ -115,7 +119,7 @@ KNOBS: tuple[Knob, ...] = (
         default=str(AtLimit.END_LEAST_RECENTLY_ACTIVE),
         strictest=_first,
         wins="in this order: " + ", ".join(f"`{one}`" for one in AtLimit),
-        about="What becomes of a sign-in for which there is no room.",
+        about=N_("What becomes of a sign-in for which there is no room."),
     ),
     Knob(
         name="maximum_user_sessions",
@@ -123,7 +127,7 @@ KNOBS: tuple[Knob, ...] = (
         default=None,
         strictest=_least,
         wins="the smallest",
-        about="In how many places a user may be signed in at once, all applications together.",
+        about=N_("In how many places a user may be signed in at once, all applications together."),
     ),
     Knob(
         name="reauthentication_age",
@@ -131,7 +135,9 @@ KNOBS: tuple[Knob, ...] = (
         default=None,
         strictest=_least,
         wins="the shortest",
-        about="Who signed in longer ago than this signs in again before they enter an application.",
+        about=N_(
+            "Who signed in longer ago than this signs in again before they enter an application."
+        ),
     ),
     Knob(
         name="end_children",
@@ -139,8 +145,10 @@ KNOBS: tuple[Knob, ...] = (
         default=None,
         strictest=_most,
         wins="true",
-        about="Whether the end of a browser session ends the sessions entered from it. Where no layer "
-        "says, it does, except for those that their own times let outlive it.",
+        about=N_(
+            "Whether the end of a browser session ends the sessions entered from it. Where no layer "
+            "says, it does, except for those that their own times let outlive it."
+        ),
     ),
     Knob(
         name="notify_on_expiry",
@@ -148,6 +156,6 @@ KNOBS: tuple[Knob, ...] = (
         default=False,
         strictest=_most,
         wins="true",
-        about="Whether applications are also told of sessions that a deadline ended.",
+        about=N_("Whether applications are also told of sessions that a deadline ended."),
     ),
 )

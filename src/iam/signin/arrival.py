@@ -23,6 +23,7 @@ from iam.kernel.clock import Instant
 from iam.kernel.events import NOWHERE, Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
+from iam.languages import N_
 from iam.sessions import lifecycle, limits, rules, store
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.limits import Crowd, SessionLimit
@@ -304,7 +305,7 @@ def _start(
             now=now,
             random=random,
             origin=arrival.origin,
-            note="replaced by a new sign-in in the same browser",
+            note=N_("replaced by a new sign-in in the same browser"),
         )
     started = limits.start_within(
         connection,

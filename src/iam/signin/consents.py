@@ -21,6 +21,7 @@ from iam.kernel.errors import Missing
 from iam.kernel.events import Event, Origin, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
+from iam.languages import N_
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Selection
@@ -128,5 +129,5 @@ def withdraw(
         now=now,
         random=random,
         origin=origin,
-        note="consent withdrawn",
+        note=N_("consent withdrawn"),
     )

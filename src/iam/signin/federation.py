@@ -35,6 +35,7 @@ from iam.kernel.errors import Forbidden
 from iam.kernel.events import Actor, Event, Origin, provider_actor, user_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random
+from iam.languages import _
 from iam.sessions import rules, store
 from iam.sessions.lifecycle import Ended, Started
 from iam.signin.arrival import Arrival, NoRoom, Proven, arrive, link_seal
@@ -148,7 +149,7 @@ def _sign_in(
     if started is None:
         event = failed(vouched.provider, proven.username, "not_admitted", arrival, now, random)
         audit.append(connection, [event])
-        return FederationRefused("Your account here, or the application, is switched off.")
+        return FederationRefused(_("Your account here, or the application, is switched off."))
     return Started(
         session=started.session,
         token=started.token,
@@ -166,10 +167,12 @@ def _require_another(
         proven.organization,
         proven.username,
     ):
-        raise FederationRefused(
-            f"{provider.display_name} does not say whether you have just signed in there. "
-            "Show who you are in another way."
+        words = _(
+            "%(provider)s does not say whether you have just signed in there. "
+            "Show who you are in another way.",
+            provider=provider.display_name,
         )
+        raise FederationRefused(words)
 
 
 def recognize(
@@ -183,10 +186,10 @@ def recognize(
     """
     provider = find_provider_by_id(connection, vouched.provider.id)
     if provider is None or not provider.enabled:
-        raise FederationRefused("Nobody signs in this way any more.")
+        raise FederationRefused(_("Nobody signs in this way any more."))
     if provider.updated_at != vouched.provider.updated_at:
         # Checked against what it was then: a key or an issuer that nobody trusts any more, it may be.
-        raise FederationRefused("This way of signing in has just been changed. Begin again.")
+        raise FederationRefused(_("This way of signing in has just been changed. Begin again."))
     link = find_link(connection, provider.id, vouched.subject)
     ended: tuple[Ended, ...] = ()
     if link is None:
@@ -197,9 +200,9 @@ def recognize(
         link = _first_link(connection, provider, vouched, origin, now, random)
     user = find_user_by_id(connection, link.user_id)
     if user is None or user.organization != provider.organization:
-        raise FederationRefused("Your account here is gone.")
+        raise FederationRefused(_("Your account here is gone."))
     if not user.admitted:
-        raise FederationRefused("Your account here is switched off.")
+        raise FederationRefused(_("Your account here is switched off."))
     change = change_of(connection, user, vouched.attributes, provider.attributes)
     if change is not None:
         # Once more, alone: a role that is just being taken from them here must not be given back, nor
@@ -207,7 +210,7 @@ def recognize(
         rules.hold_rules(connection, provider.organization)
         user = find_user_by_id(connection, user.id)
         if user is None:
-            raise FederationRefused("Your account here is gone.")
+            raise FederationRefused(_("Your account here is gone."))
         change = change_of(connection, user, vouched.attributes, provider.attributes)
     if change is not None:
         ended = _fill(connection, provider, user, change, origin, now, random)
@@ -248,14 +251,14 @@ def link_person(
     """
     provider = find_provider_by_id(connection, vouched.provider.id)
     if provider is None or not provider.enabled or provider.organization != user.organization:
-        raise FederationRefused("Nobody signs in this way any more.")
+        raise FederationRefused(_("Nobody signs in this way any more."))
     rules.hold_rules(connection, user.organization)
     found = find_link(connection, provider.id, vouched.subject)
+    name = provider.display_name
     if found is not None:
         if found.user_id != user.id:
-            raise FederationRefused(
-                f"This account of {provider.display_name} is another user's way in here."
-            )
+            words = _("This account of %(provider)s is another user's way in here.", provider=name)
+            raise FederationRefused(words)
         return found
     actor = user_actor(user.organization, user.name)
     return _link(connection, provider, vouched.subject, user, "person", actor, origin, now, random)
@@ -281,19 +284,24 @@ def _first_link(
             or _is_known(connection, provider, user)
         ):
             # An address that was given to somebody else since must not give them the account as well.
-            raise FederationRefused(
-                f"There is an account with the address {email} here already. Sign in to it, and link "
-                f"{provider.display_name} on its page “Ways to sign in”."
+            words = _(
+                "There is an account with the address %(email)s here already. Sign in to it, "
+                "and link %(provider)s on its page “Ways to sign in”.",
+                email=email,
+                provider=provider.display_name,
             )
+            raise FederationRefused(words)
         how = "email"
     elif provider.creates_users:
         user = make_user(connection, provider, attributes, actor, origin, now, random)
         how = "created"
     else:
-        raise FederationRefused(
-            f"No account here belongs to this account of {provider.display_name}. "
-            "Sign in another way, or ask your administrator."
+        words = _(
+            "No account here belongs to this account of %(provider)s. "
+            "Sign in another way, or ask your administrator.",
+            provider=provider.display_name,
         )
+        raise FederationRefused(words)
     return _link(connection, provider, vouched.subject, user, how, actor, origin, now, random)
 
 
@@ -337,7 +345,7 @@ def _fill(
     random: Random,
 ) -> tuple[Ended, ...]:
     actor = provider_actor(provider.organization, provider.name)
-    _, ended = update_user(
+    _user, ended = update_user(
         connection,
         user.organization,
         user.name,

@@ -4,7 +4,7 @@ A browser shows a random cookie of ours, kept for more than a year; a program, w
 told by its kind and its network. Neither proves anything: it decides about a mail and about nothing else.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from ipaddress import ip_address, ip_network
 
@@ -17,11 +17,13 @@ from iam.delivery import mails
 from iam.delivery.mails import Mail, NewMail
 from iam.delivery.message import Content
 from iam.directory.organizations import find_organization
+from iam.directory.preferences import read_preferences
 from iam.directory.users import User
 from iam.kernel.clock import Instant, after
 from iam.kernel.events import Actor, Event, Origin, mail_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
+from iam.languages import N_
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Session
@@ -149,7 +151,7 @@ def disown(
         now=now,
         random=random,
         origin=origin,
-        note="by the link in the mail about a new device",
+        note=N_("by the link in the mail about a new device"),
     )
     return mail, ended
 
@@ -185,6 +187,7 @@ def _mail(
         organization_name=find_organization(connection, user.organization).display_name,
         device=session.device or UNKNOWN_DEVICE,
         ip=session.ip or "",
+        **asdict(read_preferences(connection, user.organization, user.name)),
     )
     new = NewMail(
         user_id=user.id,

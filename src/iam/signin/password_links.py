@@ -4,6 +4,7 @@ A link works once, for as long as neither the password that there was when it wa
 changed, and signs nobody in: whoever set a password signs in with it, through every step that there is.
 """
 
+from dataclasses import asdict
 from hmac import compare_digest
 from typing import Literal
 
@@ -15,12 +16,14 @@ from iam.delivery.mails import LINK_LIFETIME, RESET_LIFETIME, Mail, MailMissing,
 from iam.delivery.password_message import PasswordContent
 from iam.directory.names import UserMissing
 from iam.directory.organizations import find_organization
+from iam.directory.preferences import read_preferences
 from iam.directory.users import User, find_user, read_password_hash, set_password_hash
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor, Event, Origin, mail_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
+from iam.languages import _
 from iam.sessions import cut, rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason, Selection
@@ -61,16 +64,17 @@ def mail_link(
         TooManyMails: they have had as many as a day may bring.
     """
     if not sends_mail:
-        raise NoAddress("This installation sends no mail.")
+        raise NoAddress(_("This installation sends no mail."))
     if user.email is None:
-        raise NoAddress("There is no e-mail address.")
+        raise NoAddress(_("There is no e-mail address."))
     if not user.admitted:
-        raise NoAddress("The user is disabled.")
+        raise NoAddress(_("The user is disabled."))
     kind: Literal["invitation", "reset"] = "reset" if user.has_password else "invitation"
     content = PasswordContent(
         display_name=user.display_name,
         organization_name=find_organization(connection, user.organization).display_name,
         seal=_seal(connection, user.organization, user.name),
+        **asdict(read_preferences(connection, user.organization, user.name)),
     )
     mail_id = mails.add(
         connection,

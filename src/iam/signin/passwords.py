@@ -12,6 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from iam.kernel.errors import Invalid
 from iam.kernel.secrets import Random
+from iam.languages import _
 from iam.signin import moved_passwords
 
 SHORTEST = 8
@@ -43,7 +44,9 @@ class Passwords:
             PasswordInvalid: shorter than 8 or longer than 256 characters.
         """
         if not SHORTEST <= len(password) <= LONGEST:
-            raise PasswordInvalid(f"Use {SHORTEST} to {LONGEST} characters.")
+            raise PasswordInvalid(
+                _("Use %(least)s to %(most)s characters.", least=SHORTEST, most=LONGEST)
+            )
         return self._hash(password)
 
     def hash_known(self, password: str) -> str:

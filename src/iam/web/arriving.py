@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import make_secret
+from iam.languages import n_
 from iam.sessions.lifecycle import Started
 from iam.sessions.limits import Crowd
 from iam.sessions.model import Session
@@ -147,5 +148,8 @@ def _shown(session: Session, names: dict[str, str], now: Instant) -> dict[str, A
 
 def choose_more(crowd: Crowd) -> str:
     """What is said to somebody who has chosen too few."""
-    number = crowd.surplus
-    return f"Choose at least {number} {'session' if number == 1 else 'sessions'} to end."
+    return n_(
+        "Choose at least %(number)s session to end.",
+        "Choose at least %(number)s sessions to end.",
+        crowd.surplus,
+    )

@@ -11,6 +11,7 @@ from iam.directory.names import OrganizationMissing
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.kernel.events import Actor, application_actor, user_actor
+from iam.languages import N_, _, gettext
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, LiveRow
 from iam.sessions.validate import Outcome, require_valid, validate
 from iam.settings import Settings
@@ -87,7 +88,7 @@ def presented_token(request: Request, settings: Settings) -> str | None:
     """
     authorization = request.headers.get("authorization")
     if authorization is not None:
-        scheme, _, value = authorization.partition(" ")
+        scheme, _space, value = authorization.partition(" ")
         return value.strip() if scheme.lower() == "bearer" else ""
     cookie = read_cookie(request, settings, BROWSER)
     if cookie is not None and request.method not in ("GET", "HEAD"):
@@ -128,7 +129,7 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
     Raises:
         ClientInvalid: there is one that cannot be read.
     """
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    scheme, _space, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
@@ -173,15 +174,15 @@ def require_right(caller: Caller, right: Right) -> Person:
         Forbidden: they do not, or it is an application.
     """
     if isinstance(caller, Client) or right not in caller.rights:
-        raise Forbidden(_NEEDED[right])
+        raise Forbidden(gettext(_NEEDED[right]))
     return caller
 
 
 _NEEDED = {
-    Right.CHANGE: "This needs an administrator's session.",
-    Right.READ: "This needs the session of an administrator or an auditor.",
-    Right.SEE_SESSIONS: "This needs the session of an administrator, an auditor or of support.",
-    Right.END_SESSIONS: "This needs the session of an administrator or of support.",
+    Right.CHANGE: N_("This needs an administrator's session."),
+    Right.READ: N_("This needs the session of an administrator or an auditor."),
+    Right.SEE_SESSIONS: N_("This needs the session of an administrator, an auditor or of support."),
+    Right.END_SESSIONS: N_("This needs the session of an administrator or of support."),
 }
 
 
@@ -195,5 +196,5 @@ def require_reach(person: Person, organization: str | None) -> None:
     if person.reaches(organization):
         return
     if organization is None:
-        raise Forbidden("This needs a role in the organization built-in.")
+        raise Forbidden(_("This needs a role in the organization built-in."))
     raise OrganizationMissing

@@ -12,6 +12,7 @@ from iam.directory.organizations import Organization, find_organization
 from iam.directory.providers import Provider, list_providers
 from iam.kernel.errors import Forbidden
 from iam.kernel.ids import is_client_id
+from iam.languages import _
 from iam.sessions.layers import effective_policy
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION
 from iam.settings import Settings
@@ -91,7 +92,7 @@ def find_destination(
 def _organization(connection: Connection, name: str) -> Organization:
     found = find_organization(connection, name)
     if not found.enabled:
-        raise OrganizationOff(f"{found.display_name} takes no sign-ins at the moment.")
+        raise OrganizationOff(_closed(found.display_name))
     return found
 
 
@@ -104,11 +105,15 @@ def _application(connection: Connection, client_id: str) -> Application | None:
         return None
     found = find_client(connection, client_id) if is_client_id(client_id) else None
     if found is None:
-        raise ApplicationMissing("No application here has this client ID.")
+        raise ApplicationMissing(_("No application here has this client ID."))
     if not found.enabled:
-        raise ApplicationOff(f"{found.display_name} takes no sign-ins at the moment.")
+        raise ApplicationOff(_closed(found.display_name))
     # The server's own application serves every organization: it settles nothing.
     return None if found.name == BUILT_IN_APPLICATION else found
+
+
+def _closed(name: str) -> str:
+    return _("%(name)s takes no sign-ins at the moment.", name=name)
 
 
 def form_targets(destination: Destination, settings: Settings) -> tuple[str, ...]:

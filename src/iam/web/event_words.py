@@ -5,80 +5,81 @@ from typing import Any
 
 from iam.kernel.clock import Instant
 from iam.kernel.events import Event
+from iam.languages import N_, _, gettext, n_
 from iam.web.pages import Moment, moment
 from iam.web.session_words import actor_words, short_id
 
 _WORDS = {
-    "application.created": "Application created",
-    "application.deleted": "Application deleted",
-    "application.secret_rotated": "Client secret replaced",
-    "application.updated": "Application changed",
-    "consent.granted": "Consent given",
-    "consent.withdrawn": "Consent withdrawn",
-    "delivery.redelivered": "Notice sent again",
-    "factor.added": "Second factor added",
-    "factor.recovery_renewed": "New recovery codes",
-    "factor.recovery_used": "Recovery code used",
-    "factor.removed": "Second factor removed",
-    "installation.created": "Installation set up",
-    "keys.rotated": "Signing keys rotated",
-    "mail.resent": "Mail sent again",
-    "organization.created": "Organization created",
-    "organization.deleted": "Organization deleted",
-    "organization.updated": "Organization changed",
-    "page.refused": "Error page shown",
-    "policy.updated": "Policy changed",
-    "provider.created": "Provider added",
-    "provider.deleted": "Provider deleted",
-    "provider.linked": "Linked to a provider",
-    "provider.unlinked": "Link to a provider removed",
-    "provider.updated": "Provider changed",
-    "record.added": "Noted by an application",
-    "session.ended": "Session ended",
-    "registration_token.created": "Registration token made",
-    "session.extended": "Session extended",
-    "session.locked": "Session locked",
-    "session.moved": "Used from elsewhere",
-    "session.refreshed": "Refreshed by its application",
-    "session.rotated": "New secret",
-    "session.started": "Session started",
-    "session.unlocked": "Session unlocked",
-    "sessions.bulk_end": "Many sessions ended",
-    "sessions.not_before": "Everything before an instant ended",
-    "sign_in.disowned": "“This was not me”",
-    "sign_in.failed": "Sign-in failed",
-    "sign_in.new_device": "Signed in with a new device",
-    "sign_in.succeeded": "Signed in",
-    "user.created": "User created",
-    "user.deleted": "User deleted",
-    "user.link_mailed": "Link to set a password mailed",
-    "user.updated": "User changed",
-    "webhook.created": "Webhook created",
-    "webhook.deleted": "Webhook deleted",
-    "webhook.tested": "Webhook tried",
-    "webhook.updated": "Webhook changed",
+    "application.created": N_("Application created"),
+    "application.deleted": N_("Application deleted"),
+    "application.secret_rotated": N_("Client secret replaced"),
+    "application.updated": N_("Application changed"),
+    "consent.granted": N_("Consent given"),
+    "consent.withdrawn": N_("Consent withdrawn"),
+    "delivery.redelivered": N_("Notice sent again"),
+    "factor.added": N_("Second factor added"),
+    "factor.recovery_renewed": N_("New recovery codes"),
+    "factor.recovery_used": N_("Recovery code used"),
+    "factor.removed": N_("Second factor removed"),
+    "installation.created": N_("Installation set up"),
+    "keys.rotated": N_("Signing keys rotated"),
+    "mail.resent": N_("Mail sent again"),
+    "organization.created": N_("Organization created"),
+    "organization.deleted": N_("Organization deleted"),
+    "organization.updated": N_("Organization changed"),
+    "page.refused": N_("Error page shown"),
+    "policy.updated": N_("Policy changed"),
+    "provider.created": N_("Provider added"),
+    "provider.deleted": N_("Provider deleted"),
+    "provider.linked": N_("Linked to a provider"),
+    "provider.unlinked": N_("Link to a provider removed"),
+    "provider.updated": N_("Provider changed"),
+    "record.added": N_("Noted by an application"),
+    "session.ended": N_("Session ended"),
+    "registration_token.created": N_("Registration token made"),
+    "session.extended": N_("Session extended"),
+    "session.locked": N_("Session locked"),
+    "session.moved": N_("Used from elsewhere"),
+    "session.refreshed": N_("Refreshed by its application"),
+    "session.rotated": N_("New secret"),
+    "session.started": N_("Session started"),
+    "session.unlocked": N_("Session unlocked"),
+    "sessions.bulk_end": N_("Many sessions ended"),
+    "sessions.not_before": N_("Everything before an instant ended"),
+    "sign_in.disowned": N_("“This was not me”"),
+    "sign_in.failed": N_("Sign-in failed"),
+    "sign_in.new_device": N_("Signed in with a new device"),
+    "sign_in.succeeded": N_("Signed in"),
+    "user.created": N_("User created"),
+    "user.deleted": N_("User deleted"),
+    "user.link_mailed": N_("Link to set a password mailed"),
+    "user.updated": N_("User changed"),
+    "webhook.created": N_("Webhook created"),
+    "webhook.deleted": N_("Webhook deleted"),
+    "webhook.tested": N_("Webhook tried"),
+    "webhook.updated": N_("Webhook changed"),
 }
 REASONS = {
-    "signed_out": "the person signed out",
-    "ended_by_user": "the person ended it from another device",
-    "ended_by_admin": "an administrator ended it",
-    "idle": "not used for longer than its idle timeout",
-    "expired": "its maximum lifetime was over",
-    "exclusive": "a newer sign-in replaced it",
-    "limit": "it made room for a newer session",
-    "parent_ended": "its browser session ended",
-    "user_disabled": "the user was disabled or removed",
-    "credentials_changed": "a credential changed",
-    "application_disabled": "the application was disabled or removed",
-    "policy": "a stricter policy took effect",
-    "refresh_reuse": "a used refresh token came back",
-    "credentials": "user name or password not right",
-    "blocked": "too many attempts",
-    "code": "password right, code not",
-    "federation_refused": "nobody here is meant, or they may not sign in this way",
-    "not_admitted": "the user or the application is switched off",
+    "signed_out": N_("the person signed out"),
+    "ended_by_user": N_("the person ended it from another device"),
+    "ended_by_admin": N_("an administrator ended it"),
+    "idle": N_("not used for longer than its idle timeout"),
+    "expired": N_("its maximum lifetime was over"),
+    "exclusive": N_("a newer sign-in replaced it"),
+    "limit": N_("it made room for a newer session"),
+    "parent_ended": N_("its browser session ended"),
+    "user_disabled": N_("the user was disabled or removed"),
+    "credentials_changed": N_("a credential changed"),
+    "application_disabled": N_("the application was disabled or removed"),
+    "policy": N_("a stricter policy took effect"),
+    "refresh_reuse": N_("a used refresh token came back"),
+    "credentials": N_("user name or password not right"),
+    "blocked": N_("too many attempts"),
+    "code": N_("password right, code not"),
+    "federation_refused": N_("nobody here is meant, or they may not sign in this way"),
+    "not_admitted": N_("the user or the application is switched off"),
 }
-"""Why something ended or failed."""
+"""Why something ended or failed: for `reason_words`."""
 _SHOWN = (
     "note",
     "changed",
@@ -91,6 +92,13 @@ _SHOWN = (
     "from_user_agent",
 )
 """Members of an event's data that say more to people than to programs."""
+_MEMBERS = {
+    "changed": N_("changed: %(value)s"),
+    "roles": N_("roles: %(value)s"),
+    "layer": N_("layer: %(value)s"),
+    "provider": N_("provider: %(value)s"),
+}
+"""Those that need to be called something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +123,17 @@ class Told:
 
 def event_name(type_: str) -> str:
     """What an event is called. One that has no words yet is called by its type: never hidden."""
-    return _WORDS.get(type_, type_)
+    return gettext(_WORDS[type_]) if type_ in _WORDS else type_
+
+
+def reason_words(code: str) -> str:
+    """Why something ended or failed; a reason without words is shown as its code."""
+    return gettext(REASONS[code]) if code in REASONS else code
 
 
 def tell(event: Event, now: Instant) -> Told:
     """One event in words."""
-    more = [REASONS.get(event.reason, event.reason)] if event.reason else []
+    more = [reason_words(event.reason)] if event.reason else []
     more += [_data_words(name, event.data[name]) for name in _SHOWN if event.data.get(name)]
     return Told(
         id=event.id,
@@ -144,10 +157,15 @@ def _data_words(name: str, value: Any) -> str:
     if isinstance(value, (list, tuple)):
         value = ", ".join(str(one) for one in value)
     if name == "sessions":
-        return f"{value:,} sessions" if isinstance(value, int) else str(value)
+        if not isinstance(value, int):
+            return str(value)
+        return n_("%(number)s session", "%(number)s sessions", value)
     if name.startswith("from_"):
-        return f"before: {value}"
-    return str(value) if name in ("note", "url") else f"{name}: {value}"
+        return _("before: %(value)s", value=value)
+    if name == "note":
+        # Ours are marked where they are written; what somebody has noted stays as it is.
+        return gettext(str(value))
+    return _(_MEMBERS[name], value=value) if name in _MEMBERS else str(value)
 
 
 def _kind(type_: str) -> str:

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from iam.kernel.errors import Invalid
+from iam.languages import _, written
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -29,14 +30,14 @@ async def read_form(request: Request) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in form.multi_items():
         if not isinstance(value, str) or "\x00" in value:
-            raise FormInvalid(f"The field {name[:40]!r} holds what no form of ours sends.")
+            raise FormInvalid(_field_wrong(name))
         fields.setdefault(name, value)
     return fields
 
 
 def _check_type(request: Request) -> None:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise FormInvalid(f"Send it as {_FORM}.")
+        raise FormInvalid(_("Send it as %(type)s.", type=_FORM))
 
 
 def query_text(request: Request, name: str, longest: int = 255) -> str:
@@ -69,19 +70,27 @@ async def read_upload(request: Request, name: str, largest: int) -> tuple[dict[s
     declared = request.headers.get("content-length", "")
     # Looked at first: what is not read cannot fill the disk.
     if kind != "multipart/form-data" or not declared.isdigit() or len(declared) > 12:
-        raise FormInvalid("Send it as the page does.")
+        raise FormInvalid(_("Send it as the page does."))
     if int(declared) > largest + _AROUND:
-        raise FormInvalid(f"The file may have {largest // 1024} KiB.")
+        raise _too_large(largest)
     fields: dict[str, str] = {}
     content = b""
     async with request.form(max_files=1, max_fields=10, max_part_size=_AROUND) as form:
         for key, value in form.multi_items():
             if isinstance(value, str):
                 if "\x00" in value:
-                    raise FormInvalid(f"The field {key[:40]!r} holds what no form of ours sends.")
+                    raise FormInvalid(_field_wrong(key))
                 fields.setdefault(key, value)
             elif key == name:
                 content = await value.read(largest + 1)
     if len(content) > largest:
-        raise FormInvalid(f"The file may have {largest // 1024} KiB.")
+        raise _too_large(largest)
     return fields, content
+
+
+def _field_wrong(name: str) -> str:
+    return _("The field %(name)s holds what no form of ours sends.", name=repr(name[:40]))
+
+
+def _too_large(largest: int) -> FormInvalid:
+    return FormInvalid(_("The file may have %(number)s KiB.", number=written(largest // 1024)))

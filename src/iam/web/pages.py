@@ -232,7 +232,8 @@ def page_errors(handler: Handler) -> Handler:
                 _log.warning("unavailable", path=request.url.path, detail=error.detail)
             text = _(_WORDS.get(status_of(error), _UNCHANGED))
             if error.detail and not isinstance(error, Unavailable):
-                text = error.detail
+                # Marked where it is raised; what the kernel says is translated here.
+                text = gettext(error.detail)
             response = error_page(request, status_of(error), gettext(error.title), text, error.code)
             if isinstance(error, Unavailable):
                 response.headers["retry-after"] = "1"

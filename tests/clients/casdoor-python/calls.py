@@ -65,6 +65,7 @@ def anything(method: Any) -> list[Any]:
 class _Named(str):
     """A text that can be asked for what an object of theirs has."""
 
+    __slots__ = ()
     owner, name = "acme", "any"
 
 

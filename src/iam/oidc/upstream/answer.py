@@ -14,6 +14,7 @@ from iam.directory.providers import Provider
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import make_secret
 from iam.keys import signer
+from iam.languages import _
 from iam.oidc.client_auth import ASSERTION_TYPE
 from iam.oidc.upstream.endpoints import (
     AnswerRefused,
@@ -56,7 +57,7 @@ async def vouched_for(
     if "error" in answer:
         raise failed_with(answer["error"])
     if not answer.get("code"):
-        raise AnswerRefused("It has no code.")
+        raise AnswerRefused(_("It has no code."))
     tokens = await _redeem(engine, provider, options, endpoints, answer["code"], under_way, now)
     access_token = text_of(tokens.get("access_token"), _LONGEST_TOKEN)
     if isinstance(options, OidcOptions):
@@ -71,9 +72,9 @@ def _check_issuer(endpoints: Endpoints, answer: Mapping[str, str]) -> None:
     given = answer.get("iss")
     if given is None:
         if endpoints.names_itself:
-            raise AnswerRefused("It does not say whose it is.")
+            raise AnswerRefused(_("It does not say whose it is."))
     elif endpoints.issuer is not None and given != endpoints.issuer:
-        raise AnswerRefused("It is another provider's.")
+        raise AnswerRefused(_("It is another provider's."))
 
 
 async def _redeem(
@@ -111,9 +112,9 @@ async def _redeem(
     tokens = fetched.members()
     # GitHub says 200 to what it refuses.
     if fetched.status != 200 or "error" in tokens:
-        raise AnswerRefused("It does not know the code that it has sent you with, or not us.")
+        raise AnswerRefused(_("It does not know the code that it has sent you with, or not us."))
     if str(tokens.get("token_type", "bearer")).lower() != "bearer":
-        raise AnswerRefused("Its access token is of a kind that is not known here.")
+        raise AnswerRefused(_("Its access token is of a kind that is not known here."))
     return tokens
 
 
@@ -146,7 +147,7 @@ async def _by_id_token(
     journey = under_way.journey
     text = text_of(tokens.get("id_token"), _LONGEST_TOKEN)
     if text is None:
-        raise AnswerRefused("It has sent no ID token.")
+        raise AnswerRefused(_("It has sent no ID token."))
     expected = Expected(
         issuer=options.issuer,
         client_id=options.client_id,
@@ -160,7 +161,7 @@ async def _by_id_token(
         more = await _ask(engine, endpoints.userinfo, access_token)
         if not isinstance(more, dict) or more.get("sub") != claims["sub"]:
             # Core §5.3.2: who swaps an access token must not become somebody by it.
-            raise AnswerRefused("It tells of somebody else than it has signed in.")
+            raise AnswerRefused(_("It tells of somebody else than it has signed in."))
         told = {**more, **claims}
     hint = None
     if options.sign_out_there and endpoints.end_session is not None:
@@ -200,15 +201,15 @@ async def _by_userinfo(
     access_token: str | None,
 ) -> Vouched:
     if access_token is None or endpoints.userinfo is None:
-        raise AnswerRefused("It has sent no access token.")
+        raise AnswerRefused(_("It has sent no access token."))
     claims = await _ask(engine, endpoints.userinfo, access_token)
     if not isinstance(claims, dict):
-        raise AnswerRefused("It does not say who you are.")
+        raise AnswerRefused(_("It does not say who you are."))
     value = claims.get(options.subject_claim)
     is_number = isinstance(value, int) and not isinstance(value, bool)
     subject = text_of(str(value) if is_number else value)
     if subject is None:
-        raise AnswerRefused("It does not say who you are.")
+        raise AnswerRefused(_("It does not say who you are."))
     verified = options.trust_email or _email_verified(provider, claims)
     if endpoints.emails is not None:
         listed = _verified_email(await _ask(engine, endpoints.emails, access_token))
@@ -228,7 +229,7 @@ async def _ask(engine: Engine, url: str, access_token: str) -> Any:
     if fetched.status >= 500:
         raise FetchFailed(f"{url} answered {fetched.status}.")
     if fetched.status != 200:
-        raise AnswerRefused("It does not take its own access token.")
+        raise AnswerRefused(_("It does not take its own access token."))
     return fetched.value()
 
 

@@ -10,6 +10,7 @@ from iam.directory.provider_options import Oauth2Options, OidcOptions
 from iam.directory.providers import Provider
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden
+from iam.languages import _
 from iam.web.engine import Engine
 
 Options = OidcOptions | Oauth2Options
@@ -67,7 +68,7 @@ async def endpoints_of(engine: Engine, options: Options, now: Instant) -> Endpoi
     url = options.issuer.rstrip("/") + _PATH
     document = await engine.documents.get(url, now, max_age=DISCOVERED)
     if document.get("issuer") != options.issuer:
-        raise AnswerRefused("Its discovery document is another issuer's.")
+        raise AnswerRefused(_("Its discovery document is another issuer's."))
 
     def address(name: str) -> str | None:
         value = document.get(name)

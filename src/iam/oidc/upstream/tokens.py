@@ -18,6 +18,7 @@ from joserfc.jwk import GuestProtocol
 
 from iam.kernel.clock import Instant, after
 from iam.keys.client_keys import REGISTRY, KeysRefused, PublicKey, fits, public_key
+from iam.languages import _
 from iam.oidc.upstream.endpoints import AnswerRefused, Endpoints, text_of
 from iam.web.engine import Engine
 
@@ -70,18 +71,20 @@ async def read_id_token(
     header, claims = await _verified(engine, endpoints, text, now)
     if str(header.get("typ", "JWT")).lower() not in ("jwt", "application/jwt"):
         # A logout token or an access token is signed by the same keys.
-        raise AnswerRefused("Its token is no ID token.")
+        raise AnswerRefused(_("Its token is no ID token."))
     _check_parties(claims, expected.issuer, expected.client_id)
     _check_times(claims, now)
     if not hmac.compare_digest(str(claims.get("nonce")).encode(), expected.nonce.encode()):
-        raise AnswerRefused("Its ID token belongs to another sign-in.")
+        raise AnswerRefused(_("Its ID token belongs to another sign-in."))
     _check_hash(claims, header, expected.access_token)
     if text_of(claims.get("sub")) is None:
-        raise AnswerRefused("Its ID token says nobody.")
+        raise AnswerRefused(_("Its ID token says nobody."))
     if expected.since is not None:
-        signed_in = _seconds(claims, "auth_time", "Its ID token does not say when you signed in.")
+        signed_in = _seconds(
+            claims, "auth_time", _("Its ID token does not say when you signed in.")
+        )
         if after(signed_in, SKEW) < expected.since:
-            raise AnswerRefused("You were asked to show once more who you are, and did not.")
+            raise AnswerRefused(_("You were asked to show once more who you are, and did not."))
     return claims
 
 
@@ -96,22 +99,22 @@ async def read_logout_token(
     """
     header, claims = await _verified(engine, endpoints, text, now)
     if str(header.get("typ", "logout+jwt")).lower() not in ("logout+jwt", "jwt"):
-        raise AnswerRefused("The token is no logout token.")
+        raise AnswerRefused(_("The token is no logout token."))
     _check_parties(claims, issuer, client_id)
     _check_times(claims, now)
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(_LOGOUT_EVENT), dict):
-        raise AnswerRefused("The token is about no sign-out.")
+        raise AnswerRefused(_("The token is about no sign-out."))
     if "nonce" in claims:
         # What has one is an ID token, of which anybody may hold one who has signed in.
-        raise AnswerRefused("A logout token has no nonce.")
+        raise AnswerRefused(_("A logout token has no nonce."))
     subject, session = (text_of(claims.get(name)) for name in ("sub", "sid"))
     id_ = text_of(claims.get("jti"))
     if (subject is None and "sub" in claims) or (session is None and "sid" in claims):
-        raise AnswerRefused("Whom it is about cannot be read.")
+        raise AnswerRefused(_("Whom it is about cannot be read."))
     if (subject is None and session is None) or id_ is None:
-        raise AnswerRefused("A logout token has a sub or a sid, and a jti.")
-    until = after(_seconds(claims, "exp", "It does not expire."), SKEW)
+        raise AnswerRefused(_("A logout token has a sub or a sid, and a jti."))
+    until = after(_seconds(claims, "exp", _("It does not expire.")), SKEW)
     return LogoutToken(subject=subject, session=session, id=id_, until=until)
 
 
@@ -119,9 +122,9 @@ async def _verified(
     engine: Engine, endpoints: Endpoints, text: str, now: Instant
 ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     if endpoints.jwks is None:
-        raise AnswerRefused("The provider publishes no keys.")
+        raise AnswerRefused(_("The provider publishes no keys."))
     if len(text) > _LONGEST:
-        raise AnswerRefused("Its token is too long.")
+        raise AnswerRefused(_("Its token is too long."))
     keys = await engine.documents.get(endpoints.jwks, now, max_age=_KEYS_GOOD_FOR)
     try:
         return _verify(text, keys)
@@ -131,7 +134,7 @@ async def _verified(
     try:
         return _verify(text, keys)
     except _KeyMissing:
-        raise AnswerRefused("Its token is signed by a key that it does not publish.") from None
+        raise AnswerRefused(_("Its token is signed by a key that it does not publish.")) from None
 
 
 def _verify(text: str, jwks: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -147,9 +150,9 @@ def _verify(text: str, jwks: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapp
         token = jws.deserialize_compact(text, theirs, registry=REGISTRY)
         claims = json.loads(token.payload)
     except (JoseError, ValueError, TypeError, RecursionError) as error:
-        raise AnswerRefused("Its token is not signed as it must be.") from error
+        raise AnswerRefused(_("Its token is not signed as it must be.")) from error
     if not isinstance(claims, dict):
-        raise AnswerRefused("Its token says nothing.")
+        raise AnswerRefused(_("Its token says nothing."))
     return token.headers(), claims
 
 
@@ -173,24 +176,24 @@ def _fitting(jwks: Mapping[str, Any], kid: object, algorithm: str) -> list[Publi
 
 def _check_parties(claims: Mapping[str, Any], issuer: str, client_id: str) -> None:
     if claims.get("iss") != issuer:
-        raise AnswerRefused("Its token is another issuer's.")
+        raise AnswerRefused(_("Its token is another issuer's."))
     audience = claims.get("aud")
     for_whom = [audience] if isinstance(audience, str) else audience
     if not isinstance(for_whom, list) or client_id not in for_whom:
-        raise AnswerRefused("Its token is for somebody else.")
+        raise AnswerRefused(_("Its token is for somebody else."))
     party = claims.get("azp")
     if party not in (None, client_id) or (len(for_whom) > 1 and party is None):
-        raise AnswerRefused("Its token was given to somebody else.")
+        raise AnswerRefused(_("Its token was given to somebody else."))
 
 
 def _check_times(claims: Mapping[str, Any], now: Instant) -> None:
-    if now >= after(_seconds(claims, "exp", "Its token does not expire."), SKEW):
-        raise AnswerRefused("Its token has expired.")
+    if now >= after(_seconds(claims, "exp", _("Its token does not expire.")), SKEW):
+        raise AnswerRefused(_("Its token has expired."))
     for name in ("iat", "nbf"):
         if name == "nbf" and name not in claims:
             continue
-        if _seconds(claims, name, "Its token does not say when it was made.") > after(now, SKEW):
-            raise AnswerRefused("Its token is of the future.")
+        if _seconds(claims, name, _("Its token does not say when it was made.")) > after(now, SKEW):
+            raise AnswerRefused(_("Its token is of the future."))
 
 
 def _check_hash(
@@ -203,7 +206,7 @@ def _check_hash(
     digest = hashed(access_token.encode("utf-8", "surrogatepass")).digest()
     half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=")
     if not hmac.compare_digest(half, str(claims["at_hash"]).encode("utf-8", "surrogatepass")):
-        raise AnswerRefused("Its ID token goes with another access token.")
+        raise AnswerRefused(_("Its ID token goes with another access token."))
 
 
 def _seconds(claims: Mapping[str, Any], name: str, missing: str) -> Instant:

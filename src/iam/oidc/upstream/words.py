@@ -12,6 +12,7 @@ from iam.delivery.fetch import FetchFailed
 from iam.delivery.provider_addresses import ProviderUrlRefused
 from iam.directory.providers import Provider
 from iam.kernel.errors import Forbidden, IamError
+from iam.languages import N_, _, gettext
 from iam.oidc.upstream.endpoints import AnswerRefused
 from iam.oidc.upstream.journey import WAYS, Journey
 from iam.sessions.limits import SessionLimit
@@ -26,13 +27,16 @@ Step = Callable[Concatenate[Request, Provider, Journey, Rest], Awaitable[Respons
 _log = structlog.get_logger("iam.upstream")
 # RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6. What else an error says is not repeated to anybody.
 _ERRORS = {
-    "login_required": "You are not signed in there.",
-    "interaction_required": "It has something to ask you. Go there and sign in, then try again.",
-    "account_selection_required": "Choose there which account it is to be, then try again.",
-    "consent_required": "It needs your consent before it says who you are.",
-    "temporarily_unavailable": "It is not available right now. Try again in a moment.",
-    "server_error": "Something went wrong there. Try again in a moment.",
+    "login_required": N_("You are not signed in there."),
+    "interaction_required": N_(
+        "It has something to ask you. Go there and sign in, then try again."
+    ),
+    "account_selection_required": N_("Choose there which account it is to be, then try again."),
+    "consent_required": N_("It needs your consent before it says who you are."),
+    "temporarily_unavailable": N_("It is not available right now. Try again in a moment."),
+    "server_error": N_("Something went wrong there. Try again in a moment."),
 }
+_REFUSED = N_("It refused the request. Tell your administrator if it goes on so.")
 
 
 class ProviderFailed(Forbidden):
@@ -44,8 +48,7 @@ class ProviderFailed(Forbidden):
 
 def failed_with(error: str) -> ProviderFailed:
     """A provider's own error, in words."""
-    words = _ERRORS.get(error, "It refused the request. Tell your administrator if it goes on so.")
-    return ProviderFailed(words)
+    return ProviderFailed(gettext(_ERRORS.get(error, _REFUSED)))
 
 
 def way_back(provider: Provider, journey: Journey, **more: str) -> str:
@@ -97,15 +100,18 @@ _TOLD = (
 def _told(request: Request, provider: Provider, journey: Journey, error: IamError) -> Response:
     name = provider.display_name
     if isinstance(error, FetchFailed):
-        title, text = f"{name} does not answer", "Try again in a moment, or sign in another way."
+        title = _("%(name)s does not answer", name=name)
+        text = _("Try again in a moment, or sign in another way.")
     elif isinstance(error, ProviderUrlRefused):
-        title, text = f"{name} cannot be asked", "Tell your administrator, or sign in another way."
+        title = _("%(name)s cannot be asked", name=name)
+        text = _("Tell your administrator, or sign in another way.")
     elif isinstance(error, SessionLimit):
-        title, text = error.title, "Sign out somewhere else first, or ask your administrator."
+        title = gettext(error.title)
+        text = _("Sign out somewhere else first, or ask your administrator.")
     elif isinstance(error, ProviderFailed):
-        title, text = f"{name} did not sign you in", error.detail or ""
+        title, text = _("%(name)s did not sign you in", name=name), error.detail or ""
     else:
-        title, text = error.title, error.detail or ""
+        title, text = gettext(error.title), error.detail or ""
     return error_page(
         request,
         status_of(error),
@@ -114,6 +120,6 @@ def _told(request: Request, provider: Provider, journey: Journey, error: IamErro
         error.code,
         way_on=(
             way_back(provider, journey),
-            "Back to your ways in" if journey.link is not None else "Back to sign-in",
+            _("Back to your ways in") if journey.link is not None else _("Back to sign-in"),
         ),
     )

@@ -1,11 +1,13 @@
 // What the console gains with JavaScript: rows that follow what happens, choosing many, work that goes on by itself.
 // Everything can be done without it.
 
+import { _, language } from "./words.js";
+
 const REASONS = {
-  signed_out: "Signed out", ended_by_user: "By the user", ended_by_admin: "By an administrator", idle: "Idle",
-  expired: "Lifetime over", exclusive: "Newer sign-in", limit: "Limit", parent_ended: "Browser session ended",
-  user_disabled: "User disabled", credentials_changed: "Password changed", application_disabled: "Application disabled",
-  policy: "Policy", refresh_reuse: "Refresh token reused",
+  signed_out: _("Signed out"), ended_by_user: _("By the user"), ended_by_admin: _("By an administrator"), idle: _("Idle"),
+  expired: _("Lifetime over"), exclusive: _("Newer sign-in"), limit: _("Limit"), parent_ended: _("Browser session ended"),
+  user_disabled: _("User disabled"), credentials_changed: _("Password changed"), application_disabled: _("Application disabled"),
+  policy: _("Policy"), refresh_reuse: _("Refresh token reused"),
 };
 const PATIENCE = 1500; // milliseconds between two looks at the server, however much happens there
 const ROUND = 15000; // milliseconds after which "3 minutes ago" is asked for anew
@@ -39,7 +41,8 @@ function endRow(id, reason) {
   const left = one(".cell-left", row);
   if (left) left.textContent = REASONS[reason] ?? reason;
   row.dispatchEvent(new Event("change", { bubbles: true }));
-  say(`${one(".cell-user", row)?.innerText ?? "A session"}: ended`);
+  const name = one(".cell-user", row)?.innerText;
+  say(name ? _("%(session)s: ended", { session: name }) : _("A session has ended"));
   if (hadFocus) (one("a", row) ?? one("#main")).focus();
   if (stays || !row.closest("[data-rows]")) return;
   const leave = () => {
@@ -101,16 +104,16 @@ function follow(button) {
     waiting = setTimeout(async () => {
       waiting = 0;
       looked = Date.now();
-      try { merge(await look()); } catch { show(false, "Not live"); }
+      try { merge(await look()); } catch { show(false, _("Not live")); }
     }, wait);
   };
   const stop = () => { source?.close(); source = null; clearInterval(round); };
   const start = () => {
     if (source || document.hidden || button.getAttribute("aria-pressed") !== "true") return;
     source = new EventSource(`/v1/events/stream${organization ? `?organization=${encodeURIComponent(organization)}` : ""}`);
-    source.onopen = () => show(true, "Live");
+    source.onopen = () => show(true, _("Live"));
     source.onerror = () => {
-      show(false, "Reconnecting");
+      show(false, _("Reconnecting"));
       // Refused, not interrupted: the browser will not try again, and looking now and then is what is left.
       if (source?.readyState === EventSource.CLOSED) { source = null; setTimeout(start, ROUND); }
     };
@@ -126,7 +129,7 @@ function follow(button) {
   button.addEventListener("click", () => {
     const on = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(on));
-    if (on) { start(); lookSoon(); } else { stop(); show(false, "Paused"); }
+    if (on) { start(); lookSoon(); } else { stop(); show(false, _("Paused")); }
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return stop();
@@ -146,7 +149,7 @@ function choose(form) {
   every.hidden = false;
   const show = () => {
     const there = boxes(), chosen = there.filter((each) => each.checked).length;
-    words.textContent = chosen ? `${chosen} selected` : "Select";
+    words.textContent = chosen ? _("%(number)s selected", { number: new Intl.NumberFormat(language).format(chosen) }) : _("Select");
     button.disabled = !chosen;
     box.checked = chosen > 0 && chosen === there.length;
     box.indeterminate = chosen > 0 && chosen < there.length;

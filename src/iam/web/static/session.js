@@ -1,6 +1,8 @@
 // How the session of this page is doing: a countdown before it ends unused, the same in every tab, and word of its end.
 // Asking is no activity: a page that is only open keeps nobody signed in.
 
+import { _ } from "./words.js";
+
 const PACE = 3000; // milliseconds between two looks, while the page can be seen
 const LONGEST_WARNING = 120000;
 const place = document.getElementById("session");
@@ -40,15 +42,16 @@ function clock() {
 function warn() {
   if (dialog?.dataset.kind === "idle") return;
   const left = make("strong", { id: "session-left", textContent: clock() });
-  const text = make("p", { id: "session-text" }, "Nothing was done here for a while. You will be signed out in ", left, ".");
-  const stay = make("button", { type: "button", className: "button button-primary", textContent: "Stay signed in", autofocus: true });
+  const [before, after] = _("Nothing was done here for a while. You will be signed out in %(left)s.").split("%(left)s");
+  const text = make("p", { id: "session-text" }, before, left, after);
+  const stay = make("button", { type: "button", className: "button button-primary", textContent: _("Stay signed in"), autofocus: true });
   stay.addEventListener("click", async () => {
     const answer = await fetch("/account/stay", { method: "POST", body: new URLSearchParams({ csrf: place.dataset.csrf }) }).catch(() => null);
     if (!answer?.ok || answer.redirected) return look();
     quiet();
     others?.postMessage("stayed");
   });
-  open("idle", "Are you still there?", text, make("a", { className: "button", href: "/sign-out", textContent: "Sign out" }), stay);
+  open("idle", _("Are you still there?"), text, make("a", { className: "button", href: "/sign-out", textContent: _("Sign out") }), stay);
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   ticking = setInterval(() => { left.textContent = clock(); }, 500);
 }
@@ -57,10 +60,10 @@ function warn() {
 function tell() {
   if (dialog || closedFor === "expiry") return;
   closedFor = "expiry";
-  const text = make("p", { id: "session-text" }, `This session reaches its longest time in ${clock()} minutes. Sign in again to go on after that.`);
-  const ok = make("button", { type: "button", className: "button button-primary", textContent: "All right", autofocus: true });
+  const text = make("p", { id: "session-text" }, _("This session reaches its longest time in %(left)s minutes. Sign in again to go on after that.", { left: clock() }));
+  const ok = make("button", { type: "button", className: "button button-primary", textContent: _("All right"), autofocus: true });
   ok.addEventListener("click", close);
-  open("expiry", "You will be signed out soon", text, ok);
+  open("expiry", _("You will be signed out soon"), text, ok);
 }
 
 function over(words) {
@@ -68,8 +71,8 @@ function over(words) {
   clearTimeout(timer);
   const here = `${location.pathname}${location.search}`;
   const text = make("p", { id: "session-text", textContent: words });
-  const again = make("a", { className: "button button-primary", href: `/sign-in?return_to=${encodeURIComponent(here)}`, textContent: "Sign in again", autofocus: true });
-  open("over", "You are signed out", text, again);
+  const again = make("a", { className: "button button-primary", href: `/sign-in?return_to=${encodeURIComponent(here)}`, textContent: _("Sign in again"), autofocus: true });
+  open("over", _("You are signed out"), text, again);
   dialog.addEventListener("cancel", (event) => event.preventDefault());
 }
 
