@@ -160,7 +160,7 @@ def enrol(
     amr = with_code((PASSWORD, *session.amr))
     at = max(begun, session.authenticated_at or begun)
     raised, ended = raise_holder(connection, change, amr, at, now, random)
-    note_change(connection, "factor.added", user, change, now, random, {"factor": factor})
+    note(connection, "factor.added", user, change, now, random, {"factor": factor})
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -181,7 +181,7 @@ def remove(
     user = find_user(connection, holder.organization, holder.user)
     remove_factor(connection, user.id)
     raised, ended = raise_holder(connection, change, (PASSWORD,), now, now, random)
-    note_change(connection, "factor.removed", user, change, now, random, {"factor": proof.factor})
+    note(connection, "factor.removed", user, change, now, random, {"factor": proof.factor})
     return Changed(raised=raised, ended=ended)
 
 
@@ -202,7 +202,7 @@ def renew(
     codes = renew_recovery_codes(connection, user.id, random)
     raised, ended = raise_holder(connection, change, proof.amr, now, now, random)
     data: dict[str, object] = {"factor": proof.factor}
-    note_change(connection, "factor.recovery_renewed", user, change, now, random, data)
+    note(connection, "factor.recovery_renewed", user, change, now, random, data)
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -285,7 +285,7 @@ def raise_holder(
     return raised, ended
 
 
-def note_change(
+def note(
     connection: Connection,
     type_: str,
     user: User,

@@ -30,7 +30,7 @@ from iam.signin.enrolment import (
     Change,
     Changed,
     EnrolmentInvalid,
-    note_change,
+    note,
     raise_holder,
 )
 from iam.signin.factors import (
@@ -130,7 +130,7 @@ def enable(
     amr = with_code((PASSWORD, *session.amr))
     at = max(under_way.begun_at, session.authenticated_at or under_way.begun_at)
     raised, ended = raise_holder(connection, change, amr, at, now, random)
-    note_change(connection, "factor.added", user, change, now, random, {"factor": factor})
+    note(connection, "factor.added", user, change, now, random, {"factor": factor})
     return Changed(raised=raised, ended=ended)
 
 
