@@ -66,8 +66,11 @@ async def silent(request: Request, asked: Pairs) -> Response:
 async def popup(request: Request) -> Response:
     """Their sign-in in a window that the application has opened: a message to that page with a code, at
     once where nothing is to be asked."""
-    asked = [pair for pair in request.state.asked if pair[0] != "response_mode"]
-    outcome = await _without_pages(request, asked)
+    asked = _but(request.state.asked, "response_mode")
+    wanted = " ".join(value for name, value in asked if name == "prompt").split()
+    # Who is to be asked in any case is not let past by the session that they have.
+    quietly = asked if wanted in ([], ["none"]) else [*_but(asked, "max_age"), ("max_age", "0")]
+    outcome = await _without_pages(request, quietly)
     if outcome.origin is None:
         return outcome.response
     channel = make_secret(engine_of(request).random)
@@ -81,14 +84,17 @@ async def popup(request: Request) -> Response:
         channel=channel,
         code=outcome.code,
         state=outcome.state,
-        waits=outcome.error in _STEPS,
+        waits=outcome.error in _STEPS and wanted != ["none"],
         onward=f"{AUTHORIZE}?{urlencode(onward)}",
     )
 
 
+def _but(asked: Pairs, name: str) -> Pairs:
+    return [pair for pair in asked if pair[0] != name]
+
+
 async def _without_pages(request: Request, asked: Pairs) -> _Outcome:
-    pairs = [pair for pair in asked if pair[0] != "prompt"]
-    query = urlencode([*pairs, ("prompt", "none")]).encode()
+    query = urlencode([*_but(asked, "prompt"), ("prompt", "none")]).encode()
     inner = Request({**request.scope, "path": AUTHORIZE, "query_string": query}, request.receive)
     answer = await ask_authorization(inner)
     there = urlsplit(answer.headers.get("location", ""))

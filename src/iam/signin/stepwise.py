@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from iam import audit
 from iam.db.factor_tables import enrolment as table
@@ -67,15 +68,18 @@ def begin(
         raise FactorExists
     begun = Begun(make_totp_secret(random), make_recovery_codes(random))
     text = json.dumps({"secret": begun.secret, "recovery": begun.recovery_codes})
-    forget(connection, user)
+    values = {
+        "begun_by": by,
+        "sealed": cipher.encrypt(text, _about(user), random),
+        "begun_at": now,
+        "step": None,
+    }
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     connection.execute(
-        insert(table),
-        {
-            "user_id": user.id,
-            "begun_by": by,
-            "sealed": cipher.encrypt(text, _about(user), random),
-            "begun_at": now,
-        },
+        insert(table)
+        .values(user_id=user.id, **values)
+        # Of two that begin at once the later one goes on.
+        .on_conflict_do_update(index_elements=[table.c.user_id], set_=values)
     )
     return begun
 
