@@ -25,6 +25,7 @@ from iam.sessions.validate import SessionLocked, SessionUnknown
 from iam.signin.enrolment import EnrolmentInvalid
 from iam.signin.factors import CodeWrong, FactorExists, FactorMissing
 from iam.signin.password_sign_in import CredentialsInvalid
+from iam.web.fresh import AuthenticationStale
 
 AFFECTED, UNAFFECTED = "Affected", "Unaffected"
 
@@ -85,6 +86,7 @@ _SENTENCES: tuple[tuple[type[IamError], str], ...] = (
     (FactorExists, "factor_exists"),
     (FactorMissing, "factor_missing"),
     (Unauthenticated, "sign_in_first"),
+    (AuthenticationStale, "sign_in_again"),
     (Forbidden, "denied"),
     (SessionLimit, "too_many_sessions"),
     (Unavailable, "unavailable"),

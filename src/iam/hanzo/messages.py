@@ -20,6 +20,14 @@ SENTENCES: dict[str, dict[Language, str]] = {
         "ja": "先にログインしてください",
         "zh": "请先登录",
     },
+    "sign_in_again": {
+        "en": "Your sign-in is too long ago for this, please login again",
+        "de": "Dafür ist Ihre Anmeldung zu lange her, bitte melden Sie sich erneut an",
+        "es": "Su inicio de sesión es demasiado antiguo para esto, inicie sesión de nuevo",
+        "fr": "Votre connexion est trop ancienne pour cela, veuillez vous reconnecter",
+        "ja": "この操作にはログインからの時間が経ちすぎています。再度ログインしてください",
+        "zh": "此操作需要近期登录，请重新登录",
+    },
     "denied": {
         "en": "Unauthorized operation",
         "de": "Nicht autorisierter Vorgang",
