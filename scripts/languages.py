@@ -27,6 +27,7 @@ _KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "ngettext": (1, 2),
     "n_": (1, 2),
     "pgettext": ((1, "c"), 2),
+    "NP_": ((1, "c"), 2),
 }
 _COMMENTS = ["Translators:"]
 # Of the header: what says when and by whom, as the history does.

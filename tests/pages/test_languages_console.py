@@ -93,6 +93,11 @@ def _send(surfer: Surfer, path: str, status: int, **fields: str) -> None:
     _check(surfer)
 
 
+def _set(world: World, statement: str, *values: str | int | None) -> None:
+    """Make of what is stored what would take long to come about."""
+    world.engine.database.write(lambda c: c.exec_driver_sql(statement, values))
+
+
 @pytest.fixture
 def reader(pseudo: None, alice: Surfer) -> Surfer:
     """The browser of alice, who administers acme, answered in the language of ⟦brackets⟧."""
@@ -162,11 +167,11 @@ def test_every_reason_of_an_end(world: World, reader: Surfer) -> None:
     for reason in EndReason:
         there = Surfer(world)
         there.sign_in("acme", "bob")
-        world.engine.database.write(
-            lambda c, session=there.session_id, why=reason: c.exec_driver_sql(
-                "UPDATE session SET ended_at = created_at, end_reason = ? WHERE id = ?",
-                (str(why), session),
-            )
+        _set(
+            world,
+            "UPDATE session SET ended_at = created_at, end_reason = ? WHERE id = ?",
+            str(reason),
+            there.session_id,
         )
         _look(reader, f"/console/sessions/{there.session_id}")
     _look(reader, "/console/sessions?state=ended")
@@ -387,16 +392,9 @@ def test_webhooks(world: World, reader: Surfer, root: Surfer) -> None:
     _send(reader, there, 422, do="x")
     reader.get(there)
     _send(reader, there, 200, do="delete")
-    for state, attempts, status, error in (
-        ("delivered", 1, 200, None),
-        ("dead", 9, 500, None),
-        ("pending", 2, None, None),
-    ):
-        world.engine.database.write(
-            lambda c, row=(state, attempts, status, error): c.exec_driver_sql(
-                "UPDATE delivery SET state = ?, attempts = ?, last_status = ?, last_error = ?", row
-            )
-        )
+    for state, attempts, status in (("delivered", 1, 200), ("dead", 9, 500), ("pending", 2, None)):
+        changed = "UPDATE delivery SET state = ?, attempts = ?, last_status = ?"
+        _set(world, changed, state, attempts, status)
         _look(reader, there)
     reader.get(there)
     assert reader.submit(there, do="disable").status_code == 303

@@ -116,8 +116,8 @@ def _piece_words(date: datetime, wanted: _Range) -> str:
         time = date.strftime("%H:%M")
         if wanted.pieces * wanted.hours == _DAY:
             return time
-        return _("%(date)s, %(time)s", date=times.day_of_year(date), time=time)
-    return times.day_of_year(date)
+        return _("%(date)s, %(time)s", date=times.day_of_year(date.date()), time=time)
+    return times.day_of_year(date.date())
 
 
 def _charts(hourly: Figures, live: int, words: list[str], hours: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from iam.delivery.webhooks import ALL_TYPES, Webhook, WebhookMissing, find_webho
 from iam.kernel.clock import Instant
 from iam.kernel.events import EVENT_TYPES
 from iam.kernel.ids import DELIVERY, is_id
-from iam.languages import N_, _, gettext
+from iam.languages import N_, NP_, _, gettext, pgettext
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import event_name
@@ -43,10 +43,10 @@ FIELDS = (
     Field(name="event_types", label=N_("Told of"), kind="choices", options=TYPES),
 )
 STATES = (
-    ("", N_("All")),
-    ("pending", N_("Waiting")),
-    ("delivered", N_("Delivered")),
-    ("dead", N_("Given up")),
+    ("", NP_("notices", "All")),
+    ("pending", NP_("notices", "Waiting")),
+    ("delivered", NP_("notices", "Delivered")),
+    ("dead", NP_("notices", "Given up")),
 )
 _NOTICES = {
     "saved": N_("Saved."),
@@ -184,7 +184,9 @@ def _deliveries(
     return {
         "deliveries": rows,
         "state": state,
-        "states": [(gettext(words), href(state=name), name == state) for name, words in STATES],
+        "states": [
+            (pgettext("notices", words), href(state=name), name == state) for name, words in STATES
+        ],
         "back_here": href(state=state, cursor=cursor),
         "next_href": href(state=state, cursor=found[-1].id) if len(found) == _DELIVERIES else None,
     }

@@ -170,6 +170,11 @@ def written(number: int) -> str:
     return format_decimal(number, locale=_reader.get().language)
 
 
+def NP_(context: str, message: str) -> str:  # noqa: N802 - read by scripts/languages.py; as `N_`
+    """The same for `pgettext`, which is given the context again."""
+    return message
+
+
 def N_(message: str) -> str:  # noqa: N802 - the field's name for it: marks now, translates later
     """Mark a sentence of a table for the catalogs; whoever uses it passes it to `_`."""
     return message

@@ -46,17 +46,15 @@ def day(instant: datetime) -> str:
 
 
 @functools.lru_cache(_KEPT)
-def _day(wanted: date, language: str) -> str:
+def _day(wanted: date, language: str, parts: str = "yMMMd") -> str:
     from babel import dates
 
-    return dates.format_skeleton("yMMMd", wanted, locale=_locale(language))
+    return dates.format_skeleton(parts, wanted, locale=_locale(language))
 
 
-def day_of_year(date: datetime) -> str:
-    """A date without its year, in the time zone that it has: "26 Nov"."""
-    from babel import dates
-
-    return dates.format_skeleton("MMMd", date, locale=_locale())
+def day_of_year(wanted: date) -> str:
+    """A date without its year: "26 Nov"."""
+    return _day(wanted, reader().language, "MMMd")
 
 
 def hour(instant: datetime) -> str:

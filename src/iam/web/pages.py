@@ -66,7 +66,7 @@ def _asset(name: str) -> str:
     return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
-_templates.globals.update(asset=_asset, n_=n_, script_words=script_words, written=written)
+_templates.globals.update(asset=_asset, N_=N_, n_=n_, script_words=script_words, written=written)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ _SENTENCES = (
     N_("%(session)s: ended"),
     N_("A session has ended"),
     N_("Not live"),
-    N_("Live"),
     N_("Reconnecting"),
     N_("Paused"),
     N_("%(number)s selected"),
