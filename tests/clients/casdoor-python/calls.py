@@ -65,8 +65,11 @@ def anything(method: Any) -> list[Any]:
 class _Named(str):
     """A text that can be asked for what an object of theirs has."""
 
-    __slots__ = ()
-    owner, name = "acme", "any"
+    __slots__ = ("name", "owner")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.owner, self.name = "acme", text
 
 
 def _thing(kind: Any) -> Any:
