@@ -241,7 +241,7 @@ def test_the_authorize_alias_leads_to_our_own_with_the_scopes_that_are_meant(
     legacy: Legacy,
 ) -> None:
     client_id = legacy.applications["acme/shop"]["client_id"]
-    query = f"client_id={client_id}&response_type=code&scope=read&state=s&popup=1"
+    query = f"client_id={client_id}&response_type=code&scope=read&state=s&provider_hint=x"
 
     answer = legacy.world.get(f"/login/oauth/authorize?{query}")
 

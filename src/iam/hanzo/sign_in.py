@@ -19,7 +19,8 @@ from iam.directory.names import ApplicationMissing
 from iam.hanzo.browser import accounts_beside, keep_session
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, message_of, respond
-from iam.hanzo.errors import Refused
+from iam.hanzo.errors import Refused, Told
+from iam.hanzo.messages import sentence
 from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
 from iam.hanzo.second_factor import (
     ask_for_code,
@@ -131,7 +132,7 @@ def _understood(connection: Connection, call: Call) -> _Wish:
     if method not in ("", _PASSWORD):
         raise Refused(f"The login method: {method[:40]} is not supported.")
     if call.text("provider"):
-        raise Refused("Use the sign-in page for this way to sign in.")
+        raise Told("other_way")
     organization, name = call.text("organization"), call.text("application")
     application = _application(connection, call, organization, name)
     if application is not None:
@@ -169,7 +170,7 @@ def _application(
         except ApplicationMissing:
             application = None
     if application is None or not application.is_open:
-        raise Refused(f"The application: {(client_id or name)[:64]} does not exist")
+        raise Told("no_application", name=(client_id or name)[:64])
     return None if application.name == BUILT_IN_APPLICATION else application
 
 
@@ -296,10 +297,9 @@ def _judged(connection: Connection, call: Call, row: LiveRow) -> str | Response:
     if isinstance(decision, (SignInFirst, SelectFirst)):
         raise Unauthenticated
     if isinstance(decision, ShowCodeFirst):
-        return failed("Use the sign-in page for this way to sign in.", data="")
+        return failed(sentence("other_way", call.language), data="")
     if isinstance(decision, ChooseFirst):
-        words = "Too many sessions: use the sign-in page to choose which one ends."
-        return failed(words, data="")
+        return failed(sentence("choose_first", call.language), data="")
     if isinstance(decision, Question):
         return respond(Reply(data={"required": True}))
     answer = parse_qs(urlsplit(decision.location or "").query)

@@ -32,6 +32,10 @@ question, and never an `id_token_hint`."""
 
 FORM_POST = "form_post"
 RESPONSE_MODES = ("query", FORM_POST)
+WINDOW = "iam_window"
+"""Our own response mode: the answer stays on a page of ours, in a window that a page of ours has opened, and
+is given to that page alone, which waits on `CHANNEL` (`hanzo.windows`). It is in no discovery document."""
+CHANNEL = "iam_channel"
 PROMPTS = ("none", "login", "consent", "select_account")
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
@@ -74,7 +78,7 @@ def addressee(connection: Connection, asked: ProtocolRequest) -> tuple[OpenidCli
     redirect_uri = parameters.get("redirect_uri", "")
     if "redirect_uri" in asked.repeated or not client.check_redirect_uri(redirect_uri):
         raise RedirectUnknown
-    if parameters.get("response_mode", "query") not in RESPONSE_MODES:
+    if parameters.get("response_mode", "query") not in (*RESPONSE_MODES, WINDOW):
         raise ResponseModeUnknown
     return client, redirect_uri
 

@@ -113,11 +113,13 @@ def render(
     form_targets: tuple[str, ...] = (),
     frame_sources: tuple[str, ...] = (),
     framed_by: str | None = None,
+    opened: bool = False,
     **context: Any,
 ) -> Response:
     """A page. `person` is who it greets; `form_targets` are origins a form may lead on to, and
     `frame_sources` those that it may show in frames; `framed_by` is the one whose page may frame it, which
-    is for pages that have nothing to press and know nobody."""
+    is for pages that have nothing to press and know nobody. `opened`: a page of another site has opened it
+    and keeps its hold on the window, which is for pages that ask for nothing and do nothing by a press."""
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
@@ -137,6 +139,8 @@ def render(
     )
     response = HTMLResponse(html, status)
     secure_headers(response.headers, form_targets, frame_sources, framed_by)
+    if opened:
+        response.headers["cross-origin-opener-policy"] = "unsafe-none"
     return response
 
 
