@@ -168,9 +168,10 @@ def add_moved_factors(
         for one in moved
     ]
     codes = [
-        {"user_id": one.user_id, "code_hash": hash_secret(_bare(code))}
+        {"user_id": one.user_id, "code_hash": hash_secret(code)}
         for one in moved
-        for code in dict.fromkeys(one.recovery_codes)
+        # One that is there twice, in another spelling it may be, is one.
+        for code in dict.fromkeys(map(_bare, one.recovery_codes))
     ]
     if rows:
         connection.execute(insert(second_factor), rows)

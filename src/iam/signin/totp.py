@@ -25,9 +25,17 @@ def make_totp_secret(random: Random) -> str:
 
 
 def read_totp_secret(text: str) -> str | None:
-    """A secret that another system made, as ours are written; None if it cannot be one."""
+    """A secret that another system made, as ours are written; None if it cannot be one, or is so short that no
+    code is made of it (pyotp refuses less than 112 bits; RFC 4226 §4 R6 wants 128)."""
     plain = "".join(text.split()).rstrip("=").upper()
-    return plain if _SECRET.fullmatch(plain) else None
+    if not _SECRET.fullmatch(plain):
+        return None
+    try:
+        # Of some lengths base32 has none: whoever had such a one here could never sign in.
+        pyotp.TOTP(plain).generate_otp(0)
+    except ValueError:  # binascii's is one
+        return None
+    return plain
 
 
 def step_at(now: Instant) -> int:
