@@ -3,6 +3,7 @@
 import re
 from functools import partial
 from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 
@@ -306,3 +307,12 @@ def test_what_people_call_themselves_is_text_and_no_markup(world: World, alice: 
         page = alice.get(path).text
         assert "<script>alert" not in page
         assert "<b>x" not in page
+
+
+@pytest.mark.parametrize("value", ["100%", "%(user)s", "<img src=x>"])
+def test_a_method_that_nobody_knows_is_shown_as_it_is(alice: Surfer, value: str) -> None:
+    """What stands in an address is no sentence of ours: no markup, and nothing to fill in."""
+    page = alice.get("/console/sessions?" + urlencode({"amr": value}))
+    assert page.status_code == 200
+    assert "<img src=x" not in page.text
+    assert value in unescape(page.text)
