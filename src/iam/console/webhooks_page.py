@@ -14,7 +14,7 @@ from iam.console.filters import options
 from iam.console.forms import Field
 from iam.console.scope import organizations_of, require_console, scope_of
 from iam.console.session_page import delivery_row, receiver_of
-from iam.delivery import outbox
+from iam.delivery.listing import list_deliveries
 from iam.delivery.webhooks import ALL_TYPES, Webhook, WebhookMissing, find_webhook, list_webhooks
 from iam.kernel.clock import Instant
 from iam.kernel.events import EVENT_TYPES
@@ -159,7 +159,7 @@ def _deliveries(
     """A page of notices in one state, newest first."""
     state, cursor = query_text(request, "state"), query_text(request, "cursor")
     state = state if state in dict(STATES) else ""
-    found = outbox.list_deliveries(
+    found = list_deliveries(
         connection,
         organization=None if webhook else organization,
         webhook_id=webhook,

@@ -114,7 +114,7 @@ async function look() {
     others?.postMessage("over");
     return over(state.text);
   }
-  if (state.session !== place.dataset.session) return another(state.user);
+  if (state.session !== place.dataset.own) return another(state.user);
   const left = Math.min(state.idle_left, state.left);
   const early = Math.min(LONGEST_WARNING, state.idle_timeout / 4);
   endsAt = performance.now() + left;
