@@ -273,6 +273,55 @@ def test_where_nobody_has_their_turn_the_only_one_there_is_gone_on_with(party: P
     assert subject(party, browser.authorize(prompt="none")) == "bob"
 
 
+def lock(party: Party, session_id: str) -> None:
+    answer = party.world.post(f"/v1/sessions/{session_id}/lock", headers=party.world.admin)
+    assert answer.is_success, answer.text
+
+
+def test_where_the_one_in_use_is_locked_nobody_else_takes_their_place(
+    party: Party, people: People
+) -> None:
+    """An application that asks as always, silently perhaps, would go on with another user's answer."""
+    browser, ids = people
+    lock(party, ids["ada"])
+    before = dict(browser.cookies)
+    assert error(browser.authorize(prompt="none")) == "login_required"
+    sent = browser.authorize().headers["location"]
+    assert urlsplit(sent).path == "/sign-in"
+    assert urlsplit(browser.get(sent).headers["location"]).path == "/unlock"
+    assert browser.cookies == before
+    # Who says whom they mean is answered as always.
+    assert subject(party, browser.authorize(login_hint="bob", prompt="none")) == "bob"
+
+
+def test_where_the_one_in_use_has_ended_the_person_says_who_goes_on(
+    party: Party, people: People
+) -> None:
+    browser, ids = people
+    party.end(ids["ada"])
+    assert error(browser.authorize(prompt="none")) == "account_selection_required"
+    sent = browser.authorize().headers["location"]
+    assert urlsplit(sent).path == PAGE
+    page = browser.get(sent)
+    assert "Ada" in page.text.partition('id="over"')[2]
+    chosen = browser.choose(page, ids["bob"])
+    assert subject(party, browser.get(chosen.headers["location"])) == "bob"
+
+
+def test_of_several_one_has_to_be_chosen_also_where_one_of_them_is_locked(
+    party: Party, people: People
+) -> None:
+    browser, ids = people
+    bob, eve = browser.cookies["iam-others"].split("~")
+    browser.cookies = {"iam": eve, "iam-others": f"{browser.cookies['iam']}~{bob}"}
+    lock(party, ids["ada"])
+    assert error(browser.authorize(prompt="none")) == "account_selection_required"
+    page = browser.get(browser.authorize().headers["location"])
+    chosen = browser.choose(page, ids["ada"])
+    sent = browser.get(chosen.headers["location"]).headers["location"]
+    assert urlsplit(browser.get(sent).headers["location"]).path == "/unlock"
+
+
 @pytest.mark.parametrize("state", ["ended", "swapped", "application", "other tenant"])
 def test_no_code_comes_of_what_is_not_proven_or_is_over(party: Party, state: str) -> None:
     ada, bob, eve = party.browser(), party.browser("bob"), party.browser("eve", "globex")

@@ -48,8 +48,9 @@ def meant(provider: Provider, asked: ProtocolRequest, held: Held) -> Meant:
     if not held.others and not hinted:
         return Meant(account=current)  # as nearly always: nothing else has to be read
     client, _ = addressee(provider.connection, asked)
+    organization = client.application.organization
     here = [one for one in held.living if one.good]
-    home = [one for one in here if one.row.organization == client.application.organization]
+    home = [one for one in here if one.row.organization == organization]
     subjects = _subjects(provider, asked)
     if subjects is not None:
         users = ((one, _user(provider, one)) for one in home)
@@ -61,7 +62,13 @@ def meant(provider: Provider, asked: ProtocolRequest, held: Held) -> Meant:
         return Meant(account=named or current, stranger=named is None and bool(here))
     if chosen or current in home or not home:
         return Meant(account=current)
-    return Meant(account=home[0]) if len(home) == 1 else Meant(choose=True)
+    own = held.current
+    if own is not None and own is not current and own.row.organization == organization:
+        # Nobody takes somebody's place because theirs is locked or over: an application that asks again and
+        # again, without a page, would go on with another user and not notice. A locked one is unlocked.
+        return Meant() if own.lives else Meant(choose=True)
+    locked = any(one.row.organization == organization for one in held.living if not one.good)
+    return Meant(choose=True) if len(home) > 1 or locked else Meant(account=home[0])
 
 
 def is_meant(
