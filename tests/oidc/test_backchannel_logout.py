@@ -197,6 +197,31 @@ def test_of_all_that_a_user_had_each_application_is_told_once(
             assert (shared["application"], shared["state"]) == ("wiki", "delivered")
 
 
+def test_who_has_signed_in_again_meanwhile_is_not_signed_out_by_a_notice_that_comes_late(
+    stage: Party, wiki: Receiver, deliverer: Deliverer
+) -> None:
+    wiki.answer = lambda _notice: 503 if len(wiki.notices) == 1 else 204
+    ended = [entered(stage, stage.browser().token) for _ in range(3)]
+    other = entered(stage, stage.browser("bob").token)
+    for enabled in (False, True):
+        stage.world.patch(
+            "/v1/users/acme/ada", json={"enabled": enabled}, headers=stage.world.admin
+        )
+    run(stage, deliverer)
+    [early] = told(stage, wiki)
+    assert "sid" not in early
+    again = entered(stage, stage.browser().token)
+    stage.world.clock.move(10 * FIRST_PAUSE)
+    run(stage, deliverer)
+    run(stage, deliverer)
+
+    late = told(stage, wiki)[1:]
+    assert sorted(one["sid"] for one in late) == sorted(ended)
+    assert len({one["jti"] for one in late}) == 3
+    assert {again, other}.isdisjoint(one["sid"] for one in late)
+    assert {one["sub"] for one in late} == {stage.users["ada"].id}
+
+
 def test_nobody_is_told_that_a_deadline_has_passed(
     stage: Party, wiki: Receiver, deliverer: Deliverer
 ) -> None:

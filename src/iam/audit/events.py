@@ -10,6 +10,7 @@ from iam.db.prepared import Asked, together
 from iam.db.tables import event as table
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor, Event, Origin
+from iam.kernel.ids import EVENT, first_id
 
 MAXIMUM_PAGE = 200
 
@@ -89,6 +90,22 @@ def ended_together(connection: Connection, sessions: Collection[str]) -> frozens
     )
     data = connection.execute(query).scalars()
     return frozenset(str(one["everywhere"]) for one in data if "everywhere" in one)
+
+
+def ended_with(connection: Connection, end: Event) -> tuple[Event, ...]:
+    """The ends at the same application that were noted together with this one, itself among them, where all
+    that a user had has ended."""
+    query = select(table).where(
+        table.c.organization == end.organization,
+        # An event's ID begins with its instant: so the index finds them.
+        table.c.id >= first_id(EVENT, end.at),
+        table.c.id < first_id(EVENT, Instant(end.at + 1)),
+        table.c.type == end.type,
+        table.c.user_name == end.user,
+        table.c.application == end.application,
+    )
+    found = map(event_of, connection.execute(query.order_by(table.c.id)))
+    return tuple(one for one in found if one.data.get("everywhere") == end.data["everywhere"])
 
 
 def timeline(

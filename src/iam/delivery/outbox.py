@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from iam import audit
 from iam.db.notice_tables import delivery as table
@@ -35,8 +36,10 @@ from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict
 from iam.kernel.events import Event
-from iam.kernel.ids import DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
+from iam.kernel.ids import APPLICATION, DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
 from iam.kernel.secrets import Random
+from iam.sessions import store
+from iam.sessions.model import Selection
 
 FIRST_PAUSE = 5
 """Seconds before the second attempt; each later pause is three times the one before."""
@@ -102,8 +105,9 @@ def claim(
     ).all()
     if is_id(SAML_PROVIDER, receiver):
         return _saml_logouts(connection, receiver, rows)
-    work = _events if is_id(WEBHOOK, receiver) else _logouts
-    return work(connection, receiver, rows)
+    if is_id(WEBHOOK, receiver):
+        return _events(connection, receiver, rows)
+    return _logouts(connection, receiver, rows, now)
 
 
 def _events(connection: Connection, webhook_id: str, rows: Sequence[Row[Any]]) -> tuple[Claim, ...]:
@@ -119,7 +123,9 @@ def _events(connection: Connection, webhook_id: str, rows: Sequence[Row[Any]]) -
     )
 
 
-def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -> tuple[Claim, ...]:
+def _logouts(
+    connection: Connection, client_id: str, rows: Sequence[Row[Any]], now: Instant
+) -> tuple[Claim, ...]:
     client = connection.execute(
         select(
             application.c.backchannel_logout_uri.label("url"),
@@ -141,15 +147,50 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
                 id=row.id,
                 client_id=client_id,
                 subject=subjects[row.session_id],
-                session=None
-                if "everywhere" in events[row.event].data and not client.by_session
-                else row.session_id,
+                session=_named(connection, row, events[row.event], client.by_session, now),
                 algorithm=client.algorithm,
             ),
         )
         for row in rows
         if row.session_id in subjects
     )
+
+
+def _named(
+    connection: Connection, row: Row[Any], end: Event, by_session: bool, now: Instant
+) -> str | None:
+    """The session that the notice of this end names; None: all that its user had."""
+    together = str(end.data.get("everywhere", ""))
+    # The notice that stands for all of them has their common name (`audit.outbox`).
+    if not together or not row.id.startswith(DELIVERY + together.removeprefix(EVENT)):
+        return end.session
+    there = Selection(organization=end.organization, user=end.user, application=end.application)
+    if not by_session and not store.select_live(connection, there, limit=1):
+        return None
+    # They have signed in again before the application could be told. By their name alone it would end that
+    # session too: so it is told of each that has ended, as if they had ended one by one.
+    for one in audit.ended_with(connection, end):
+        if one.id != end.id:
+            _tell(connection, row.webhook, one, now)
+    return end.session
+
+
+def _tell(connection: Connection, client_id: str, end: Event, now: Instant) -> None:
+    """Put the notice of this one end into the outbox, if it is not there and the client knows the session."""
+    if end.session is None or end.session not in read_subjects(connection, [end.session]):
+        return
+    new = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    values = {
+        "id": DELIVERY + end.id.removeprefix(EVENT) + client_id.removeprefix(APPLICATION),
+        "webhook": client_id,
+        "event": end.id,
+        "session_id": end.session,
+        "state": "pending",
+        "attempts": 0,
+        "next_at": now,
+        "created_at": end.at,
+    }
+    connection.execute(new(table).values(values).on_conflict_do_nothing(index_elements=["id"]))
 
 
 def _saml_logouts(
