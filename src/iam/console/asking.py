@@ -89,13 +89,14 @@ async def do_deed(
     return await deed(request, asked)
 
 
-async def recently(request: Request, asked: Asked, what: str, back: str) -> None:
-    """Let a sensitive deed pass only if its administrator has authenticated of late (`web.fresh`).
+async def recently(request: Request, asked: Asked, what: str, about: str, back: str) -> None:
+    """Let a sensitive deed pass only if its administrator has authenticated of late (`web.fresh`): `what` it
+    is on its button, `about` what in a sentence.
 
     Raises:
         AuthenticationStale: they have not.
     """
-    await require_fresh(request, asked.visitor, what, asked.cause.now, back=back)
+    await require_fresh(request, asked.visitor, what, asked.cause.now, about=about, back=back)
 
 
 def ask_first(request: Request, asked: Asked, question: Question, cancel: str) -> Response:

@@ -101,7 +101,8 @@ async def create(request: Request) -> Response:
     error = None if sent.wrong else _refused(asked, new)
     if sent.wrong or error is not None:
         return _new_again(request, asked, sent.wrong, error)
-    await recently(request, asked, _("Add provider"), PATH)
+    about = _("You wanted to add the provider %(name)s.", name=name)
+    await recently(request, asked, _("Add provider"), about, PATH)
     provider_id = make_id(PROVIDER, cause.now, cause.random)
     sealed = seal_secret(engine.cipher, provider_id, secret, cause.random) if secret else None
 
@@ -143,7 +144,8 @@ async def _save(request: Request, asked: Asked) -> Response:
     error = None if sent.wrong else _refused(asked, new)
     if sent.wrong or error is not None:
         return await _again(request, asked, sent.wrong, error)
-    await recently(request, asked, _("Save"), path_of("providers", owner, name))
+    about = _("You wanted to change the provider %(name)s.", name=name)
+    await recently(request, asked, _("Save"), about, path_of("providers", owner, name))
     sealed = seal_secret(engine.cipher, before.id, secret, cause.random) if secret else None
     changed = ["options", *(["client_secret"] if secret else [])]
     try:
@@ -155,14 +157,20 @@ async def _save(request: Request, asked: Asked) -> Response:
 
 async def _disable(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
+    here = path_of("providers", owner, name)
+    about = _("You wanted to disable the provider %(name)s.", name=name)
+    await recently(request, asked, _("Disable %(name)s", name=name), about, here)
     await _update(asked, owner, name, lambda one: _with(one, enabled=False), None, ["enabled"])
-    return see_other(f"{path_of('providers', owner, name)}?notice=disabled")
+    return see_other(f"{here}?notice=disabled")
 
 
 async def _enable(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
+    here = path_of("providers", owner, name)
+    about = _("You wanted to enable the provider %(name)s.", name=name)
+    await recently(request, asked, _("Enable %(name)s", name=name), about, here)
     await _update(asked, owner, name, lambda one: _with(one, enabled=True), None, ["enabled"])
-    return see_other(f"{path_of('providers', owner, name)}?notice=enabled")
+    return see_other(f"{here}?notice=enabled")
 
 
 async def _delete(request: Request, asked: Asked) -> Response:
@@ -172,7 +180,8 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = _("Nobody signs in by it any more, and its links are gone. Whom it let in stays in.")
         question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, _("Delete %(name)s", name=name), here)
+    about = _("You wanted to delete the provider %(name)s.", name=name)
+    await recently(request, asked, _("Delete %(name)s", name=name), about, here)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
