@@ -158,7 +158,8 @@ def data_of(changed: Sequence[str], **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewThing:
-    """The words of a page on which something is added, and where it belongs."""
+    """The words of a page on which something is added, and where it belongs. `facts` are for copying: what
+    has to be told elsewhere before."""
 
     area: str
     title: str
@@ -168,6 +169,8 @@ class NewThing:
     back_words: str
     button: str
     hidden: tuple[tuple[str, str], ...] = ()
+    facts_title: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 def new_page(
@@ -194,6 +197,8 @@ def new_page(
         back_words=thing.back_words,
         action=f"{thing.path}/new",
         hidden=list(thing.hidden),
+        facts_title=thing.facts_title,
+        facts=thing.facts,
         fields=fields,
         wrong=wrong,
         error=words_of(error) if error else None,
