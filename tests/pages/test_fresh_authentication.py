@@ -128,6 +128,7 @@ SENSITIVE: list[tuple[str, dict[str, str]]] = [
     (WIKI, {**SAME, "post_logout_redirect_uris": EVIL}),
     (WIKI, {**SAME, "gate_hosts": "evil.example"}),
     (WIKI, {**SAME, "grant_types.client_credentials": "1"}),
+    (WIKI, {**SAME, "rights.manages_organization": "1", "confirmed": "1"}),
     (WIKI, {"do": "disable", "confirmed": "1"}),
     (WIKI, {"do": "enable"}),
     ("/console/providers/acme/corp", {"do": "disable"}),
@@ -227,7 +228,7 @@ def test_new_redirect_uris_are_set_once_the_sign_in_is_done(world: World, alice:
     alice.get(location)
     alice.submit("/sign-in/acme", username="alice", password=PASSWORD, return_to=_back(location))
     page = alice.get(_back(location)).text
-    assert "You wanted to change the addresses or the grants of wiki." in page
+    assert "You wanted to change the addresses, the grants or the rights of wiki." in page
     assert f'name="redirect_uris" value="{new}"' in page
     alice.submit(WIKI, **{**SAME, "redirect_uris": new})
     found = world.get("/v1/applications/acme/wiki", headers=world.admin).json()

@@ -5,12 +5,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.console.applications_page import EDITED, GRANTS, KIND, NAME, PATH, read_application
-from iam.console.asking import Asked, NewThing, named, words_of
+from iam.console.applications_page import EDITED, GRANTS, KIND, NAME, PATH, RIGHTS, read_application
+from iam.console.asking import Asked, NewThing, Question, ask_first, named, words_of
 from iam.console.forms import Sent, filled
 from iam.directory.patterns import GATE_HOST_PATTERN, REDIRECT_URI_PATTERN
 from iam.kernel.errors import IamError
 from iam.languages import _
+from iam.sessions.model import BUILT_IN_ORGANIZATION
 from iam.web.engine import Engine, in_thread
 from iam.web.pages import render
 from iam.web.problems import status_of
@@ -19,6 +20,7 @@ NEW = (
     NAME,
     KIND,
     *(one.with_value(["authorization_code"]) if one.kind == "choices" else one for one in EDITED),
+    RIGHTS,
 )
 
 
@@ -37,7 +39,7 @@ async def again(
     if asked.fields.get("do") == "saml":
         context["metadata"] = asked.fields.get("metadata", "")
     else:
-        context["fields"] = filled(EDITED, asked.fields)
+        context["fields"] = filled(context["fields"], asked.fields)
     return render(
         request,
         "console_application.html",
@@ -82,3 +84,33 @@ def read_fields(sent: Sent, engine: Engine) -> dict[str, Any]:
     if engine.settings.issuer_host in hosts:
         sent.wrong["gate_hosts"] = _("This is the server's own host.")
     return given | {"gate_hosts": hosts}
+
+
+def read_rights(sent: Sent) -> bool:
+    """Whether the form lets the application administer its organization."""
+    return bool(sent.choices("rights", RIGHTS.options))
+
+
+def ask_about_rights(
+    request: Request, asked: Asked, owner: str, name: str, back: str
+) -> Response | None:
+    """The page that asks, once, whether it is meant: an application that administers is one more
+    administrator, whose password is in a file. None: it has been asked."""
+    if asked.fields.get("confirmed"):
+        return None
+    text = _(
+        "Whoever has the client secret of %(name)s can then do all that an administrator of "
+        "%(organization)s can, without a second factor and without signing in again: read and end every "
+        "session, make users, take over accounts.",
+        name=name,
+        organization=owner,
+    )
+    if owner == BUILT_IN_ORGANIZATION:
+        text = _(
+            "Whoever has the client secret of %(name)s can then do all that an administrator of the "
+            "installation can, in every organization, without a second factor and without signing in again.",
+            name=name,
+        )
+    title = _("Let %(name)s administer %(organization)s?", name=name, organization=owner)
+    question = Question(title=title, text=text, label=_("Let it administer"))
+    return ask_first(request, asked, question, back)

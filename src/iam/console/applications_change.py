@@ -7,8 +7,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam import audit
-from iam.console.application_form import NEW, again, new_application, read_fields
-from iam.console.applications_page import KINDS, NAME, PATH
+from iam.console.application_form import (
+    NEW,
+    again,
+    ask_about_rights,
+    new_application,
+    read_fields,
+    read_rights,
+)
+from iam.console.applications_page import KINDS, NAME, PATH, RIGHTS, fields_for
 from iam.console.asking import (
     Asked,
     Deeds,
@@ -28,6 +35,7 @@ from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import applications, saml_providers
 from iam.directory.applications import Application, ApplicationChange, find_application
+from iam.directory.client_settings import ClientSettings
 from iam.directory.names import NAME_PATTERN, Reserved
 from iam.directory.saml_providers import SamlOptions, SamlProviderMissing
 from iam.kernel.errors import Conflict, IamError
@@ -74,13 +82,18 @@ async def create(request: Request) -> Response:
         "name", longest=63, pattern=NAME_PATTERN, words=NAME.spoken().hint, required=True
     )
     public = sent.choice("kind", KINDS) == "public"
-    given = read_fields(sent, engine)
+    given, manages = read_fields(sent, engine), read_rights(sent)
+    if public and manages:
+        sent.wrong["rights"] = _("Only an application with a secret can administer.")
     if sent.wrong:
         fields = filled(NEW, asked.fields)
         return new_page(
             request, asked.visitor, new_application(owner), fields, sent.wrong, status=422
         )
-    if any(given[one] for one in _ADDRESSES):
+    question = ask_about_rights(request, asked, owner, name, PATH) if manages else None
+    if question is not None:
+        return question
+    if manages or any(given[one] for one in _ADDRESSES):
         about = _("You wanted to add the application %(name)s.", name=name)
         back = f"{PATH}?organization={quote(owner)}"
         await recently(request, asked, _("Add application"), about, back)
@@ -92,6 +105,7 @@ async def create(request: Request) -> Response:
             organization=owner,
             name=name,
             public=public,
+            client=ClientSettings(manages_organization=True) if manages else None,
             now=cause.now,
             random=cause.random,
             **{**given, "display_name": given["display_name"] or None},
@@ -126,15 +140,26 @@ async def _save(request: Request, asked: Asked) -> Response:
     before = await in_thread(
         lambda: asked.engine.database.read(lambda c: find_application(c, owner, name))
     )
-    if any(set(given[one]) != set(getattr(before, one)) for one in _SENSITIVE):
-        about = _("You wanted to change the addresses or the grants of %(name)s.", name=name)
-        await recently(request, asked, _("Save"), about, path_of("applications", owner, name))
-    changed = ApplicationChange(**{**given, "display_name": given["display_name"] or None})
+    here, client = path_of("applications", owner, name), {}
+    manages = read_rights(sent)
+    if RIGHTS in fields_for(before) and manages != before.client.manages_organization:
+        client = {"manages_organization": manages}
+        question = ask_about_rights(request, asked, owner, name, here) if manages else None
+        if question is not None:
+            return question
+    if client or any(set(given[one]) != set(getattr(before, one)) for one in _SENSITIVE):
+        about = _(
+            "You wanted to change the addresses, the grants or the rights of %(name)s.", name=name
+        )
+        await recently(request, asked, _("Save"), about, here)
+    changed = ApplicationChange(
+        **{**given, "display_name": given["display_name"] or None, "client": client}
+    )
     try:
-        await _update(request, asked, changed, list(given))
+        await _update(request, asked, changed, [*given, *client])
     except IamError as error:
         return await again(request, asked, {}, error)
-    return see_other(f"{path_of('applications', owner, name)}?notice=saved")
+    return see_other(f"{here}?notice=saved")
 
 
 async def _disable(request: Request, asked: Asked) -> Response:

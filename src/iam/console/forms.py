@@ -16,7 +16,7 @@ Kind = Literal["text", "password", "lines", "document", "choices", "choice"]
 class Field:
     """One field as a page shows it. Of `lines`, each line is a value; of `choices`, each checked box; a
     `document` may be read from a file. What few need (`more`) is folded away. Of those that are `either`, one
-    is needed.
+    is needed. The hint of one that `warns` is no advice but a warning.
 
     Tables of fields say their words in English, marked with `N_`, and pages ask for them `spoken`. `places`
     fill in the hint; `said` are words that are in the reader's language already, or are data.
@@ -33,6 +33,7 @@ class Field:
     said: bool = False
     more: bool = False
     either: bool = False
+    warns: bool = False
 
     def with_options(self, options: Sequence[tuple[str, str]]) -> "Field":
         """The same field with other choices."""
