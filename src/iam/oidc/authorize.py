@@ -50,6 +50,7 @@ from iam.sessions.validate import Verdict, validate
 from iam.signin.enter import NotAdmitted, approach
 from iam.signin.second_step import can_reach
 from iam.web.address import origin_of
+from iam.web.brand_files import brand_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.error_notes import noted
@@ -151,9 +152,14 @@ def _authorize(request: Request) -> Response:
         row = _browser_session(verdict)
         if row is None or token is None:
             raise AssertionError("a question without anybody to ask")
-        said = engine.database.read(lambda c: read_preferences(c, row.organization, row.user))
+        said, brand = engine.database.read(
+            lambda c: (
+                read_preferences(c, row.organization, row.user),
+                brand_of(c, row.organization),
+            )
+        )
         speak(said.locale, said.zone)
-        return ask(request, asked, decision, row, token)
+        return ask(request, asked, decision, row, token, brand)
     return answer_client(request, asked, decision)
 
 

@@ -37,6 +37,7 @@ from iam.oidc.pushed import PushedRequestUnknown
 from iam.sessions.model import LiveRow
 from iam.signin import consents
 from iam.web.address import origin_of
+from iam.web.brand_files import PageBrand
 from iam.web.caller import Person
 from iam.web.consent_words import scope_words
 from iam.web.csrf import csrf_token
@@ -95,7 +96,12 @@ def consent_question(
 
 
 def ask(
-    request: Request, asked: ProtocolRequest, question: Question, row: LiveRow, token: str
+    request: Request,
+    asked: ProtocolRequest,
+    question: Question,
+    row: LiveRow,
+    token: str,
+    brand: PageBrand,
 ) -> Response:
     """The page with the question."""
     return render(
@@ -109,6 +115,7 @@ def ask(
         user=row.display_name,
         scopes=[scope_words(scope) for scope in question.scopes],
         asked=urlencode(asked.again),
+        brand=brand,
     )
 
 

@@ -26,6 +26,7 @@ from iam.oidc.tokens import Hint, TokenInvalid, read_hint
 from iam.sessions import store
 from iam.sessions.model import LiveRow, Session
 from iam.sessions.validate import Verdict
+from iam.web.brand_files import brand_for
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin, csrf_token
@@ -84,7 +85,7 @@ async def logout(request: Request) -> Response:
     wish = await _understand(engine, pairs, row)
     if row is not None:
         if wish.own is None:
-            return _question(request, row, token, wish)
+            return await _question(request, row, token, wish)
         # One that has no parent does not end by the browser session's end.
         also = [wish.own.id] if wish.own.parent is None else []
         return await _end(request, wish, Person(row).actor, now, row.id, *also)
@@ -229,7 +230,7 @@ def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False) -> Re
     return signed_out_page(request, left, onward=wish.onward, onward_name=name)
 
 
-def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:
+async def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:
     name = wish.client.display_name if wish.client is not None else None
     notice = None
     if wish.mistake is not None:
@@ -257,6 +258,7 @@ def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Respon
         action=CONFIRM_PATH,
         fields=wish.fields,
         notice=notice,
+        brand=await brand_for(engine_of(request), row.organization),
     )
 
 
