@@ -18,6 +18,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from iam.languages import ENGLISH, LANGUAGES
+
 SOURCE = Path(__file__).parent.parent / "src"
 CATALOGS = SOURCE / "iam/languages/catalogs"
 _KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
@@ -27,6 +29,7 @@ _KEYWORDS: dict[str, tuple[int | tuple[int, str], ...] | None] = {
     "ngettext": (1, 2),
     "n_": (1, 2),
     "pgettext": ((1, "c"), 2),
+    "NP_": ((1, "c"), 2),
 }
 _COMMENTS = ["Translators:"]
 # Of the header: what says when and by whom, as the history does.
@@ -126,7 +129,9 @@ def main() -> int:
     arguments.add_argument("--left", action="store_true", help="print what has no translation yet")
     show = arguments.parse_args().left
     template, any_left = collect(), False
-    for language in ("de", "es", "fr", "ja", "zh"):
+    for language in LANGUAGES:
+        if language == ENGLISH:
+            continue
         catalog = in_step(language, template)
         write(language, catalog)
         left = untranslated(catalog)

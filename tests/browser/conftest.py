@@ -15,6 +15,7 @@ from iam.server.build import make_passwords
 from iam.settings import Settings
 from tests.support.processes import Server
 from tests.support.showcase import fill
+from tests.support.wiki import Wiki, run_wiki
 from tests.support.world import PASSWORD
 
 
@@ -69,3 +70,10 @@ def show(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Show]:
     database.close()
     with Server(database_url=url, env=cheap) as server:
         yield Show(server)
+
+
+@pytest.fixture
+def wiki() -> Iterator[Wiki]:
+    """An application of acme with its server; alice and bob are of acme."""
+    with run_wiki() as made:
+        yield made

@@ -40,6 +40,22 @@ def test_what_the_provider_is_asked_is_bound_and_single(federation: Federation) 
     assert not {asked["state"], asked["nonce"]} & {other["state"], other["nonce"]}
 
 
+def test_somebody_else_who_comes_by_a_provider_is_an_account_besides(
+    federation: Federation,
+) -> None:
+    surfer = federation.surfer()
+    federation.sign_in(surfer, subject="sub-1", preferred_username="ann")
+    ann = surfer.cookies["iam"]
+    federation.sign_in(surfer, subject="sub-2", preferred_username="ben")
+    assert federation.session(surfer)["user"] == "ben"
+    assert surfer.cookies["iam-others"] == ann
+    ben = surfer.cookies["iam"]
+    federation.sign_in(surfer, subject="sub-1", preferred_username="ann")
+    assert surfer.session_id == ann.partition(".")[0], "there already: raised"
+    assert surfer.cookies["iam"] != ann
+    assert surfer.cookies["iam-others"] == ben
+
+
 def test_whom_the_provider_knows_and_we_do_not_becomes_a_user(both_federations: Federation) -> None:
     federation, surfer = both_federations, both_federations.surfer()
     back = federation.upstream.sign_in(
@@ -299,7 +315,9 @@ def test_nobody_comes_in_who_is_switched_off(federation: Federation) -> None:
     assert federation.surfer().get(f"/sign-in/with/{federation.provider['id']}").status_code == 404
 
 
-def test_signing_in_there_takes_the_place_of_the_browsers_session(federation: Federation) -> None:
+def test_signing_in_there_raises_the_session_of_the_same_person_and_ends_nobody_elses(
+    federation: Federation,
+) -> None:
     federation.link("bob", "bob there")
     surfer = federation.surfer()
     surfer.sign_in("acme", "bob")
@@ -311,8 +329,8 @@ def test_signing_in_there_takes_the_place_of_the_browsers_session(federation: Fe
     assert federation.session(surfer)["amr"] == ["fed"]
     federation.sign_in(surfer, subject="somebody else")
     assert surfer.session_id != before
-    ended = federation.world.get(f"/v1/sessions/{before}", headers=federation.admin).json()
-    assert ended["end_reason"] == "signed_out"
+    former = federation.world.get(f"/v1/sessions/{before}", headers=federation.admin).json()
+    assert former["end_reason"] is None
 
 
 def test_who_has_no_room_chooses_and_the_choice_holds_the_proof(

@@ -226,22 +226,6 @@ def test_python_gives_and_takes_roles(site: Site) -> None:
     assert outcomes[2]["value"] is None
 
 
-def test_python_is_told_where_a_second_factor_is_set_up(site: Site) -> None:
-    outcomes = python_sdk(
-        site.python,
-        [
-            ("mfa_initiate", ["acme", "app", "ann"]),
-            ("mfa_verify", ["acme", "app", "ann", "SEED", "123456"]),
-            ("mfa_enable", ["acme", "app", "ann", "SEED"]),
-            ("mfa_set_preferred", ["acme", "app", "ann"]),
-            ("mfa_delete", ["acme", "ann"]),
-        ],
-    )
-
-    assert all("/account" in one["error"] for one in outcomes[:4])
-    assert outcomes[4]["value"]["data"] == "Unaffected", "there is none"
-
-
 def test_asynchronous_python_does_the_same_with_users_tokens_and_roles(site: Site) -> None:
     role = {"owner": "acme", "name": "author", "users": []}
     python_sdk(site.python, [("add_role", [{"Role": role}])])
@@ -341,30 +325,6 @@ def test_node_lists_and_deletes_tokens_and_adds_its_own(site: Site) -> None:
     assert (data[4]["scope"], data[4]["refreshToken"]) == ("other", "")
     assert [data[one] for one in (2, 3, 5, 6)] == ["Affected"] * 4
     assert site.admin.get(f"/v1/sessions/{session}").json()["end_reason"] == "ended_by_admin"
-
-
-@pytest.mark.parametrize(
-    ("method", "arguments"),
-    [
-        ("initiateMfa", [{"owner": "acme", "mfaType": "app", "name": "ann"}]),
-        ("verifyMfa", [{"owner": "acme", "mfaType": "app", "name": "ann"}, "123456"]),
-        ("enableMfa", [{"owner": "acme", "mfaType": "app", "name": "ann"}]),
-        ("setPreferredMfa", [{"owner": "acme", "mfaType": "app", "name": "ann"}]),
-    ],
-)
-def test_node_is_told_where_a_second_factor_is_set_up(
-    site: Site, method: str, arguments: list[Any]
-) -> None:
-    [outcome] = node_sdk(site.node, [(method, arguments)])
-
-    assert outcome["value"]["status"] == "error"
-    assert "/account" in outcome["value"]["msg"]
-
-
-def test_node_removes_a_second_factor_that_there_is_not(site: Site) -> None:
-    [outcome] = node_sdk(site.node, [("deleteMfa", ["acme", "ann"])])
-
-    assert outcome["value"]["data"] == "Unaffected"
 
 
 def test_node_adds_reads_updates_and_deletes_applications(site: Site) -> None:

@@ -1,6 +1,7 @@
 """Organizations, applications, providers, certificates, roles, tokens and records by the verbs of Casdoor;
 what came of it is read by the native API."""
 
+import json
 from typing import Any
 
 import pytest
@@ -334,6 +335,31 @@ def test_records_are_events_by_page_and_what_clients_have_told(both: Legacy) -> 
     assert one["name"] == name
     [event] = _native(both, "/v1/events?organization=acme&type=record.added")["items"]
     assert event["actor"] == "application:acme/office"
+
+
+def test_a_record_that_a_client_made_up_says_who_told_it(both: Legacy) -> None:
+    office = both.client("acme/office")
+    forged = {
+        "owner": "acme",
+        "user": "bob",
+        "clientIp": "203.0.113.66",
+        "detail": "a sign-in",
+        "object": json.dumps({"actor": "user:acme/bob", "session": "ses_x"}),
+    }
+    for action in ("login", "logout", "sign_in.succeeded", "delete-user", "exported"):
+        both.post("add-record", forged | {"action": action}, **office)
+
+    rows = both.get("get-records", owner="acme", **office)["data"]
+    mine = [one for one in rows if json.loads(one["object"]).get("record")]
+
+    assert sorted(one["action"] for one in mine) == ["add-record"] * 4 + ["exported"]
+    for one in mine:
+        told = json.loads(one["object"])
+        assert (told["actor"], told["session"]) == ("application:acme/office", None)
+        assert told["record"]["detail"] == "a sign-in", "its own words, as its own words"
+        assert one["detail"] == "told by application:acme/office"
+    logins = both.get("get-records", owner="acme", field="action", value="login", **office)
+    assert logins["data"] == []
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,20 @@ def test_administrators_of_the_installation_reach_everything(legacy: Legacy) -> 
     )
     rows = legacy.get("get-sessions", owner="globex", **legacy.client("built-in/root"))["data"]
     assert [row["name"] for row in rows] == ["eve"]
+
+
+def test_a_browser_in_which_somebody_signed_in_long_ago_administers_nothing(both: Legacy) -> None:
+    session = both.token("acme", "ann", "shop").partition(".")[0]
+    token = both.token("acme", "boss")
+    both.world.clock.move(901)
+    cookie = {"cookie": f"casdoor_session_id={token}", "sec-fetch-site": "same-origin"}
+    row = {"owner": "acme", "name": "ann", "application": "shop"}
+    bob = {"owner": "acme", "name": "bob", "isForbidden": True}
+
+    for verb, body in (("delete-session", row), ("update-user", bob), ("delete-user", bob)):
+        answer = both.world.post(f"/api/{verb}", json=body, headers=cookie)
+        assert bad(answer) == "Your sign-in is too long ago for this, please login again"
+
+    assert both.get("get-users", owner="acme", headers=cookie)["data"], "looking is no change"
+    both.post("delete-session", row, headers=both.world.bearer(token))
+    assert both.end_reason(session) == "ended_by_admin", "a token is more than a browser"

@@ -73,3 +73,19 @@ def test_what_is_missing_is_said_and_a_code_without_a_password_is_worth_nothing(
     legacy.world.clock.move(601)
     assert bad(_show(legacy, cookie, passcode=app.code())) == "expired user session"
     assert legacy.live("acme", "ann", "app-built-in") == []
+
+
+def test_it_is_said_in_the_language_that_is_asked_for(legacy: Legacy) -> None:
+    app = give_authenticator(legacy.world, "acme", "ann")
+    for asked_for, kind, missing in (
+        ("de-AT,en;q=0.5", "Unbekannte Art", "Code oder Wiederherstellungscode fehlt"),
+        ("zh-CN", "无效的多因素认证类型", "缺少验证码或恢复代码"),
+        ("tlh", "Invalid multi-factor", "missing passcode or recovery code"),
+    ):
+        cookie = _begin(legacy) | {"accept-language": asked_for}
+        assert bad(_show(legacy, cookie, mfaType="sms")).startswith(kind)
+        assert bad(_show(legacy, cookie)) == missing
+    late = {"accept-language": "fr"}
+    assert "recommencer" in bad(_show(legacy, late, passcode=app.code()))
+    cookie = _begin(legacy) | {"accept-language": "es"}
+    assert "Este código no es correcto" in bad(_show(legacy, cookie, passcode="000000"))

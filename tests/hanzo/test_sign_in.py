@@ -74,6 +74,19 @@ def test_a_password_starts_a_browser_session_whose_token_is_in_the_cookies(both:
     )
 
 
+def test_whoever_is_among_the_accounts_of_the_browser_is_not_there_twice(both: Legacy) -> None:
+    ann, bob = both.token("acme", "ann"), both.token("acme", "bob")
+    headers = {"cookie": f"iam={bob}; iam-others={ann}"}
+
+    answer = login(both, ANN, headers=headers)
+
+    [own] = both.live("acme", "ann", "app-built-in")
+    assert cookies_of(answer)["iam"].startswith(f"{own}.")
+    assert both.end_reason(ann.partition(".")[0]) == "signed_out"
+    # Here one account is kept, as clients of these paths know it.
+    assert both.end_reason(bob.partition(".")[0]) == "signed_out"
+
+
 def test_hanzos_paths_keep_their_own_cookie(legacy: Legacy) -> None:
     answer = legacy.world.post("/v1/iam/login", json=ANN)
 
@@ -228,7 +241,7 @@ def test_the_authorize_alias_leads_to_our_own_with_the_scopes_that_are_meant(
     legacy: Legacy,
 ) -> None:
     client_id = legacy.applications["acme/shop"]["client_id"]
-    query = f"client_id={client_id}&response_type=code&scope=read&state=s&popup=1"
+    query = f"client_id={client_id}&response_type=code&scope=read&state=s&provider_hint=x"
 
     answer = legacy.world.get(f"/login/oauth/authorize?{query}")
 

@@ -9,6 +9,8 @@ from iam.directory.providers import Provider, find_link, find_provider
 from iam.signin.provider_secrets import open_secret
 from tests.moving.conftest import ALICE, CLIENT_ID, Pair, in_file, installation, run_import, user
 from tests.moving.test_taking_over import everything, finding
+from tests.saml.conftest import make_key_pair
+from tests.support.saml_idp import idp_metadata
 from tests.support.world import World
 
 GITHUB_SECRET = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"
@@ -112,11 +114,54 @@ def test_a_link_is_made_only_where_it_is_certain_whom_it_means(
     assert everything(world) == before
 
 
+def test_a_saml_provider_comes_along_by_its_metadata(pair: Pair, tmp_path: Path) -> None:
+    there = (("HTTP-Redirect", "https://idp.corp.test/sso"),)
+    metadata = idp_metadata("https://idp.corp.test/metadata", (make_key_pair(),), there)
+    rows = with_providers(
+        provider(
+            "Corp SAML",
+            "Keycloak",
+            category="SAML",
+            clientId="",
+            clientSecret="",
+            metadata=metadata,
+            endpoint="https://idp.corp.test/sso",
+            idP="MIIC...",
+            issuerUrl="https://idp.corp.test/metadata",
+            userMapping={"username": "uid", "email": "mail", "displayName": "cn"},
+            emailRegex="@corp.test",
+        )
+    )
+    report = tmp_path / "report.json"
+
+    place = pair.place(rows)
+
+    done = run_import(pair.world, *place, "--report", str(report))
+
+    assert done.returncode == 0, done.stderr
+    native = pair.world.get("/v1/providers/acme/corp-saml", headers=pair.world.admin).json()
+    assert (native["kind"], native["entity_id"]) == ("saml", "https://idp.corp.test/metadata")
+    assert native["attributes"] == {"name": "uid", "email": "mail", "display_name": "cn"}
+    assert (native["enabled"], native["trusted_domains"]) == (True, [])
+    said = finding(report, "provider", "Corp SAML of acme")
+    assert {"saml_metadata", "saml_links"} <= {reason for _, reason in said}
+    assert ("emailRegex", "no_place") in said
+    led = pair.world.get(f"/sign-in?application={CLIENT_ID}")
+    assert "Our Keycloak" in led.text
+    before = everything(pair.world)
+    assert run_import(pair.world, *place).returncode == 0
+    assert everything(pair.world) == before
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"category": "Email", "type": "SMTP"}, "not_supported"),
-        ({"category": "SAML", "type": "Keycloak"}, "not_supported"),
+        ({"category": "SAML", "type": "Keycloak"}, "saml_unusable"),
+        ({"category": "SAML", "metadata": "<!DOCTYPE x><x/>"}, "saml_unusable"),
+        ({"category": "SAML", "metadata": "<EntityDescriptor/>"}, "saml_unusable"),
+        ({"category": "SAML", "metadata": "no XML"}, "saml_unusable"),
+        ({"category": "SAML", "metadata": 7}, "malformed"),
         ({"type": "WeChat"}, "not_supported"),
         ({"clientId": ""}, "not_supported"),
         ({"type": "Okta", "domain": "http://10.0.0.1/"}, "not_supported"),

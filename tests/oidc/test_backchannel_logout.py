@@ -152,6 +152,9 @@ ENDS: dict[str, Callable[[Party, str, str], None]] = {
 }
 
 
+EVERYWHERE = ("the user is", "the password is")
+
+
 @pytest.mark.parametrize("how", ENDS)
 def test_it_is_told_whoever_ends_the_session(
     stage: Party, wiki: Receiver, deliverer: Deliverer, how: str
@@ -162,7 +165,36 @@ def test_it_is_told_whoever_ends_the_session(
     ENDS[how](stage, browser.session.id, sid)
     run(stage, deliverer)
 
-    assert [(one["sid"], one["sub"]) for one in told(stage, wiki)] == [(sid, stage.users["ada"].id)]
+    # Of all that a user had, by their name alone (Back-Channel Logout 1.0 §2.6).
+    named = None if how.startswith(EVERYWHERE) else sid
+    assert [(one.get("sid"), one["sub"]) for one in told(stage, wiki)] == [
+        (named, stage.users["ada"].id)
+    ]
+
+
+def test_of_all_that_a_user_had_each_application_is_told_once(
+    stage: Party, wiki: Receiver, deliverer: Deliverer
+) -> None:
+    with Receiver() as shop:
+        tell(stage, "shop", shop.url)
+        stage.settle("shop", backchannel_logout_session_required=True)
+        browsers = [stage.browser() for _ in range(3)]
+        sids = {
+            name: [entered(stage, one.token, name) for one in browsers] for name in ("wiki", "shop")
+        }
+        changed = stage.world.patch(
+            "/v1/users/acme/ada", json={"enabled": False}, headers=stage.world.admin
+        )
+        assert changed.status_code == 200
+        run(stage, deliverer)
+
+        [one] = told(stage, wiki)
+        assert "sid" not in one
+        assert one["sub"] == stage.users["ada"].id
+        assert sorted(each["sid"] for each in told(stage, shop)) == sorted(sids["shop"])
+        for sid in sids["wiki"]:
+            [shared] = deliveries(stage, sid)
+            assert (shared["application"], shared["state"]) == ("wiki", "delivered")
 
 
 def test_nobody_is_told_that_a_deadline_has_passed(

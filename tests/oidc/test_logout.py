@@ -65,8 +65,8 @@ def test_without_an_address_the_person_sees_that_they_are_signed_out(party: Part
     answer = party.logout(browser.token, id_token_hint=hint, state="x", ui_locales="de fr")
 
     assert answer.status_code == 200
-    assert "You are signed out" in answer.text
-    assert "1 application" in answer.text
+    assert "Sie sind abgemeldet" in answer.text, "in the language that the application asks for"
+    assert "1 daraus geöffnete Anwendung" in answer.text
 
 
 def test_a_posted_request_becomes_a_get_so_that_the_cookie_comes_along(party: Party) -> None:

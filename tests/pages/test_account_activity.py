@@ -61,6 +61,8 @@ def test_an_open_page_learns_how_long_it_lives_without_living_longer(
 ) -> None:
     assert _state(bob) == {
         "live": True,
+        "session": bob.session_id,
+        "user": "Bob",
         "idle_left": 30 * 60_000,
         "left": 12 * 3_600_000,
         "idle_timeout": 30 * 60_000,

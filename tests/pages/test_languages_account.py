@@ -390,9 +390,17 @@ def test_the_gate(world: World, reader: Surfer) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/saml/sso", "/saml/sso?SAMLRequest=x", "/saml/sso?request=x", "/saml/slo?SAMLRequest=%21",
-     "/saml/slo?onward=x", "/saml/sso?application=x", "/saml/sign-in/nothing", "/saml/acs?answer=x"],
-)  # fmt: skip
+    [
+        "/saml/sso",
+        "/saml/sso?SAMLRequest=x",
+        "/saml/sso?request=x",
+        "/saml/slo?SAMLRequest=%21",
+        "/saml/slo?onward=x",
+        "/saml/sso?application=x",
+        "/saml/sign-in/nothing",
+        "/saml/acs?answer=x",
+    ],
+)
 def test_what_saml_refuses(stranger: Surfer, path: str) -> None:
     assert 400 <= stranger.get(path).status_code < 500
     _check(stranger)

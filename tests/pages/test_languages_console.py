@@ -148,13 +148,29 @@ def test_sessions(world: World, reader: Surfer, root: Surfer) -> None:
     path = "/console/sessions"
     for who in (reader, root):
         for query in (
-            "", "?state=locked", "?state=ended", "?state=all", "?user=bob", "?state=ended&user=bob",
-            "?amr=pwd&state=all", "?user=nobody", "?user=bo", "?state=all&user=nobody",
-            "?state=locked&user=nobody", "?state=ended&user=nobody", "?ip=x", "?started_after=x",
-            "?started_after=2026-01-01T00:00&last_active_before=2026-01-01T00:00", "?parent=ses_nobody",
-            "?notice=ended", "?notice=over", "?notice=none", "?notice=ended-1", "?notice=ended-1312",
+            "",
+            "?state=locked",
+            "?state=ended",
+            "?state=all",
+            "?user=bob",
+            "?state=ended&user=bob",
+            "?amr=pwd&state=all",
+            "?user=nobody",
+            "?user=bo",
+            "?state=all&user=nobody",
+            "?state=locked&user=nobody",
+            "?state=ended&user=nobody",
+            "?ip=x",
+            "?started_after=x",
+            "?started_after=2026-01-01T00:00&last_active_before=2026-01-01T00:00",
+            "?parent=ses_nobody",
+            "?notice=ended",
+            "?notice=over",
+            "?notice=none",
+            "?notice=ended-1",
+            "?notice=ended-1312",
             "?organization=acme",
-        ):  # fmt: skip
+        ):
             _look(who, path + query, data=("nobody", "bo", "…nobody", "x"))
     for id_ in (reader.session_id, phone.session_id, locked.session_id):
         for notice in ("", "extended", "not-extended", "locked", "again", "pending"):
@@ -232,15 +248,29 @@ def test_users(world: World, reader: Surfer, root: Surfer) -> None:
     reader.submit(f"{path}/new", **NEW_USER)
     give_authenticator(world, "acme", "carol")
     for name in ("alice", "bob", "carol"):
-        for notice in ("", "created", "invited", "unlinked", "mailed", "saved", "disabled", "enabled",
-                       "password", "factor"):  # fmt: skip
+        for notice in (
+            "",
+            "created",
+            "invited",
+            "unlinked",
+            "mailed",
+            "saved",
+            "disabled",
+            "enabled",
+            "password",
+            "factor",
+        ):
             _look(reader, f"{path}/acme/{name}?notice={notice}")
     there = f"{path}/acme/carol"
     for status, fields in (
-        (422, {"do": "nothing"}), (200, {"do": "disable"}), (200, {"do": "delete"}),
-        (200, {"do": "remove-factor"}), (422, {"do": "password", "password": "x"}),
-        (422, {"do": "save", "email": "x"}), (200, {"do": "password"}),
-    ):  # fmt: skip
+        (422, {"do": "nothing"}),
+        (200, {"do": "disable"}),
+        (200, {"do": "delete"}),
+        (200, {"do": "remove-factor"}),
+        (422, {"do": "password", "password": "x"}),
+        (422, {"do": "save", "email": "x"}),
+        (200, {"do": "password"}),
+    ):
         reader.get(there)
         assert reader.submit(there, **fields).status_code == status, fields
         shown = reader.page.partition('data-copy="')[2].partition('"')[0]
@@ -294,10 +324,15 @@ def test_applications(world: World, reader: Surfer, root: Surfer) -> None:
     _look(root, f"{path}/built-in/app-built-in")
     there = f"{path}/acme/wiki"
     for status, fields in (
-        (200, {"do": "disable"}), (200, {"do": "delete"}), (200, {"do": "secret"}),
-        (200, {"do": "saml-delete"}), (422, {"do": "saml"}), (422, {"do": "saml", "metadata": "<x/>"}),
-        (422, {"do": "saml", "metadata": "x"}), (422, {"do": "save", "redirect_uris": "x"}),
-    ):  # fmt: skip
+        (200, {"do": "disable"}),
+        (200, {"do": "delete"}),
+        (200, {"do": "secret"}),
+        (200, {"do": "saml-delete"}),
+        (422, {"do": "saml"}),
+        (422, {"do": "saml", "metadata": "<x/>"}),
+        (422, {"do": "saml", "metadata": "x"}),
+        (422, {"do": "save", "redirect_uris": "x"}),
+    ):
         reader.get(there)
         _send(reader, there, status, **fields)
     reader.get(there)
@@ -312,9 +347,19 @@ def test_providers(world: World, reader: Surfer) -> None:
         _look(reader, f"{path}/new?organization=acme&kind={kind}")
         _send(reader, f"{path}/new", 422, organization="acme", kind=kind)
         reader.get(f"{path}/new?organization=acme&kind={kind}")
-        wrong = {"name": "partner", "client_id": "x", "issuer": "x", "scopes": "ü", "attributes": "ü",
-                 "trusted_domains": "ü", "client_secret": "ü", "auth_method": "x",
-                 "metadata_url": "x", "metadata": "x", "metadata_signer": "x"}  # fmt: skip
+        wrong = {
+            "name": "partner",
+            "client_id": "x",
+            "issuer": "x",
+            "scopes": "ü",
+            "attributes": "ü",
+            "trusted_domains": "ü",
+            "client_secret": "ü",
+            "auth_method": "x",
+            "metadata_url": "x",
+            "metadata": "x",
+            "metadata_signer": "x",
+        }
         _send(reader, f"{path}/new", 422, organization="acme", kind=kind, **wrong)
     reader.get(f"{path}/new?organization=acme&kind=oauth2")
     lost = {"kind": "oauth2", "name": "partner", "client_id": "x", "auth_method": "none"}
@@ -346,8 +391,15 @@ def test_providers(world: World, reader: Surfer) -> None:
 def test_saml_providers(world: World, reader: Surfer) -> None:
     path = "/console/providers"
     reader.get(f"{path}/new?organization=acme&kind=saml")
-    given = {"organization": "acme", "kind": "saml", "name": "partner", "metadata_url": "",
-             "name_id_format": "", "request_binding": "redirect", "context_comparison": "exact"}  # fmt: skip
+    given = {
+        "organization": "acme",
+        "kind": "saml",
+        "name": "partner",
+        "metadata_url": "",
+        "name_id_format": "",
+        "request_binding": "redirect",
+        "context_comparison": "exact",
+    }
     _send(reader, f"{path}/new", 422, **given)
     reader.get(f"{path}/new?organization=acme&kind=saml")
     _send(reader, f"{path}/new", 422, **given, metadata="<a/>")
@@ -374,8 +426,11 @@ def test_organizations(world: World, reader: Surfer, root: Surfer) -> None:
         for notice in ("", "created", "saved", "brand", "disabled", "enabled"):
             _look(who, f"{path}/acme?notice={notice}")
     for status, fields in (
-        (422, {"do": "save"}), (200, {"do": "disable"}), (200, {"do": "delete"}), (422, {"do": "x"}),
-    ):  # fmt: skip
+        (422, {"do": "save"}),
+        (200, {"do": "disable"}),
+        (200, {"do": "delete"}),
+        (422, {"do": "x"}),
+    ):
         root.get(f"{path}/acme")
         _send(root, f"{path}/acme", status, **fields)
     root.get(f"{path}/built-in")
@@ -406,8 +461,18 @@ def test_webhooks(world: World, reader: Surfer, root: Surfer) -> None:
     there = f"{path}/{made['id']}"
     reader.get(there)
     reader.submit(there, do="test")
-    for query in ("", "?state=pending", "?state=dead", "?state=delivered", "?notice=saved", "?notice=tested",
-                  "?notice=disabled", "?notice=enabled", "?notice=again", "?notice=pending"):  # fmt: skip
+    for query in (
+        "",
+        "?state=pending",
+        "?state=dead",
+        "?state=delivered",
+        "?notice=saved",
+        "?notice=tested",
+        "?notice=disabled",
+        "?notice=enabled",
+        "?notice=again",
+        "?notice=pending",
+    ):
         _look(reader, there + query)
     _look(root, f"{path}?notice=deleted")
     reader.get(there)
@@ -476,9 +541,14 @@ def test_the_audit_log(world: World, reader: Surfer, root: Surfer) -> None:
     enter(world, reader.session_id, "wiki")
     for who in (reader, root):
         for query in (
-            "", "?user=nobody", "?type=session.started", "?since=x", "?until=2026-01-01T00:00",
-            "?user=bob&ip=127.0.0.1&actor=system&reason=idle", "?organization=acme",
-        ):  # fmt: skip
+            "",
+            "?user=nobody",
+            "?type=session.started",
+            "?since=x",
+            "?until=2026-01-01T00:00",
+            "?user=bob&ip=127.0.0.1&actor=system&reason=idle",
+            "?organization=acme",
+        ):
             _look(who, f"/console/audit{query}", data=("nobody", "user:", "system", "idle", "x"))
     _look(reader, "/console/audit/export?since=x", 422)
 

@@ -159,8 +159,9 @@ def test_a_locked_session_can_be_signed_out_of_or_left_for_another_account(
 
     left = alice.cookies["iam"]
     assert alice.sign_in("acme", "bob").status_code == 303
-    ended = world.get("/v1/session", headers=world.bearer(left)).json()
-    assert ended["end_reason"] == "signed_out"
+    kept = world.get("/v1/session", headers=world.bearer(left)).json()
+    assert kept["code"] == "session_locked", "it is kept beside, and no less locked"
+    assert alice.cookies["iam-others"] == left
 
 
 def test_a_locked_application_can_be_signed_out_of_on_its_own_host(

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
 
 from tests.support.node import CLIENTS, node
 
@@ -17,7 +20,7 @@ _MODULES = _NODE / "node_modules"
 _SCRIPT = "text/javascript"
 _PKCE = b"export default window.PKCE"
 
-Calls = Sequence[tuple[str, Sequence[Any]]]
+Calls = Sequence[tuple[str, Sequence[Any] | None]]
 
 
 def python_sdk(config: dict[str, str], calls: Calls, as_user: str | None = None) -> list[Any]:
@@ -28,6 +31,13 @@ def python_sdk(config: dict[str, str], calls: Calls, as_user: str | None = None)
 def async_python_sdk(config: dict[str, str], calls: Calls) -> list[Any]:
     """The same of its asynchronous part, which shows its credentials in a header."""
     return _python({"config": config, "calls": calls, "as_user": None, "asynchronous": True})
+
+
+def sdk_methods() -> dict[str, list[str]]:
+    """What the SDKs that are installed have: `python`, `async`, `node`, `browser`."""
+    python, asynchronous = _python({"calls": None})
+    in_node, browser = _run([str(node()), str(_NODE / "calls.mjs")], {"calls": None})
+    return {"python": python, "async": asynchronous, "node": in_node, "browser": browser}
 
 
 def _python(asked: dict[str, Any]) -> list[Any]:
@@ -64,9 +74,28 @@ _FILES = {
 }
 
 
+def _redeem(config: dict[str, str], secret: str, code: str) -> dict[str, str]:
+    """What the application's back end does at `/api/signin`."""
+    form = {
+        "grant_type": "authorization_code",
+        "client_id": config["clientId"],
+        "client_secret": secret,
+        "code": code,
+    }
+    there = f"{config['serverUrl']}/api/login/oauth/access_token"
+    answer = httpx2.post(there, data=form, timeout=60).json()
+    return {"token": answer["access_token"]} if "access_token" in answer else answer
+
+
 @contextmanager
-def run_casdoor_application(port: int, config: dict[str, str]) -> Iterator[str]:
-    """The application in tests/clients/casdoor/browser, served on this port; its address."""
+def run_casdoor_application(
+    port: int, config: dict[str, str], secret: str | None = None
+) -> Iterator[str]:
+    """The application in tests/clients/casdoor/browser, served on this port; its address.
+
+    Args:
+        secret: its own, if it has a back end.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -78,6 +107,14 @@ def run_casdoor_application(port: int, config: dict[str, str]) -> Iterator[str]:
             else:
                 file, kind = _FILES.get(path, (_NODE / "browser" / "index.html", "text/html"))
                 body = file.read_bytes()
+            self._send(body, kind)
+
+        def do_POST(self) -> None:
+            asked = parse_qs(urlsplit(self.path).query)
+            found = _redeem(config, secret or "", asked["code"][0])
+            self._send(json.dumps(found).encode(), "application/json")
+
+        def _send(self, body: bytes, kind: str) -> None:
             self.send_response(200)
             self.send_header("content-type", f"{kind}; charset=utf-8")
             self.send_header("content-length", str(len(body)))

@@ -1,6 +1,7 @@
 """The pages of a person: signing in, signing out, the own sessions.
 
-Owns: `/`, `/sign-in`, `/second-factor`, `/unlock`, `/sign-out`, `/set-password`, `/account/…`.
+Owns: `/`, `/sign-in`, `/choose-account`, `/second-factor`, `/unlock`, `/sign-out`, `/set-password`,
+`/account/…`.
 Does not own: how a password is checked (`signin`), how sessions start and end (`sessions`), what a
 page looks like (`web`).
 Hands to: `/oauth/authorize` and `/gate/enter`, which send people here and get them back signed in.
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from iam.account.accounts_page import choose_account, show_accounts
 from iam.account.activity_page import show_activity
 from iam.account.again_page import show_again
 from iam.account.applications_page import show_applications, withdraw
@@ -32,7 +34,7 @@ from iam.account.ways_page import show_ways, unlink
 from iam.web.arriving import CHOOSE
 from iam.web.pages import see_other
 from iam.web.provider_onward import BACK
-from iam.web.returning import HOME
+from iam.web.returning import ACCOUNTS, HOME
 
 
 async def home(_request: Request) -> Response:
@@ -51,6 +53,8 @@ def routes() -> list[BaseRoute]:
         Route("/sign-in/{organization}", check_sign_in, methods=["POST"]),
         Route(SECOND_FACTOR, show_code_page),
         Route(SECOND_FACTOR, check_code_page, methods=["POST"]),
+        Route(ACCOUNTS, show_accounts),
+        Route(ACCOUNTS, choose_account, methods=["POST"]),
         Route(CHOOSE, show_choice),
         Route(CHOOSE, choose, methods=["POST"]),
         Route("/unlock", show_unlock),

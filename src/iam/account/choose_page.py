@@ -24,6 +24,7 @@ from iam.signin.arrival import Arrival, NoRoom, Proven
 from iam.signin.codes import redeem_code
 from iam.signin.enter import approach
 from iam.signin.password_sign_in import go_on
+from iam.web.accounts import hold
 from iam.web.address import origin_of
 from iam.web.arriving import (
     LIMIT_TICKET,
@@ -115,10 +116,11 @@ async def _go_on_signing_in(
         raise ChoiceExpired
     payload: Any = code.payload
     device = device_secret(request, engine.settings, engine.random)
+    held = await hold(engine, request, now)
     arrival = Arrival(
         application=BUILT_IN_APPLICATION,
         origin=origin_of(request, engine.settings),
-        replaces=payload["replaces"],
+        beside=held.ids,
         remember=payload["remember"],
         give_up=tuple(name for name in fields if name.startswith("ses_")),
         device=device,
@@ -139,7 +141,7 @@ async def _go_on_signing_in(
         return await choose_for_sign_in(
             request, destination, arrival, full, return_to, choose_more(full.crowd)
         )
-    return signed_in(engine, started, return_to, now, device)
+    return await signed_in(request, held, started, return_to, device)
 
 
 def _at_threshold(

@@ -28,6 +28,7 @@ from iam.signin.codes import issue_code, redeem_code
 from iam.signin.factors import CodeWrong, FactorMissing, find_factor
 from iam.signin.password_sign_in import CredentialsInvalid, go_on
 from iam.signin.second_step import Claim, show_code, step_up
+from iam.web.accounts import hold
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.brand_files import brand_for
@@ -54,7 +55,6 @@ async def ask_for_code(
     engine = engine_of(request)
     waiting = {
         "proven": proven.to_payload(),
-        "replaces": arrival.replaces,
         "remember": arrival.remember,
         "until": after(engine.clock(), _LIFETIME),
     }
@@ -189,10 +189,11 @@ async def _go_on_signing_in(
         Proven.from_payload(waiting["proven"]),
         device_secret(request, engine.settings, engine.random),
     )
+    held = await hold(engine, request, now)
     arrival = Arrival(
         application=BUILT_IN_APPLICATION,
         origin=origin_of(request, engine.settings),
-        replaces=waiting["replaces"],
+        beside=held.ids,
         remember=waiting["remember"],
         device=device,
         mails=engine.settings.sends_mail,
@@ -226,7 +227,7 @@ async def _go_on_signing_in(
             engine.metrics.sign_ins["failed"] += 1
             raise
         return await choose_for_sign_in(request, destination, arrival, full, return_to)
-    return signed_in(engine, started, return_to, now, device)
+    return await signed_in(request, held, started, return_to, device)
 
 
 def _code(fields: Mapping[str, str]) -> str:

@@ -71,7 +71,7 @@ async def end_one(request: Request) -> Response:
     wanted, me = fields.get("id", ""), visitor.session
     if visitor.holds(wanted):
         left = await sign_out(request, visitor.person.actor, now, wanted)
-        return signed_out_page(request, left)
+        return await signed_out_page(request, left)
     about = _("You wanted to sign out one of your other sessions.")
     await require_fresh(request, visitor, _("Sign out there"), now, about=about, back=HOME)
 

@@ -12,7 +12,7 @@ from iam.account.unlock_page import wait_words, way_to_unlock
 from iam.kernel.clock import Instant, to_datetime
 from iam.kernel.errors import Throttled
 from iam.kernel.secrets import make_secret
-from iam.languages import N_, _, gettext, times
+from iam.languages import N_, _, gettext, n_, times
 from iam.sessions.model import BUILT_IN_APPLICATION, BUILT_IN_ORGANIZATION, EndReason
 from iam.sessions.validate import Outcome, Verdict
 from iam.signin.arrival import Arrival, FactorNeeded, NoRoom
@@ -21,19 +21,19 @@ from iam.signin.password_sign_in import (
     PasswordAttempt,
     sign_in_with_password,
 )
+from iam.web.accounts import Held, hold, tidy
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.brand_files import brand_context
 from iam.web.continue_with import start_address
-from iam.web.cookies import BROWSER, FLOW, clear_cookie, device_secret, read_cookie, set_cookie
+from iam.web.cookies import FLOW, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.fresh import is_again
-from iam.web.pages import page_errors, render
-from iam.web.returning import return_path
-from iam.web.visitor import look
+from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import account_address, return_path
 
 _FLOW = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -60,10 +60,13 @@ async def show_sign_in(request: Request) -> Response:
     destination = await _destination(
         request, query_text(request, "application"), request.path_params.get("organization")
     )
-    verdict, _token = await look(engine, request, now)
+    held = await hold(engine, request, now)
+    verdict = held.current.verdict if held.current is not None else None
     locked = await way_to_unlock(request, destination, verdict, now)
     if locked is not None:
         return locked
+    if _may_choose(request, destination, held):
+        return see_other(_accounts_address(destination, request.query_params.get("return_to")))
     current, notice = None, why_here(verdict, now)
     if verdict is not None and verdict.outcome is Outcome.VALID and verdict.row is not None:
         row, home = verdict.row, destination.organization
@@ -73,8 +76,8 @@ async def show_sign_in(request: Request) -> Response:
                     "This needs an account of %(organization)s", organization=home.display_name
                 ),
                 "text": _(
-                    "You are signed in as %(user)s of %(organization)s. "
-                    "Signing in here ends that session in this browser.",
+                    "You are signed in as %(user)s of %(organization)s, and stay so: "
+                    "signing in here adds an account to this browser.",
                     user=row.display_name,
                     organization=row.organization,
                 ),
@@ -89,6 +92,8 @@ async def show_sign_in(request: Request) -> Response:
             }
         elif request.query_params.get("prompt") != "login":
             current = {"user": row.display_name, "organization": row.organization}
+        else:
+            notice = _adds(request, held)
     if request.query_params.get("with") == "cancelled":
         text = _("You came back without having signed in there. Choose how to go on.")
         notice = {"title": _("You did not sign in"), "text": text}
@@ -100,10 +105,42 @@ async def show_sign_in(request: Request) -> Response:
         username=query_text(request, "login_hint", 127),
         current=current,
         notice=notice,
+        choose=bool(held.living),
     )
-    if verdict is not None and verdict.living is None:
-        clear_cookie(response.headers, engine.settings, BROWSER)
+    tidy(response.headers, request, engine.settings, held, now)
     return response
+
+
+def _may_choose(request: Request, destination: Destination, held: Held) -> bool:
+    """Whether to ask first with which of several accounts somebody goes on."""
+    query, home = request.query_params, destination.organization
+    if query.get("prompt") == "login" or query.get("with") == "cancelled":
+        return False
+    if is_again(return_path(query.get("return_to"))):
+        return False
+    return any(home is None or one.row.organization == home.name for one in held.others)
+
+
+def _accounts_address(destination: Destination, return_to: str | None) -> str:
+    home = destination.organization
+    of = {"organization": home.name} if home is not None and not destination.client_id else {}
+    return account_address(return_path(return_to), destination.client_id, **of)
+
+
+def _adds(request: Request, held: Held) -> dict[str, str] | None:
+    """What becomes of those who are signed in here, to somebody who signs in besides."""
+    names = [one.row.display_name or one.row.user for one in held.living]
+    if not names or any(one.row.user == query_text(request, "login_hint") for one in held.living):
+        return None
+    if len(names) > 1:
+        text = n_(
+            "%(number)s account is signed in here. It stays so when somebody else signs in.",
+            "%(number)s accounts are signed in here. They stay so when somebody else signs in.",
+            len(names),
+        )
+    else:
+        text = _("%(user)s stays signed in when somebody else signs in here.", user=names[0])
+    return {"title": _("Add an account"), "text": text}
 
 
 @page_errors
@@ -136,8 +173,7 @@ async def check_sign_in(request: Request) -> Response:
     ):
         if not value:
             return again(status=422, error=_error(_("Something is missing"), words, field))
-    verdict, _token = await look(engine, request, now)
-    holds = verdict.living if verdict is not None else None
+    held = await hold(engine, request, now)
     device = device_secret(request, engine.settings, engine.random)
     attempt = PasswordAttempt(
         organization=organization,
@@ -146,7 +182,7 @@ async def check_sign_in(request: Request) -> Response:
         arrival=Arrival(
             application=BUILT_IN_APPLICATION,
             origin=origin_of(request, engine.settings),
-            replaces=holds.id if holds is not None else None,
+            beside=held.ids,
             remember=fields.get("remember") == "1",
             device=device,
             mails=engine.settings.sends_mail,
@@ -177,7 +213,7 @@ async def check_sign_in(request: Request) -> Response:
             words = _("Sign out somewhere else first, or ask your administrator.")
             return again(status=409, error=_error(gettext(full.title), words, None))
         return await choose_for_sign_in(request, destination, attempt.arrival, full, return_to)
-    return signed_in(engine, started, return_to, now, device)
+    return await signed_in(request, held, started, return_to, device)
 
 
 async def _destination(request: Request, client_id: str, organization: str | None) -> Destination:
@@ -199,6 +235,7 @@ def _page(
     notice: dict[str, str] | None = None,
     current: dict[str, str] | None = None,
     remember: bool = False,
+    choose: bool = False,
 ) -> Response:
     engine = engine_of(request)
     # The flow cookie proves nothing but that form and answer are of one browser: so it may stay
@@ -245,6 +282,7 @@ def _page(
         error=error,
         notice=notice,
         current=current,
+        accounts_href=_accounts_address(destination, return_to) if choose else None,
     )
     if fresh:
         set_cookie(response.headers, engine.settings, FLOW, flow)
@@ -270,6 +308,7 @@ def why_here(verdict: Verdict | None, now: Instant) -> dict[str, str] | None:
     return {
         "title": _("You were signed out"),
         "text": _("%(why)s Sign in again to go on.", why=words),
+        "reason": words,
     }
 
 

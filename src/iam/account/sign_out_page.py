@@ -53,7 +53,7 @@ async def sign_out(request: Request) -> Response:
     row = verdict.living if verdict is not None else None
     if row is not None:
         left = await signing_out.sign_out(request, Person(row).actor, now, row.id)
-    return signed_out_page(request, left)
+    return await signed_out_page(request, left)
 
 
 @page_errors
@@ -67,4 +67,4 @@ async def signed_out_there(request: Request) -> Response:
     onward = code.payload["onward"] if code is not None and not code.replayed else None
     if isinstance(onward, str):
         return see_other(onward)
-    return signed_out_page(request, Left())
+    return await signed_out_page(request, Left())

@@ -56,8 +56,11 @@ async def stay(request: Request) -> Response:
     return JSONResponse({"live": True, **_left(row, now)}, headers=_HEADERS)
 
 
-def _left(row: LiveRow, now: int) -> dict[str, int]:
+def _left(row: LiveRow, now: int) -> dict[str, int | str]:
     return {
+        # Whose turn it is: a page that was opened as somebody else says so.
+        "session": row.id,
+        "user": row.display_name or row.user,
         "idle_left": row.last_active_at + row.idle_timeout * 1000 - now,
         "left": row.expires_at - now,
         "idle_timeout": row.idle_timeout * 1000,

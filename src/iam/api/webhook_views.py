@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from iam.api.views import View, iso
-from iam.delivery.outbox import Delivery
+from iam.delivery.listing import Delivery
 from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import to_iso
 

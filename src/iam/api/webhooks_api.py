@@ -35,9 +35,9 @@ from iam.api.webhook_views import (
     delivery_view,
     webhook_view,
 )
-from iam.delivery import outbox, webhooks
+from iam.delivery import listing, outbox, webhooks
 from iam.delivery.addresses import check_webhook_url
-from iam.delivery.outbox import Delivery, DeliveryMissing
+from iam.delivery.listing import Delivery, DeliveryMissing
 from iam.delivery.webhooks import Webhook, WebhookMissing
 from iam.directory.organizations import find_organization
 from iam.sessions import store
@@ -227,7 +227,7 @@ def list_deliveries(
     Without `organization`: all that the caller administers."""
     scope = reach(call, organization, None)
     found = call.engine.database.read(
-        lambda c: outbox.list_deliveries(
+        lambda c: listing.list_deliveries(
             c,
             organization=scope.organization,
             webhook_id=webhook,
@@ -263,7 +263,7 @@ def list_of_session(
         if session is None or not reaches(call, session):
             raise SessionMissing
         family = [id, *entered_from(connection, id)]
-        return outbox.list_deliveries(
+        return listing.list_deliveries(
             connection, organization=None, sessions=family, before=cursor, limit=limit
         )
 
@@ -284,7 +284,7 @@ def redeliver(call: Administrator, id: PathName) -> Response:  # noqa: A002 - as
     """With all its attempts, whether it was delivered or given up. Its `webhook-id` stays the same."""
 
     def work(connection: Connection) -> Delivery:
-        found = outbox.find_delivery(connection, id)
+        found = listing.find_delivery(connection, id)
         if not call.caller.reaches(found.organization):
             raise DeliveryMissing
         again = outbox.redeliver(connection, id, call.now)

@@ -7,6 +7,6 @@ does a thing says so, in the same transaction.
 Hands to: `sessions`, `directory` and `signin` (which write), the management API (which reads).
 """
 
-from iam.audit.events import append, appending, list_events, read_events, timeline
+from iam.audit.events import append, appending, ended_together, list_events, read_events, timeline
 
-__all__ = ["append", "appending", "list_events", "read_events", "timeline"]
+__all__ = ["append", "appending", "ended_together", "list_events", "read_events", "timeline"]

@@ -82,6 +82,15 @@ def read_events(connection: Connection, ids: Collection[str]) -> dict[str, Event
     return {row.id: event_of(row) for row in connection.execute(query)}
 
 
+def ended_together(connection: Connection, sessions: Collection[str]) -> frozenset[str]:
+    """The names of the ends by which one of these ended along with all that its user had."""
+    query = select(table.c.data).where(
+        table.c.session_id.in_(sessions), table.c.type == "session.ended"
+    )
+    data = connection.execute(query).scalars()
+    return frozenset(str(one["everywhere"]) for one in data if "everywhere" in one)
+
+
 def timeline(
     connection: Connection,
     session: str,

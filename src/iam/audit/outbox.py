@@ -37,10 +37,14 @@ _WORTH_TELLING = """(e.reason NOT IN ('idle', 'expired') OR EXISTS (
     OR p.layer = 'user' AND p.name = e.user_name
     OR p.layer = 'role'
       AND replace(',' || l.roles || ',', ',' || p.name || ',', '') <> ',' || l.roles || ','))))"""
-# Of an end is told the application that was given the session's ID (`delivery.logouts`).
+# Of an end is told the application that was given the session's ID (`delivery.logouts`). Where all that a
+# user has ended together, once: the notices of it have one ID, of which the first is written. But an
+# application that wants to be told the session is told of each.
 # One that moved in has kept its client ID, which has no prefix of ours to leave out.
+_TOGETHER = "e.data ->> 'everywhere'"
 _TO_APPLICATIONS = f"""
-SELECT 'dlv_' || substr(e.id, 5) ||
+SELECT 'dlv_' || substr(CASE WHEN a.backchannel_logout_session_required OR {_TOGETHER} IS NULL
+    THEN e.id ELSE {_TOGETHER} END, 5) ||
     CASE substr(a.client_id, 1, 4) WHEN 'app_' THEN substr(a.client_id, 5) ELSE a.client_id END,
   a.client_id, e.id, e.session_id,
   'pending', 0, e.at, e.at
@@ -62,10 +66,13 @@ WHERE e.type = '{_ENDED}' AND {_WORTH_TELLING}
 _TO_WHOM = (
     "INSERT INTO delivery (id, webhook, event, session_id, state, attempts, next_at, created_at)"
 )
-_NOTICES = f"{_TO_WHOM} {_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS} UNION ALL {_TO_SAML}"
+_NOTICES = (
+    f"{_TO_WHOM} {_TO_WEBHOOKS} UNION ALL {_TO_APPLICATIONS} UNION ALL {_TO_SAML} "
+    "ON CONFLICT (id) DO NOTHING"
+)
 # Of anything but an end: every start comes here, and a plan has its price also where it finds nothing.
 _FEW_NOTICES = f"{_TO_WHOM} {_TO_WEBHOOKS}"
-_GIVEN_BACK = "id, at, type, organization, user_name, application, session_id, reason"
+_GIVEN_BACK = "id, at, type, organization, user_name, application, session_id, reason, data"
 # PostgreSQL fills in the transaction's number by itself; SQLite has no use for it (`iam.audit.feed`).
 _COLUMNS = [column.name for column in event.columns if column.name != "txid"]
 _INSERT = (

@@ -116,7 +116,7 @@ def list_deliveries(
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=10000)] = 100,
 ) -> None:
     """List notices and what became of them, newest first."""
-    from iam.delivery.outbox import list_deliveries as listed
+    from iam.delivery.listing import list_deliveries as listed
 
     if state not in (None, "pending", "delivered", "dead"):
         raise Invalid("--state is pending, delivered or dead.")

@@ -9,7 +9,8 @@ from iam.console.changes import Cause, cause_of
 from iam.console.ending import back_to
 from iam.console.scope import require_console, session_in_scope
 from iam.delivery import outbox
-from iam.delivery.outbox import DeliveryMissing, DeliveryPending
+from iam.delivery.listing import DeliveryMissing, find_delivery
+from iam.delivery.outbox import DeliveryPending
 from iam.languages import _
 from iam.sessions.extend import extend
 from iam.sessions.lock import lock
@@ -84,7 +85,7 @@ async def redeliver(request: Request) -> Response:
 
 
 def _redeliver(connection: Connection, cause: Cause, wanted: str) -> None:
-    found = outbox.find_delivery(connection, wanted)
+    found = find_delivery(connection, wanted)
     if not cause.reaches(found.organization):
         raise DeliveryMissing
     outbox.redeliver(connection, wanted, cause.now)

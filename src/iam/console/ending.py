@@ -163,7 +163,7 @@ async def signed_out(request: Request, visitor: Visitor, ended: tuple[Ended, ...
     and tells the applications that can be told through it alone."""
     me, now = visitor.session.id, engine_of(request).clock()
     own = tuple(one for one in ended if me in (one.session.id, one.session.parent))
-    return signed_out_page(request, await left_by(request, own, now))
+    return await signed_out_page(request, await left_by(request, own, now))
 
 
 def back_to(fields: dict[str, str]) -> str:

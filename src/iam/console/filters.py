@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, from_iso, to_iso
-from iam.languages import N_, _, gettext
+from iam.languages import N_, NP_, _, gettext
 from iam.sessions.listing import State
 from iam.sessions.search import SessionFilter, Sort
 
@@ -32,10 +32,10 @@ WORDS = {
 """What each filter is called. The organization is chosen apart: it says whose sessions these are."""
 
 STATES: tuple[tuple[str, str], ...] = (
-    ("active", N_("Live")),
-    ("locked", N_("Locked")),
-    ("ended", N_("Ended")),
-    ("all", N_("All")),
+    ("active", NP_("sessions", "Live")),
+    ("locked", NP_("sessions", "Locked")),
+    ("ended", NP_("sessions", "Ended")),
+    ("all", NP_("sessions", "All")),
 )
 _TIMES = ("started_after", "started_before", "last_active_before")
 _LONGEST = 255

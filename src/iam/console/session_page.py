@@ -11,8 +11,7 @@ from iam import audit
 from iam.console.explained import explain_policy
 from iam.console.rows import names_of, row_of
 from iam.console.scope import require_console, session_in_scope
-from iam.delivery import outbox
-from iam.delivery.outbox import Delivery
+from iam.delivery.listing import Delivery, deliveries_of
 from iam.delivery.webhooks import list_webhooks
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
@@ -85,8 +84,11 @@ def _read(
     entered = entered_from(connection, session.id)
     events = audit.timeline(connection, session.id, entered, limit=_TOLD)
     bound = None if person.reaches_installation else person.session.organization
-    deliveries = outbox.deliveries_of(
-        connection, [one.id for one in events if one.session == session.id], organization=bound
+    deliveries = deliveries_of(
+        connection,
+        session.id,
+        [one.id for one in events if one.session == session.id],
+        organization=bound,
     )
     urls = {one.id: one.url for one in list_webhooks(connection, bound, limit=1000)}
     types = {one.id: one.type for one in events}

@@ -16,7 +16,7 @@ from iam.directory.applications import list_applications
 from iam.directory.users import users_like
 from iam.kernel.clock import Instant
 from iam.kernel.ids import SESSION, is_id
-from iam.languages import N_, _, gettext, n_, written
+from iam.languages import N_, _, gettext, n_, pgettext, written
 from iam.sessions.counting import Count, count_some
 from iam.sessions.listing import Page
 from iam.sessions.model import BUILT_IN_APPLICATION, Session
@@ -143,7 +143,7 @@ def _read(
         "chips": chips(asked, PATH, applications),
         "states": [
             {
-                "words": gettext(words),
+                "words": pgettext("sessions", words),
                 "href": asked.href(PATH, state=None if state == "active" else state),
                 "current": asked.state == state,
             }

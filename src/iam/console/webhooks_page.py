@@ -14,12 +14,12 @@ from iam.console.filters import options
 from iam.console.forms import Field
 from iam.console.scope import organizations_of, require_console, scope_of
 from iam.console.session_page import delivery_row, receiver_of
-from iam.delivery import outbox
+from iam.delivery.listing import list_deliveries
 from iam.delivery.webhooks import ALL_TYPES, Webhook, WebhookMissing, find_webhook, list_webhooks
 from iam.kernel.clock import Instant
 from iam.kernel.events import EVENT_TYPES
 from iam.kernel.ids import DELIVERY, is_id
-from iam.languages import N_, _, gettext
+from iam.languages import N_, NP_, _, gettext, pgettext
 from iam.web.caller import Person
 from iam.web.engine import engine_of, in_thread
 from iam.web.event_words import event_name
@@ -43,10 +43,10 @@ FIELDS = (
     Field(name="event_types", label=N_("Told of"), kind="choices", options=TYPES),
 )
 STATES = (
-    ("", N_("All")),
-    ("pending", N_("Waiting")),
-    ("delivered", N_("Delivered")),
-    ("dead", N_("Given up")),
+    ("", NP_("notices", "All")),
+    ("pending", NP_("notices", "Waiting")),
+    ("delivered", NP_("notices", "Delivered")),
+    ("dead", NP_("notices", "Given up")),
 )
 _NOTICES = {
     "saved": N_("Saved."),
@@ -159,7 +159,7 @@ def _deliveries(
     """A page of notices in one state, newest first."""
     state, cursor = query_text(request, "state"), query_text(request, "cursor")
     state = state if state in dict(STATES) else ""
-    found = outbox.list_deliveries(
+    found = list_deliveries(
         connection,
         organization=None if webhook else organization,
         webhook_id=webhook,
@@ -184,7 +184,9 @@ def _deliveries(
     return {
         "deliveries": rows,
         "state": state,
-        "states": [(gettext(words), href(state=name), name == state) for name, words in STATES],
+        "states": [
+            (pgettext("notices", words), href(state=name), name == state) for name, words in STATES
+        ],
         "back_here": href(state=state, cursor=cursor),
         "next_href": href(state=state, cursor=found[-1].id) if len(found) == _DELIVERIES else None,
     }

@@ -28,3 +28,15 @@ recovery_code = Table(
     Column("used_at", BigInteger),
     ForeignKeyConstraint(["user_id"], ["second_factor.user_id"], ondelete="CASCADE"),
 )
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    # A factor that a client sets up in several calls. One for each user: a new one takes its place.
+    Column("user_id", Text, primary_key=True),
+    Column("begun_by", Text, nullable=False),  # who goes on: nobody else
+    Column("sealed", Text, nullable=False),  # the secret and the recovery codes, encrypted
+    Column("begun_at", BigInteger, nullable=False),
+    Column("step", BigInteger),  # the time step of the code that has shown that the app works
+    ForeignKeyConstraint(["user_id"], ["user_account.id"], ondelete="CASCADE"),
+)

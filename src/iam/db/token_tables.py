@@ -34,6 +34,8 @@ refresh_token = Table(
     # The one before, and the salt that makes its successor out of it once more.
     Column("former_hash", LargeBinary),
     Column("salt", LargeBinary),
+    # Which claims were asked for one by one: {"userinfo": [...], "id_token": [...]}; null if none was.
+    Column("claims", JSON(none_as_null=True)),
     Column("created_at", BigInteger, nullable=False),
     Column("rotated_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),
@@ -54,6 +56,8 @@ access_token = Table(
     Column("jkt", Text),
     # Who acts for the subject, after a token exchange.
     Column("act", JSON(none_as_null=True)),
+    # Which claims userinfo says besides those of the scope; null if none.
+    Column("claims", JSON(none_as_null=True)),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     ForeignKeyConstraint(["session_id"], ["session.id"], ondelete="CASCADE"),

@@ -34,12 +34,13 @@ class LogoutUrlRefused(WebhookUrlRefused):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutNotice:
-    """That a session has ended, for the application that knows of it. `id` is the same at each attempt."""
+    """That a session has ended, for the application that knows of it; or, where `session` is None, that all
+    of its user have. `id` is the same at each attempt."""
 
     id: str
     client_id: str
     subject: str
-    session: str
+    session: str | None
     algorithm: str
     """What it is signed by: as the client's ID tokens are (Back-Channel Logout §2.4)."""
 
@@ -93,15 +94,15 @@ def frames_of(connection: Connection, session_ids: Sequence[str], issuer: str) -
 def make_logout_token(
     notice: LogoutNotice, keys: Sequence[SigningKey], issuer: str, now: Instant
 ) -> str:
-    """A logout token (OpenID Connect Back-Channel Logout §2.4): of one session, and without a nonce, so
-    that it can never be taken for an ID token."""
+    """A logout token (OpenID Connect Back-Channel Logout §2.4): of one session, or of all of the subject
+    where it names none (§2.6); and without a nonce, so that it can never be taken for an ID token."""
     key = signer(keys, notice.algorithm)
     issued = now // 1000
     claims = {
         "iss": issuer,
         "aud": notice.client_id,
         "sub": notice.subject,
-        "sid": notice.session,
+        **({} if notice.session is None else {"sid": notice.session}),
         "iat": issued,
         "exp": issued + TOKEN_LIFETIME,
         "jti": notice.id,

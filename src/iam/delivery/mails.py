@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from iam.db.mail_tables import mail as table
 from iam.delivery.claims import Outcome
-from iam.delivery.outbox import PURGED, State, pause
+from iam.delivery.listing import State
+from iam.delivery.outbox import PURGED, pause
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Conflict, Missing
 from iam.kernel.ids import MAIL, make_id

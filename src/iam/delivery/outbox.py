@@ -6,9 +6,8 @@ claim moves `next_at` ahead by a lease; a node that dies loses it when that runs
 sends the notice once more: at least once, never not at all.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -17,7 +16,6 @@ from sqlalchemy import (
     and_,
     delete,
     exists,
-    func,
     insert,
     or_,
     select,
@@ -30,16 +28,15 @@ from iam.db.notice_tables import webhook
 from iam.db.saml_tables import saml_provider
 from iam.db.tables import application
 from iam.delivery.claims import Claim, Outcome, WebhookNotice
+from iam.delivery.listing import Delivery, State, find_delivery
 from iam.delivery.logouts import LogoutNotice, read_subjects
 from iam.delivery.saml_logouts import soap_notices
 from iam.delivery.webhooks import Webhook
 from iam.kernel.clock import Instant, after
-from iam.kernel.errors import Conflict, Missing
+from iam.kernel.errors import Conflict
 from iam.kernel.events import Event
-from iam.kernel.ids import APPLICATION, DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
+from iam.kernel.ids import DELIVERY, EVENT, SAML_PROVIDER, WEBHOOK, is_id
 from iam.kernel.secrets import Random
-
-State = Literal["pending", "delivered", "dead"]
 
 FIRST_PAUSE = 5
 """Seconds before the second attempt; each later pause is three times the one before."""
@@ -49,38 +46,11 @@ PURGED = 1000
 """Rows that one purge takes away at most."""
 
 
-class DeliveryMissing(Missing):
-    """There is no such delivery, or not for this caller."""
-
-    code = "delivery_not_found"
-    title = "There is no such delivery."
-
-
 class DeliveryPending(Conflict):
     """It is already to be sent."""
 
     code = "delivery_pending"
     title = "This is still to be delivered: it need not be asked for again."
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One notice to one webhook, or to one application (by name) that it tells of an end. `next_at`:
-    when it is tried (or, if it is under way, tried again)."""
-
-    id: str
-    webhook: str | None
-    application: str | None
-    organization: str | None
-    event: str
-    session: str | None
-    state: State
-    attempts: int
-    next_at: Instant
-    last_status: int | None
-    last_error: str | None
-    created_at: Instant
-    delivered_at: Instant | None
 
 
 def receivers_with_due(connection: Connection, now: Instant) -> tuple[str, ...]:
@@ -154,10 +124,12 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
         select(
             application.c.backchannel_logout_uri.label("url"),
             application.c.id_token_signed_response_alg.label("algorithm"),
+            application.c.backchannel_logout_session_required.label("by_session"),
         ).where(application.c.client_id == client_id)
     ).one_or_none()
     if client is None or client.url is None:
         return ()
+    events = audit.read_events(connection, [row.event for row in rows])
     subjects = read_subjects(connection, [row.session_id for row in rows])
     _forget(connection, [row.seq for row in rows if row.session_id not in subjects])
     return tuple(
@@ -169,7 +141,9 @@ def _logouts(connection: Connection, client_id: str, rows: Sequence[Row[Any]]) -
                 id=row.id,
                 client_id=client_id,
                 subject=subjects[row.session_id],
-                session=row.session_id,
+                session=None
+                if "everywhere" in events[row.event].data and not client.by_session
+                else row.session_id,
                 algorithm=client.algorithm,
             ),
         )
@@ -230,59 +204,6 @@ def pause(attempt: int, random: Random) -> int:
     return max(1, middle // 2 + middle * int.from_bytes(random(2), "big") // 65536)
 
 
-def list_deliveries(
-    connection: Connection,
-    *,
-    organization: str | None,
-    webhook_id: str | None = None,
-    application_name: str | None = None,
-    sessions: Collection[str] | None = None,
-    state: str | None = None,
-    before: str | None = None,
-    limit: int = 50,
-) -> tuple[Delivery, ...]:
-    """Deliveries, newest first; `organization` None: all. `before`: the ID of the last one of the page
-    before. `sessions`: only what tells of one of these."""
-    query = _listed().order_by(table.c.seq.desc()).limit(limit)
-    for column, value in (
-        (_ORGANIZATION, organization),
-        (table.c.webhook, webhook_id),
-        (_APPLICATION, application_name),
-        (table.c.state, state),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if sessions is not None:
-        query = query.where(table.c.session_id.in_(sessions))
-    if before is not None:
-        last = select(table.c.seq).where(table.c.id == before).scalar_subquery()
-        query = query.where(table.c.seq < last)
-    return tuple(_delivery(row) for row in connection.execute(query))
-
-
-def deliveries_of(
-    connection: Connection, events: Sequence[str], *, organization: str | None
-) -> tuple[Delivery, ...]:
-    """The notices of these events, oldest first; `organization` None: to whomever."""
-    hooks, told = select(webhook.c.id), select(application.c.client_id).where(_TOLD)
-    if organization is not None:
-        hooks = hooks.where(webhook.c.organization == organization)
-        told = told.where(application.c.organization == organization)
-    # A notice is called after its event and its receiver (`audit.outbox`), so that no search is needed.
-    receivers = connection.execute(hooks.union_all(told)).scalars()
-    ends = [one.removeprefix(WEBHOOK).removeprefix(APPLICATION) for one in receivers]
-    ids = [DELIVERY + event.removeprefix(EVENT) + end for event in events for end in ends]
-    found: list[Delivery] = []
-    for first in range(0, len(ids), _BATCH):
-        rows = connection.execute(_listed().where(table.c.id.in_(ids[first : first + _BATCH])))
-        found += [_delivery(row) for row in rows]
-    return tuple(sorted(found, key=lambda one: (one.created_at, one.id)))
-
-
-# Bound on the IDs in one statement: databases limit their number.
-_BATCH = 1000
-
-
 def add(connection: Connection, target: Webhook, event: Event) -> Delivery:
     """Put a notice of this event, which has been written, into the outbox, whatever types `target`
     wants and whether it is enabled; answer it, or the one that is already there."""
@@ -303,18 +224,6 @@ def add(connection: Connection, target: Webhook, event: Event) -> Delivery:
             },
         )
     return find_delivery(connection, id_)
-
-
-def find_delivery(connection: Connection, id_: str) -> Delivery:
-    """The delivery with this ID.
-
-    Raises:
-        DeliveryMissing: there is none.
-    """
-    row = connection.execute(_listed().where(table.c.id == id_)).one_or_none()
-    if row is None:
-        raise DeliveryMissing
-    return _delivery(row)
 
 
 def redeliver(connection: Connection, id_: str, now: Instant) -> Delivery:
@@ -355,43 +264,3 @@ def purge(connection: Connection, now: Instant, retention: int) -> int:
 
 _TOLD = application.c.backchannel_logout_uri.is_not(None)
 _SOAP = saml_provider.c.soap_logout_url.is_not(None)
-_ORGANIZATION = func.coalesce(
-    webhook.c.organization, application.c.organization, saml_provider.c.organization
-)
-_APPLICATION = func.coalesce(application.c.name, saml_provider.c.application)
-
-
-def _listed() -> Any:
-    """With whom it goes to; what went to somebody who is gone is nobody's any more."""
-    columns = (
-        _ORGANIZATION.label("organization"),
-        webhook.c.id.label("hook"),
-        _APPLICATION.label("name"),
-    )
-    return (
-        select(table, *columns)
-        .outerjoin(webhook, webhook.c.id == table.c.webhook)
-        .outerjoin(application, application.c.client_id == table.c.webhook)
-        .outerjoin(saml_provider, saml_provider.c.id == table.c.webhook)
-        .where(
-            func.coalesce(webhook.c.id, application.c.client_id, saml_provider.c.id).is_not(None)
-        )
-    )
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        id=row.id,
-        webhook=row.hook,
-        application=row.name,
-        organization=row.organization,
-        event=row.event,
-        session=row.session_id,
-        state=row.state,
-        attempts=row.attempts,
-        next_at=Instant(row.next_at),
-        last_status=row.last_status,
-        last_error=row.last_error,
-        created_at=Instant(row.created_at),
-        delivered_at=None if row.delivered_at is None else Instant(row.delivered_at),
-    )

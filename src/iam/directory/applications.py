@@ -12,10 +12,9 @@ from iam.db.tables import application, gate_host
 from iam.db.tables import organization as organization_table
 from iam.directory.client_settings import ClientSettings, as_row, settings_of
 from iam.directory.legacy import forget_members
-from iam.directory.names import ApplicationMissing, NameTaken, Reserved, check_name
+from iam.directory.names import ApplicationMissing, HostTaken, NameTaken, Reserved, check_name
 from iam.directory.openid_settings import OpenidSettings, openid_of, openid_row
 from iam.kernel.clock import Instant
-from iam.kernel.errors import Conflict
 from iam.kernel.events import Actor
 from iam.kernel.ids import APPLICATION, make_id
 from iam.kernel.secrets import Random, hash_secret, make_secret, proves
@@ -47,13 +46,6 @@ _FIND = Prepared(
 )
 _UNCHOSEN = OpenidSettings()
 _FIND_CLIENT = Prepared(_APPLICATION.where(application.c.client_id == bindparam("client_id")))
-
-
-class HostTaken(Conflict):
-    """The gate already answers for another application there."""
-
-    code = "gate_host_taken"
-    title = "Another application answers on this host."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,13 +154,9 @@ def create_application(
         with connection.begin_nested():
             connection.execute(insert(application), row)
     except IntegrityError as error:
-        raise NameTaken(
-            _(
-                "%(organization)s has an application %(name)s already.",
-                organization=repr(organization),
-                name=repr(name),
-            )
-        ) from error
+        places = {"organization": repr(organization), "name": repr(name)}
+        words = _("%(organization)s has an application %(name)s already.", **places)
+        raise NameTaken(words) from error
     _set_hosts(connection, organization, name, gate_hosts)
     return find_application(connection, organization, name), secret
 
@@ -384,9 +372,8 @@ def _set_hosts(connection: Connection, organization: str, name: str, hosts: Sequ
             with connection.begin_nested():
                 connection.execute(insert(gate_host), row)
         except IntegrityError as error:
-            raise HostTaken(
-                _("The gate answers on %(host)s for another application.", host=repr(host))
-            ) from error
+            words = _("The gate answers on %(host)s for another application.", host=repr(host))
+            raise HostTaken(words) from error
 
 
 def _application(row: Row[Any], gate_hosts: Iterable[str]) -> Application:

@@ -13,7 +13,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from iam.db.hanzo_tables import legacy_members as table
 from iam.kernel.errors import Invalid
 
-Kind = Literal["organization", "application", "user", "provider", "cert", "token", "role"]
+Kind = Literal[
+    "organization",
+    "application",
+    "user",
+    "provider",
+    "cert",
+    "token",
+    "role",
+    "group",
+    "permission",
+]
 """Of what; an organization's own are kept under its name twice. Of the kinds after `user` there may be
 some that are nothing but what is kept."""
 

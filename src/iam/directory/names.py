@@ -51,6 +51,13 @@ class UserMissing(Missing):
     title = "There is no such user."
 
 
+class HostTaken(Conflict):
+    """The gate already answers for another application there."""
+
+    code = "gate_host_taken"
+    title = "Another application answers on this host."
+
+
 class Reserved(Conflict):
     """What the server itself needs cannot be deleted, disabled or made a second time."""
 

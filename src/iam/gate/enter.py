@@ -38,6 +38,7 @@ from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, LiveRow
 from iam.sessions.validate import validate
 from iam.signin.codes import Code, issue_code, note_started, redeem_code
 from iam.signin.enter import NotAdmitted, Threshold, approach, enter_application
+from iam.web.accounts import has_others
 from iam.web.address import origin_of
 from iam.web.cookies import APP, BROWSER, clear_cookie, read_cookie, set_cookie
 from iam.web.csrf import ForgerySuspected
@@ -104,6 +105,9 @@ def enter(request: Request) -> Response:
     ):
         return see_other(sign_in_address(back, application=client_id))
     if browser.organization != organization:
+        if has_others(request, settings):
+            # One of the other accounts in this browser may be of it; the page there looks.
+            return see_other(sign_in_address(back, application=client_id))
         raise NotAdmitted
     engine.touches.note(browser, now, origin_of(request, settings))
 

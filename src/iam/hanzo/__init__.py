@@ -20,6 +20,8 @@ from iam.hanzo import (
     application_changes,
     application_verbs,
     cert_verbs,
+    kept_verbs,
+    mfa_verbs,
     oauth,
     object_nouns,
     organization_verbs,
@@ -53,6 +55,7 @@ VERBS: tuple[Verb, ...] = (
     *user_verbs.VERBS,
     *user_changes.VERBS,
     *password_verbs.VERBS,
+    *mfa_verbs.VERBS,
     *organization_verbs.VERBS,
     *application_verbs.VERBS,
     *application_changes.VERBS,
@@ -61,6 +64,7 @@ VERBS: tuple[Verb, ...] = (
     *token_verbs.VERBS,
     *record_verbs.VERBS,
     *role_verbs.VERBS,
+    *kept_verbs.VERBS,
     *object_nouns.VERBS,
     *unspoken_verbs.VERBS,
 )
@@ -103,10 +107,15 @@ def _on_error(request: Request, error: Exception) -> Response:
     return refused(error, language_of(request))
 
 
-def _on_http_error(_request: Request, error: Exception) -> Response:
+def _on_http_error(request: Request, error: Exception) -> Response:
     """No such path, another method, a body that is too large: with their HTTP status."""
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
-    body = envelope(Reply(), status="error", msg=str(error.detail))
+    words = str(error.detail)
+    if error.status_code == 404:
+        # Of all that Casdoor has, an SDK may ask for what is none of a session's server.
+        verb = request.url.path.rpartition("/")[2][:64]
+        words = f"There is no verb {verb} here."
+    body = envelope(Reply(), status="error", msg=words)
     return json_answer(body, error.status_code, error.headers)
 
 

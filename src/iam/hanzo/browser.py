@@ -10,14 +10,24 @@ from iam.hanzo.credentials import COOKIES, their_cookie
 from iam.kernel.clock import Instant
 from iam.sessions.lifecycle import Started
 from iam.signin.known_devices import REMEMBERED
+from iam.web.accounts import read_held
 from iam.web.cookies import (
     DEVICE,
     append_cookie,
     set_browser_session,
     set_cookie,
 )
-from iam.web.engine import Engine
+from iam.web.engine import Engine, in_thread
 from iam.web.visitor import forget_browser
+
+
+async def accounts_beside(engine: Engine, request: Request, now: Instant) -> tuple[str, ...]:
+    """The sessions of the other accounts in this browser. These paths keep one account and know no others;
+    but who signs in here is not to be there twice."""
+    held = await in_thread(
+        lambda: engine.database.read(lambda c: read_held(c, request, engine.settings, now))
+    )
+    return tuple(one.row.id for one in held.others)
 
 
 def keep_session(

@@ -38,6 +38,8 @@ class Call:
     origin: Origin
     shown: Shown
     body: Body
+    stale: bool = False
+    """A change is wanted by a browser's cookie, and its user signed in too long ago (`web.fresh`)."""
 
     @property
     def language(self) -> Language:

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from iam.hanzo.errors import CredentialsRefused, CurrentSession, MalformedBody
+from iam.hanzo.errors import CredentialsRefused, CurrentSession, MalformedBody, Told
 from iam.hanzo.messages import Language, sentence
 from iam.kernel.errors import (
     Forbidden,
@@ -19,9 +19,13 @@ from iam.kernel.errors import (
     Unauthenticated,
     Unavailable,
 )
+from iam.languages import gettext, speaking
 from iam.sessions.limits import SessionLimit
 from iam.sessions.validate import SessionLocked, SessionUnknown
+from iam.signin.enrolment import EnrolmentInvalid
+from iam.signin.factors import CodeWrong, FactorExists, FactorMissing
 from iam.signin.password_sign_in import CredentialsInvalid
+from iam.web.fresh import AuthenticationStale
 
 AFFECTED, UNAFFECTED = "Affected", "Unaffected"
 
@@ -74,28 +78,38 @@ def failed(msg: str, *, data: Any = None) -> Response:
     return json_answer(envelope(Reply(data=data), status="error", msg=msg))
 
 
+_SENTENCES: tuple[tuple[type[IamError], str], ...] = (
+    (CredentialsInvalid, "wrong_password"),
+    (SessionLocked, "session_locked"),
+    (EnrolmentInvalid, "begin_again"),
+    (CodeWrong, "wrong_code"),
+    (FactorExists, "factor_exists"),
+    (FactorMissing, "factor_missing"),
+    (Unauthenticated, "sign_in_first"),
+    (AuthenticationStale, "sign_in_again"),
+    (Forbidden, "denied"),
+    (SessionLimit, "too_many_sessions"),
+    (Unavailable, "unavailable"),
+)
+"""What is said of errors that come from elsewhere: the first that fits."""
+
+
 def message_of(error: IamError, language: Language) -> str:
     """What `msg` says of an error."""
     match error:
         case CredentialsRefused():
             return sentence(error.sentence, language)
+        case Told():
+            return sentence(error.sentence, language, **error.values)
         case CurrentSession():
             return sentence("current_session", language, id=error.session_id)
-        case CredentialsInvalid():
-            return sentence("wrong_password", language)
-        case SessionLocked():
-            return sentence("session_locked", language)
-        case Unauthenticated():
-            return sentence("sign_in_first", language)
-        case Forbidden():
-            return sentence("denied", language)
         case Throttled():
             return sentence("too_many_attempts", language, seconds=error.retry_after)
-        case SessionLimit():
-            return sentence("too_many_sessions", language)
-        case Unavailable():
-            return sentence("unavailable", language)
-    return error.detail or error.title
+    for kind, key in _SENTENCES:
+        if isinstance(error, kind):
+            return sentence(key, language)
+    with speaking(language):
+        return error.detail or gettext(error.title)
 
 
 def refused(error: IamError, language: Language) -> Response:

@@ -10,6 +10,16 @@ class Refused(Invalid):
     title = "This request cannot be done."
 
 
+class Told(Refused):
+    """What people are shown, and not only whoever writes the client: a sentence of `messages`, in the
+    language that is asked for."""
+
+    def __init__(self, sentence: str, **values: object) -> None:
+        super().__init__()
+        self.sentence = sentence
+        self.values = values
+
+
 class MalformedBody(Invalid):
     """The body is no JSON object and no form."""
 

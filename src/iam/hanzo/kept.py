@@ -39,6 +39,8 @@ NEVER_KEPT: Mapping[Kind, frozenset[str]] = {
         }
     ),
     "role": frozenset(),
+    "group": frozenset(),
+    "permission": frozenset(),
 }
 
 

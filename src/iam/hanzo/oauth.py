@@ -7,7 +7,7 @@ may also come as JSON or in the query, as theirs do.
 import asyncio
 import json
 from functools import partial
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     InvalidGrantError,
@@ -22,10 +22,10 @@ from starlette.routing import BaseRoute, Route
 from iam.delivery.logouts import note_client_session
 from iam.directory.users import find_user
 from iam.hanzo.tokens import LegacyProvider, refreshed_scope, scope_of
+from iam.hanzo.windows import popup, silent
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Forbidden, Throttled, Unauthenticated
 from iam.oidc.authorize import PATH as AUTHORIZE
-from iam.oidc.authorize import authorize as ask_authorization
 from iam.oidc.client_auth import authenticate
 from iam.oidc.clients import OpenidClient
 from iam.oidc.cross_origin import cross_origin
@@ -43,9 +43,8 @@ from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.password_sign_in import PasswordAttempt, sign_in_with_password
 from iam.web.address import origin_of
 from iam.web.engine import Engine, engine_of, in_thread
-from iam.web.pages import render, see_other
+from iam.web.pages import see_other
 from iam.web.returning import HOME
-from iam.web.targets import host_target
 
 _MOST_FIELDS = 50
 _OWN = ("silentSignin", "popup", "popup_type", "provider_hint", "signup_method")
@@ -63,29 +62,11 @@ async def authorize(request: Request) -> Response:
     if "scope" not in request.query_params:
         asked.append(("scope", scope_of("")))
     if request.query_params.get("silentSignin") == "1":
-        return await _silent(request, [pair for pair in asked if pair[0] != "prompt"])
+        return await silent(request, asked)
+    if request.query_params.get("popup") == "1":
+        request.state.asked = asked
+        return await popup(request)
     return see_other(f"{AUTHORIZE}?{urlencode(asked)}")
-
-
-async def _silent(request: Request, asked: list[tuple[str, str]]) -> Response:
-    """Their silent sign-in, in a frame of the application's page: on to its own address with a code, or a
-    message to that page that nobody is signed in.
-
-    Across sites browsers send no SameSite=Lax cookie into a frame, so that there nobody ever is.
-    """
-    query = urlencode([*asked, ("prompt", "none")]).encode()
-    inner = Request({**request.scope, "path": AUTHORIZE, "query_string": query}, request.receive)
-    answer = await ask_authorization(inner)
-    there = urlsplit(answer.headers.get("location", ""))
-    if answer.status_code != 303 or "error" not in parse_qs(there.query):
-        return answer
-    # The OAuth door sends errors to registered addresses only.
-    [origin] = host_target(there.scheme, there.netloc) or [""]
-    if not origin:
-        return answer
-    return render(
-        request, "silent.html", framed_by=origin, target=origin, outcome="user-not-logged-in"
-    )
 
 
 async def own_pages(_request: Request) -> Response:

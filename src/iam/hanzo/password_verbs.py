@@ -1,5 +1,4 @@
-"""Passwords by the verbs of Casdoor: `set-password` and `check-user-password`; and what is left to do about
-second factors there, `delete-mfa`.
+"""Passwords by the verbs of Casdoor: `set-password` and `check-user-password`.
 
 Guesses are counted together with those of sign-ins, whichever way they come. Everybody may ask about their
 own, so nobody who waits for a hash keeps a thread from others.
@@ -14,26 +13,22 @@ from starlette.responses import Response
 from iam import audit
 from iam.api.schemas import UserPatch
 from iam.directory import users
-from iam.directory.names import UserMissing
 from iam.directory.users import UserChange, read_password_hash
 from iam.hanzo.asking import checked, named
-from iam.hanzo.browser import keep_session
 from iam.hanzo.call import Call
-from iam.hanzo.envelope import Reply, affected, respond
-from iam.hanzo.errors import Refused
+from iam.hanzo.envelope import Reply, respond
+from iam.hanzo.errors import Refused, Told
+from iam.hanzo.mfa_verbs import rotated
 from iam.hanzo.reach import require_administrator
-from iam.hanzo.unspoken_verbs import ON_PAGES
 from iam.hanzo.user_verbs import is_caller, require_user
 from iam.hanzo.verbs import Verb, post
 from iam.kernel.errors import Throttled
 from iam.sessions.lifecycle import Ended
 from iam.signin import throttle
-from iam.signin.enrolment import remove_by_administrator
-from iam.signin.factors import CodeWrong, FactorMissing, FactorRequired
+from iam.signin.factors import CodeWrong, FactorRequired
 from iam.signin.password_change import PasswordChange, PasswordChanged, change_password
 from iam.signin.password_sign_in import CredentialsInvalid
 from iam.signin.proof import PasswordWrong
-from iam.web.cookies import device_secret
 from iam.web.engine import in_thread
 
 _LONGEST = 1024
@@ -52,7 +47,9 @@ async def set_password(call: Call) -> Response:
     old = call.text("oldPassword")
     new = checked(UserPatch, _NAMES, password=call.text("newPassword")).password
     if mine:
-        return _changed(call, await _change_own(call, old, new))
+        changed = await _change_own(call, old, new)
+        call.engine.count_ended(changed.ended)
+        return rotated(call, changed.rotated)
     if old:
         await _prove(call, owner, name, old)
     await _set(call, owner, name, new)
@@ -65,31 +62,6 @@ async def check_user_password(call: Call) -> Reply:
     require_user(call, owner, name)
     await _prove(call, owner, name, call.text("password"))
     return Reply()
-
-
-def delete_mfa(call: Call) -> Reply:
-    """`POST delete-mfa?owner&name`: for who has lost it. An administrator's word ends all their sessions, and
-    the password alone signs them in again; their own does not do, whoever holds a token of theirs."""
-    owner, name = call.either("owner"), call.either("name")
-    if not owner or not name:
-        raise Refused("owner and name are needed.")
-    if (call.text("owner") or owner, call.text("name") or name) != (owner, name):
-        raise Refused("The query and the body name different objects.")
-    if is_caller(call, owner, name):
-        raise Refused(ON_PAGES)
-    require_administrator(call, owner)
-
-    def work(connection: Connection) -> tuple[bool, tuple[Ended, ...]]:
-        try:
-            return True, remove_by_administrator(
-                connection, owner, name, origin=call.origin, **call.cause
-            )
-        except (FactorMissing, UserMissing):
-            return False, ()
-
-    found, ended = call.engine.database.write(work)
-    call.engine.count_ended(ended)
-    return affected(found)
 
 
 async def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
@@ -114,27 +86,13 @@ async def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
         )
         return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
     except FactorRequired as error:
-        raise Refused("Send a code of your authenticator app as well, as passcode.") from error
+        raise Told("code_needed") from error
     except (PasswordWrong, CodeWrong) as error:
         engine.metrics.sign_ins["failed"] += 1
         raise CredentialsInvalid from error
     except Throttled:
         engine.metrics.sign_ins["throttled"] += 1
         raise
-
-
-def _changed(call: Call, changed: PasswordChanged) -> Response:
-    """The holder's token is new: a browser gets its cookies, and whoever showed the token itself the next
-    one. Nobody gets one for an access token, which is worth less."""
-    engine = call.engine
-    engine.count_ended(changed.ended)
-    shown = call.shown
-    if shown.by_cookie:
-        response = respond(Reply())
-        device = device_secret(call.request, engine.settings, engine.random)
-        keep_session(response.headers, engine, call.request, changed.rotated, call.now, device)
-        return response
-    return respond(Reply(data2=changed.rotated.token if shown.access_token is None else None))
 
 
 async def _set(call: Call, owner: str, name: str, new: str) -> None:
@@ -201,5 +159,4 @@ def _compare(call: Call, owner: str, name: str, password: str) -> None:
 VERBS: tuple[Verb, ...] = (
     post("set-password", set_password),
     post("check-user-password", check_user_password),
-    post("delete-mfa", delete_mfa),
 )

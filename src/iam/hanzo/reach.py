@@ -18,6 +18,8 @@ from iam.hanzo.call import Call
 from iam.kernel.errors import Forbidden, Unauthenticated
 from iam.sessions.model import BUILT_IN_ORGANIZATION, RecordKey
 from iam.web.caller import Client
+from iam.web.fresh import AuthenticationStale
+from iam.web.returning import sign_in_address
 from iam.web.rights import Right
 
 
@@ -76,7 +78,7 @@ def administers_installation(call: Call) -> bool:
     caller = call.caller
     if isinstance(caller, Client):
         return _manages(caller) and call.home == BUILT_IN_ORGANIZATION
-    return caller.administers_installation
+    return caller.administers_installation and _freshly(call)
 
 
 def administers(call: Call, organization: str) -> bool:
@@ -84,8 +86,11 @@ def administers(call: Call, organization: str) -> bool:
     if administers_installation(call):
         return True
     caller = call.caller
-    able = _manages(caller) if isinstance(caller, Client) else Right.CHANGE in caller.rights
-    return able and call.home == organization
+    if call.home != organization:
+        return False
+    if isinstance(caller, Client):
+        return _manages(caller)
+    return Right.CHANGE in caller.rights and _freshly(call)
 
 
 def require_administrator(call: Call, organization: str | None) -> None:
@@ -99,6 +104,18 @@ def require_administrator(call: Call, organization: str | None) -> None:
     )
     if not able:
         raise Forbidden
+
+
+def _freshly(call: Call) -> bool:
+    """What the console and the API ask of a browser is asked of it here too: else whoever finds it unattended
+    calls this one instead.
+
+    Raises:
+        AuthenticationStale: an administrator's browser wants a change, and they signed in too long ago.
+    """
+    if call.stale:
+        raise AuthenticationStale(sign_in_address("/console", prompt="login"))
+    return True
 
 
 def _manages(client: Client) -> bool:

@@ -1,9 +1,11 @@
 """Records by the verbs of Casdoor: our events, in the form in which those clients read requests.
 
-What a client adds becomes an event as well (`record.added`), which says of itself that a client told it.
+What a client adds becomes an event as well (`record.added`), which says of itself that a client told it:
+`object` and `detail` of its record are ours, and name who did.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from sqlalchemy import Connection
@@ -19,7 +21,7 @@ from iam.hanzo.objects import OWNER
 from iam.hanzo.reach import administers_installation, require_administrator
 from iam.hanzo.verbs import Verb, get, post
 from iam.kernel.clock import to_iso
-from iam.kernel.events import Event
+from iam.kernel.events import EVENT_TYPES, Event
 
 ADDED = "record.added"
 ACTIONS = {
@@ -41,6 +43,7 @@ ACTIONS = {
 }
 """What there is called by what was asked for; everything else keeps its own name."""
 _SIGNED_OUT = "logout"
+_WORDS_OF_OURS = frozenset({*ACTIONS.values(), _SIGNED_OUT, "sso-logout", "signup"})
 _LARGEST = 8 * 1024
 _NOTED = ("action", "user", "clientIp", "method", "requestUri", "object", "response", "detail")
 _LANGUAGES = ("language", "statusCode", "createdTime", "name")
@@ -110,6 +113,7 @@ def add_record(call: Call) -> Reply:
 def record_view(event: Event) -> dict[str, Any]:
     """An event in their form."""
     organization = event.organization or ""
+    data = json.dumps({"actor": event.actor, "session": event.session, **event.data})
     view: dict[str, Any] = {
         "id": event.at,
         "owner": organization,
@@ -122,7 +126,7 @@ def record_view(event: Event) -> dict[str, Any]:
         "requestUri": "",
         "action": _action(event),
         "language": "",
-        "object": json.dumps({"actor": event.actor, "session": event.session, **event.data}),
+        "object": data,
         "response": "",
         "statusCode": 200,
         "detail": event.reason or "",
@@ -130,8 +134,18 @@ def record_view(event: Event) -> dict[str, Any]:
     }
     told = event.data.get("record") if event.type == ADDED else None
     if isinstance(told, dict):
+        # What it says, it says; who said so is ours to tell, and stands where no client writes.
         view |= {one: told[one] for one in _NOTED if isinstance(told.get(one), str)}
+        view |= {"action": _told_action(told), "detail": f"told by {event.actor}", "object": data}
     return view
+
+
+def _told_action(told: Mapping[str, Any]) -> str:
+    """What a client says was done: never a word of ours, or it could add sign-ins that never were."""
+    action = told.get("action")
+    if not isinstance(action, str) or action in _WORDS_OF_OURS or action in EVENT_TYPES:
+        return "add-record"
+    return action
 
 
 def _action(event: Event) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from iam.hanzo.browser import accounts_beside
 from iam.hanzo.call import Call
-from iam.hanzo.envelope import Reply, failed, respond
-from iam.hanzo.errors import Refused
+from iam.hanzo.envelope import Reply, failed, message_of, respond
+from iam.hanzo.errors import Told
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Throttled
 from iam.sessions.lifecycle import Started
@@ -74,27 +75,28 @@ async def sign_in_with_code(call: Call, device: str) -> Started | Response:
     """The session of somebody who shows a code after their password; a response if the code is not right.
 
     Raises:
-        Refused: no password was shown before, or no code now.
+        Told: no password was shown before, or no code now.
         CredentialsInvalid, NoRoom: as `go_on` says.
     """
     engine, now = call.engine, call.now
     if call.text("mfaType") not in ("", "app"):
-        raise Refused("Invalid multi-factor authentication type")
+        raise Told("factor_kind")
     code = call.text("passcode") or call.text("recoveryCode")
     if not code:
-        raise Refused("missing passcode or recovery code")
+        raise Told("code_missing")
     ticket = read_cookie(call.request, engine.settings, TICKET) or ""
     found = await in_thread(
         lambda: engine.database.write(lambda c: redeem_code(c, _KIND, ticket, now))
     )
     if found is None or found.replayed:
-        raise Refused("expired user session")
+        raise Told("step_over")
     waiting: Any = dict(found.payload)
     proven = Proven.from_payload(waiting["proven"])
     arrival = Arrival(
         application=BUILT_IN_APPLICATION,
         origin=call.origin,
         replaces=waiting["replaces"],
+        beside=await accounts_beside(engine, call.request, now),
         remember=waiting["remember"],
         device=device,
         mails=engine.settings.sends_mail,
@@ -113,7 +115,7 @@ async def sign_in_with_code(call: Call, device: str) -> Started | Response:
         started = await in_thread(lambda: go_on(engine.database, both, arrival, now, engine.random))
     except (CodeWrong, Throttled) as error:
         counts["throttled" if isinstance(error, Throttled) else "failed"] += 1
-        response = failed(error.title)
+        response = failed(message_of(error, call.language))
         await _wait(call, waiting, response)
         return response
     except (CredentialsInvalid, NoRoom):

@@ -16,10 +16,11 @@ from starlette.responses import Response
 from iam.delivery.logouts import note_client_session
 from iam.directory.applications import Application, find_application, find_client
 from iam.directory.names import ApplicationMissing
-from iam.hanzo.browser import keep_session
+from iam.hanzo.browser import accounts_beside, keep_session
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, failed, message_of, respond
-from iam.hanzo.errors import Refused
+from iam.hanzo.errors import Refused, Told
+from iam.hanzo.messages import sentence
 from iam.hanzo.saml_sign_in import Prepared, answer_request, prepare
 from iam.hanzo.second_factor import (
     ask_for_code,
@@ -30,7 +31,7 @@ from iam.hanzo.second_factor import (
 from iam.hanzo.tokens import LegacyProvider, scope_of
 from iam.hanzo.verbs import Verb
 from iam.kernel.errors import IamError, Throttled, Unauthenticated
-from iam.oidc.authorize import ChooseFirst, ShowCodeFirst, SignInFirst, decide
+from iam.oidc.authorize import ChooseFirst, SelectFirst, ShowCodeFirst, SignInFirst, decide
 from iam.oidc.clients import OpenidClient
 from iam.oidc.consent import Question
 from iam.oidc.protocol import Answer, ProtocolRequest
@@ -104,7 +105,8 @@ async def login(call: Call) -> Response:
         if own is None or not call.shown.by_cookie:
             raise Unauthenticated
         return await in_thread(lambda: _given(call, wish, give, own.session.id))
-    arrival = _arrival(call, wish, device)
+    beside = await accounts_beside(call.engine, call.request, call.now)
+    arrival = replace(_arrival(call, wish, device), beside=beside)
     try:
         started = await _sign_in(call, wish, arrival)
     except FactorNeeded as needed:
@@ -130,7 +132,7 @@ def _understood(connection: Connection, call: Call) -> _Wish:
     if method not in ("", _PASSWORD):
         raise Refused(f"The login method: {method[:40]} is not supported.")
     if call.text("provider"):
-        raise Refused("Use the sign-in page for this way to sign in.")
+        raise Told("other_way")
     organization, name = call.text("organization"), call.text("application")
     application = _application(connection, call, organization, name)
     if application is not None:
@@ -168,7 +170,7 @@ def _application(
         except ApplicationMissing:
             application = None
     if application is None or not application.is_open:
-        raise Refused(f"The application: {(client_id or name)[:64]} does not exist")
+        raise Told("no_application", name=(client_id or name)[:64])
     return None if application.name == BUILT_IN_APPLICATION else application
 
 
@@ -292,13 +294,12 @@ def _judged(connection: Connection, call: Call, row: LiveRow) -> str | Response:
     asked = _request_of(call)
     provider = LegacyProvider(connection, call.engine, call.now, call.origin)
     decision = decide(provider, asked, row)
-    if isinstance(decision, SignInFirst):
+    if isinstance(decision, (SignInFirst, SelectFirst)):
         raise Unauthenticated
     if isinstance(decision, ShowCodeFirst):
-        return failed("Use the sign-in page for this way to sign in.", data="")
+        return failed(sentence("other_way", call.language), data="")
     if isinstance(decision, ChooseFirst):
-        words = "Too many sessions: use the sign-in page to choose which one ends."
-        return failed(words, data="")
+        return failed(sentence("choose_first", call.language), data="")
     if isinstance(decision, Question):
         return respond(Reply(data={"required": True}))
     answer = parse_qs(urlsplit(decision.location or "").query)

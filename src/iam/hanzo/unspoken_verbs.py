@@ -8,34 +8,27 @@ from iam.hanzo.errors import Refused
 from iam.hanzo.reach import require_caller
 from iam.hanzo.verbs import Verb, post
 
-ON_PAGES = "A second factor is set up and removed on the pages about oneself, under /account."
-
-
-def second_factor(call: Call) -> Reply:
-    """Setting up a second factor for somebody by the client's word alone would let whoever holds a token
-    take an account over: its owner is asked for the password first, on our pages."""
-    require_caller(call)
-    raise Refused(ON_PAGES)
-
 
 def enforce(call: Call) -> Reply:
-    """Permissions are not kept here, so nothing is allowed by one."""
+    """Permissions are only kept here (`kept_verbs`), so nothing is allowed by one."""
     require_caller(call)
     raise Refused(
         "Permissions are not evaluated here: roles of users are in their tokens and at the gate."
     )
 
 
+def impersonate(call: Call) -> Reply:
+    """A session in which somebody acts as somebody else would be that other person's in every token and
+    list, whoever looks: the list of one's own sessions would not be true any more."""
+    require_caller(call)
+    raise Refused(
+        "Nobody acts as somebody else here: look at their account, or give them a new password."
+    )
+
+
 VERBS: tuple[Verb, ...] = (
-    *(
-        post(name, second_factor)
-        for name in (
-            "mfa/setup/initiate",
-            "mfa/setup/verify",
-            "mfa/setup/enable",
-            "set-preferred-mfa",
-        )
-    ),
+    post("impersonate-user", impersonate),
+    post("exit-impersonate-user", impersonate),
     # Their bodies are lists, which are not looked at.
     *(
         Verb(name=name, methods=("POST",), handler=enforce, writes=True, reads_body=False)

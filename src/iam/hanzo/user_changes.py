@@ -1,5 +1,6 @@
 """Users by the verbs of Casdoor, as they are changed: `add-user`, `update-user`, `delete-user`."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from iam.hanzo.verbs import Verb, post
 from iam.kernel.errors import Forbidden
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
+from iam.web.engine import in_thread
 
 NAMES = {
     "organization": "owner",
@@ -44,7 +46,7 @@ OF_ONES_OWN = frozenset(
 """What a user may change of themselves. Never what others go by: addresses, groups, tags, balances."""
 
 
-def add_user(call: Call) -> Reply:
+async def add_user(call: Call) -> Reply:
     """`POST add-user`: with a password, of which only a hash is kept, or without."""
     owner, name = named(call)
     require_administrator(call, owner)
@@ -61,7 +63,7 @@ def add_user(call: Call) -> Reply:
     )
     forbidden = call.flag("isForbidden")
     _refuse_deleted(call)
-    hashed = _hashed(call, form.password)
+    hashed = await _hashed(call, form.password)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         rules.hold_rules(connection, owner)
@@ -86,11 +88,11 @@ def add_user(call: Call) -> Reply:
             return ()
         return _change(connection, call, made, UserChange(enabled=False), ["enabled"])
 
-    call.engine.count_ended(call.engine.database.write(work))
+    call.engine.count_ended(await in_thread(lambda: call.engine.database.write(work)))
     return affected(True)
 
 
-def update_user(call: Call) -> Reply:
+async def update_user(call: Call) -> Reply:
     """`POST update-user?id&columns`, or `?owner&userId`: what the body does not mention stays. Forbidding
     somebody and setting a password end their sessions."""
     by_id = call.query("userId") if not call.query("id") else ""
@@ -106,7 +108,7 @@ def update_user(call: Call) -> Reply:
     password = _password(call) if "password" in given else None
     if password is not None and not administers(call, owner):
         raise Forbidden  # with set-password, which asks for the old one
-    hashed = _hashed(call, password)
+    hashed = await _hashed(call, password)
 
     def work(connection: Connection) -> tuple[bool, tuple[Ended, ...]]:
         rules.hold_rules(connection, owner)
@@ -122,7 +124,7 @@ def update_user(call: Call) -> Reply:
             names.append("legacy_members")
         return True, _change(connection, call, user, wanted.change, names)
 
-    found, ended = call.engine.database.write(work)
+    found, ended = await in_thread(lambda: call.engine.database.write(work))
     call.engine.count_ended(ended)
     return affected(found)
 
@@ -231,11 +233,13 @@ def _password(call: Call) -> str | None:
     return None if given in ("", MASK) else checked(UserPatch, NAMES, password=given).password
 
 
-def _hashed(call: Call, password: str | None) -> str | None:
-    """The hash to store, made in the pool that bounds how many are made at once."""
+async def _hashed(call: Call, password: str | None) -> str | None:
+    """The hash to store, made in the pool that bounds how many are made at once. Nobody who waits for it
+    keeps a thread from others."""
     if password is None:
         return None
-    return call.engine.hash_pool.submit(call.engine.passwords.hash, password).result()
+    engine, loop = call.engine, asyncio.get_running_loop()
+    return await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, password)
 
 
 VERBS: tuple[Verb, ...] = (

@@ -14,13 +14,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from iam.hanzo.call import Call, read_body
-from iam.hanzo.credentials import who_calls
+from iam.hanzo.credentials import Shown, who_calls
 from iam.hanzo.envelope import Reply, json_answer, refused, respond
 from iam.hanzo.messages import language_of
+from iam.kernel.clock import Instant
 from iam.kernel.errors import IamError
 from iam.oidc.cross_origin import cross_origin
+from iam.sessions.store import read_session
 from iam.web.address import origin_of
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.fresh import is_fresh
 from iam.web.problems import status_of
 
 PREFIXES = ("/api/", "/v1/iam/")
@@ -88,7 +91,7 @@ async def _call_of(request: Request, verb: Verb) -> Call:
     now = engine.clock()
     reads = verb.reads_body and request.method == "POST"
     body = await read_body(request) if reads else {}
-    shown = await in_thread(lambda: who_calls(engine, request, now))
+    shown, stale = await in_thread(lambda: _judged(engine, request, now, verb))
     call = Call(
         request=request,
         engine=engine,
@@ -96,10 +99,22 @@ async def _call_of(request: Request, verb: Verb) -> Call:
         origin=origin_of(request, engine.settings),
         shown=shown,
         body=body,
+        stale=stale,
     )
     if verb.writes:
         call.check_origin()
     return call
+
+
+def _judged(engine: Engine, request: Request, now: Instant, verb: Verb) -> tuple[Shown, bool]:
+    """Who calls, and whether they would have to sign in again before they administer anything."""
+    shown = who_calls(engine, request, now)
+    person = shown.person
+    if not verb.writes or not shown.by_cookie or person is None or not person.rights:
+        return shown, False
+    session = engine.database.look(lambda c: read_session(c, person.session.id))
+    proved_at = session.authenticated_at if session is not None else None
+    return shown, not is_fresh(proved_at, engine.settings, now)
 
 
 async def _answered(verb: Verb, call: Call) -> Response:

@@ -1,9 +1,14 @@
 """In which language, and in which time zone, people are spoken to.
 
-Owns the catalogs of translated sentences and how dates are written. Whoever answers a person says once, with
-`speaking`, what that person reads; everything that makes words for them, however deep, asks `_` for them. It
-is a context variable and no argument because words are made everywhere, and never decide anything: outside of
-`speaking`, as in the API, the log and the command line, everything is English.
+Owns: the catalogs of translated sentences; how dates and numbers are written.
+Does not own: the sentences themselves, which stand in English where they are used; who prefers what
+(`directory`); what a browser asks for (`web`).
+Hands to: everything that makes words for people.
+
+Whoever answers a person says once, with `speaking`, what that person reads; everything that makes words for
+them, however deep, asks `_` for them. It is a context variable and no argument because words are made
+everywhere, and never decide anything: outside of `speaking`, as in the API, the log and the command line,
+everything is English.
 
 Sentences are written in English where they are used, marked with `_`, and translated whole, never put
 together of pieces: other languages put them in another order. `scripts/languages.py` collects them into the
@@ -168,6 +173,11 @@ def written(number: int) -> str:
     from babel.numbers import format_decimal
 
     return format_decimal(number, locale=_reader.get().language)
+
+
+def NP_(context: str, message: str) -> str:  # noqa: N802 - read by scripts/languages.py; as `N_`
+    """The same for `pgettext`, which is given the context again."""
+    return message
 
 
 def N_(message: str) -> str:  # noqa: N802 - the field's name for it: marks now, translates later

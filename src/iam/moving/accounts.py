@@ -12,17 +12,30 @@ from iam.kernel.clock import Instant
 from iam.moving.findings import Finding, Reason
 from iam.moving.keeping import keep
 from iam.moving.names import user_name_for
-from iam.moving.records import Record, flag_of, instant_of, is_set, left_over, plain, text_of
+from iam.moving.records import (
+    Record,
+    flag_of,
+    instant_of,
+    is_set,
+    left_over,
+    plain,
+    text_of,
+    texts_of,
+)
 from iam.moving.roles import MOST_ROLES, Roles
 from iam.sessions.model import BUILT_IN_ORGANIZATION
+from iam.signin.factors import is_recovery_code
 from iam.signin.moved_passwords import recognise
 from iam.signin.passwords import LONGEST
+from iam.signin.totp import read_totp_secret
 
 # What an application knows the user by. Nothing that could be taken for an ID of ours.
 _SUBJECT = re.compile(r"(?!usr_)[A-Za-z0-9][A-Za-z0-9._:-]{0,99}", re.ASCII)
 _EMAIL = re.compile(EMAIL_PATTERN)
 _LONGEST_NAME = 128
 _MASK = "***"
+MOST_RECOVERY_CODES = 20
+"""More than any server there makes."""
 
 _TAKEN = frozenset(
     {
@@ -46,12 +59,10 @@ _TAKEN = frozenset(
         "multiFactorAuths",
     }
 )
+_APP = frozenset({"totpSecret", "recoveryCodes", "preferredMfaType"})
 _SECOND_FACTORS = frozenset(
     {
-        "totpSecret",
-        "recoveryCodes",
         "webauthnCredentials",
-        "preferredMfaType",
         "mfaPhoneEnabled",
         "mfaEmailEnabled",
         "mfaRadiusEnabled",
@@ -136,6 +147,9 @@ class Account:
     password: str | None = field(repr=False)
     """What they type, where that is what was kept; to be hashed and forgotten."""
     created_at: Instant
+    totp_secret: str | None = field(repr=False)
+    """What their authenticator app has; None if they are not asked for its codes there."""
+    recovery_codes: tuple[str, ...] = field(repr=False)
     links: Mapping[str, str]
     """Type of provider to whom one of that type means by them."""
     members: Mapping[str, object] = field(repr=False)
@@ -180,6 +194,7 @@ def read_account(
     if not enabled:
         findings.append(Finding(None, Reason.DISABLED))
     password_hash, password = _password(record, tenant, as_typed, findings)
+    secret, codes = _second_factor(record, findings)
     members = _rest(record, findings)
     display_name = _display_name(record, name, findings)
     email = _email(record, findings)
@@ -198,6 +213,8 @@ def read_account(
         password_hash=password_hash,
         password=password,
         created_at=instant_of(record, "createdTime", now),
+        totp_secret=secret,
+        recovery_codes=codes,
         links=links,
         members=members,
         renamed=name != theirs,
@@ -262,10 +279,31 @@ def _password(
     return moved.to_text(), None
 
 
+def _second_factor(record: Record, findings: list[Finding]) -> tuple[str | None, tuple[str, ...]]:
+    """Their authenticator app and what stands in for it. `preferredMfaType` there says whether a second
+    factor is asked for at all, and which first."""
+    theirs = text_of(record, "totpSecret")
+    asked_for = bool(text_of(record, "preferredMfaType"))
+    secret = read_totp_secret(theirs)
+    codes = [one for one in texts_of(record, "recoveryCodes") if one]
+    if secret is None or not asked_for:
+        if theirs:
+            reason = Reason.FACTOR_OFF if secret else Reason.SECOND_FACTOR
+            reason = Reason.MASKED if theirs == _MASK else reason
+            findings.append(Finding("totpSecret", reason))
+        elif text_of(record, "preferredMfaType"):
+            findings.append(Finding("preferredMfaType", Reason.SECOND_FACTOR))
+        return None, ()
+    usable = tuple(one for one in codes if is_recovery_code(one))[:MOST_RECOVERY_CODES]
+    if len(usable) < len(codes):
+        findings.append(Finding("recoveryCodes", Reason.INVALID))
+    return secret, usable
+
+
 def _rest(record: Record, findings: list[Finding]) -> Mapping[str, object]:
     """What becomes of all other fields; answer what is kept aside."""
     others = []
-    for name in left_over(record, _TAKEN | LINKS):
+    for name in left_over(record, _TAKEN | _APP | LINKS):
         if name in _SECOND_FACTORS:
             findings.append(Finding(name, Reason.SECOND_FACTOR))
         elif name in _INTERNAL:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     DELETED_HERE = "deleted_here"
     DISABLED = "disabled"
     DUPLICATE = "duplicate"
+    FACTOR_OFF = "factor_off"
     FIXED_HERE = "fixed_here"
     INTERNAL = "internal"
     INVALID = "invalid"
@@ -60,6 +61,9 @@ class Reason(StrEnum):
     RENAMED = "renamed"
     RESERVED = "reserved"
     ROLE_DISABLED = "role_disabled"
+    SAML_LINKS = "saml_links"
+    SAML_METADATA = "saml_metadata"
+    SAML_UNUSABLE = "saml_unusable"
     SECOND_FACTOR = "second_factor"
     SHARED = "shared"
     SHORTENED = "shortened"
@@ -89,6 +93,7 @@ WORDS: dict[Reason, str] = {
     Reason.DELETED_HERE: "was taken over earlier and has been deleted here since",
     Reason.DISABLED: "is disabled there, and here",
     Reason.DUPLICATE: "is there twice; the first was taken",
+    Reason.FACTOR_OFF: "is not asked for there (no preferredMfaType), nor here",
     Reason.FIXED_HERE: "is the same for all here",
     Reason.INTERNAL: "is the old server's own bookkeeping",
     Reason.INVALID: "cannot be stored here in that form",
@@ -116,7 +121,10 @@ WORDS: dict[Reason, str] = {
     Reason.RENAMED: "has another name here",
     Reason.RESERVED: "is a name of this server's own",
     Reason.ROLE_DISABLED: "is disabled there, so nobody has it",
-    Reason.SECOND_FACTOR: "second factors are not taken over: set them up again",
+    Reason.SAML_LINKS: "people are linked to it anew: trust its mail domains, or let it make users",
+    Reason.SAML_METADATA: "has to be given our metadata (/saml/sp/metadata)",
+    Reason.SAML_UNUSABLE: "its metadata does not suffice",
+    Reason.SECOND_FACTOR: "of second factors only authenticator apps are taken over: set one up here",
     Reason.SHARED: "is shared by all organizations there; here it is of its own organization alone",
     Reason.SHORTENED: "was too long, or held control characters",
     Reason.SIGNS_UP: "lets in whom it knows and we do not, as it did there",
@@ -151,6 +159,7 @@ class Report:
     fates: dict[str, Counter[Fate]] = field(default_factory=dict)
     objects: dict[tuple[str, str], tuple[Finding, ...]] = field(default_factory=dict)
     """(kind, what it is called there) to what is to be said of it; who has nothing is not here."""
+    _said: dict[tuple[Finding, ...], tuple[Finding, ...]] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
     """What else is there, and how many of it: nothing of that is read."""
 
@@ -168,8 +177,9 @@ class Report:
     def note(self, kind: str, source: str, *findings: Finding) -> None:
         """Say more of an object."""
         if findings:
-            there = self.objects.get((kind, source), ())
-            self.objects[kind, source] = (*there, *findings)
+            told = (*self.objects.get((kind, source), ()), *findings)
+            # Of a hundred thousand users most have the same to be said of them: it is kept once.
+            self.objects[kind, source] = self._said.setdefault(told, told)
 
     def summed(self) -> Iterator[tuple[str, str, Reason, int, str]]:
         """(kind, field, reason, how many, one of them), the whole objects first."""

@@ -18,7 +18,12 @@ from iam.moving.findings import Finding, Reason
 from iam.moving.move import Move
 from iam.moving.names import name_for
 from iam.moving.records import Malformed
-from iam.moving.upstreams import Upstream, read_upstream
+from iam.moving.upstreams import (
+    MetadataUnusable,
+    Upstream,
+    read_saml_upstream,
+    read_upstream,
+)
 from iam.sessions import rules
 from iam.signin.provider_secrets import seal_secret
 
@@ -45,7 +50,14 @@ def take_providers(move: Move) -> None:
         theirs = record.get("name")
         source = theirs if isinstance(theirs, str) else f"{theirs!s:.100}"
         try:
-            found = read_upstream(record, allow_private=move.options.allow_private)
+            if record.get("category") == "SAML":
+                found: Upstream | None = read_saml_upstream(record)
+            else:
+                found = read_upstream(record, allow_private=move.options.allow_private)
+        except MetadataUnusable as error:
+            unusable = Finding("metadata", Reason.SAML_UNUSABLE, str(error))
+            move.report.add("provider", source, "refused", (unusable,))
+            continue
         except Malformed as error:
             move.report.add(
                 "provider", source, "refused", (Finding(error.field, Reason.MALFORMED),)

@@ -27,6 +27,8 @@ from iam.moving.roles import Roles, read_roles
 from iam.moving.take_links import Linked, links_of, wanted
 from iam.sessions import rules
 from iam.sessions.model import BUILT_IN_ORGANIZATION
+from iam.signin.factors import MovedFactor, add_moved_factors
+from iam.signin.totp import step_at
 
 
 @dataclass(slots=True)
@@ -243,6 +245,15 @@ def _write(connection: Connection, move: Move, decided: Sequence[_Decided]) -> N
             for one in decided
         ],
     )
+    now = move.clock()
+    factors = [
+        MovedFactor(one.id, one.account.totp_secret, one.account.recovery_codes)
+        for one in decided
+        if one.account.totp_secret is not None
+    ]
+    added = add_moved_factors(
+        connection, move.cipher, factors, step=step_at(now), now=now, random=move.random
+    )
     links = [
         (link.provider.id, link.subject, one.id)
         for one in decided
@@ -260,6 +271,19 @@ def _write(connection: Connection, move: Move, decided: Sequence[_Decided]) -> N
         for one in decided
     ]
     add_marks(connection, "user", marks, move.clock())
+    move.note(
+        connection,
+        "factor.added",
+        [
+            {
+                "organization": one.account.organization,
+                "user": one.account.name,
+                "data": {"factor": added[one.id], "moved_in": True},
+            }
+            for one in decided
+            if one.id in added
+        ],
+    )
     move.note(
         connection,
         "user.created",

@@ -1,4 +1,4 @@
-"""Providers of theirs that people sign in through, as providers of ours."""
+"""Providers of theirs that people sign in through (OAuth, OpenID Connect, SAML), as providers of ours."""
 
 import hashlib
 import json
@@ -11,6 +11,9 @@ from iam.delivery.addresses import WebhookUrlRefused
 from iam.delivery.provider_addresses import ProviderOptionsRefused, check_options
 from iam.directory.patterns import ISSUER_PATTERN, WEBHOOK_URL_PATTERN
 from iam.directory.providers import Attribute
+from iam.directory.saml_identity import KIND, UpstreamOptions, read_identity_metadata
+from iam.directory.saml_metadata import REDIRECT, SamlMetadataRefused
+from iam.kernel.xml import XmlRefused
 from iam.moving.findings import Finding, Reason
 from iam.moving.records import Record, left_over, mapping_of, plain, text_of
 
@@ -35,6 +38,14 @@ _TAKEN = frozenset(
         *("userMapping", "domain", "enablePkce", "method"),
     }
 )
+_TAKEN_OF_SAML = frozenset(
+    {
+        *("owner", "name", "createdTime", "displayName", "category", "type", "metadata"),
+        # Of what the metadata says, a copy.
+        *("endpoint", "idP", "issuerUrl", "userMapping"),
+        *("method", "enableSignAuthnRequest"),
+    }
+)
 _NAMES: Mapping[str, Attribute] = {
     "username": "name",
     "displayName": "display_name",
@@ -50,7 +61,7 @@ class Upstream:
     """What it is called there: names are unique there, whoever owns them."""
     type: str
     """By which users keep whom it means: the field of that name in lower case."""
-    kind: Literal["oidc", "oauth2"]
+    kind: Literal["oidc", "oauth2", "saml"]
     display_name: str
     options: Mapping[str, Any]
     attributes: Mapping[Attribute, str]
@@ -61,13 +72,54 @@ class Upstream:
     @property
     def links(self) -> bool:
         """Whether it knows people by what they keep of it."""
-        return self.type not in _OTHER_SUBJECTS
+        return self.kind != KIND and self.type not in _OTHER_SUBJECTS
 
     @property
     def digest(self) -> bytes:
         """By which a later run sees that it has changed there."""
         told = (self.kind, self.options, self.attributes, self.display_name)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+
+
+class MetadataUnusable(Exception):
+    """A SAML provider that does not say enough of itself, or what no SAML provider may say here."""
+
+
+def read_saml_upstream(record: Record) -> Upstream:
+    """What a SAML provider becomes here, by its metadata alone: a certificate and an address without it are
+    too little to know who signs, and what else it wants.
+
+    Raises:
+        Malformed: a field has a type that it never has there.
+        MetadataUnusable: its metadata is missing, or cannot be used; says why.
+    """
+    metadata = text_of(record, "metadata").strip()
+    if not metadata:
+        raise MetadataUnusable("it has none")
+    try:
+        found = read_identity_metadata(metadata)
+    except (XmlRefused, SamlMetadataRefused) as error:
+        raise MetadataUnusable(error.detail or error.title) from error
+    claims = _claims(record)
+    options = UpstreamOptions(
+        metadata=metadata,
+        entity_id=found.entity_id,
+        request_binding="redirect" if found.sign_on_by(REDIRECT) is not None else "post",
+    )
+    findings = [Finding(None, Reason.SAML_METADATA), Finding(None, Reason.SAML_LINKS)]
+    findings += [Finding(one, Reason.NO_PLACE) for one in left_over(record, _TAKEN_OF_SAML)]
+    return Upstream(
+        source=text_of(record, "name"),
+        type=text_of(record, "type"),
+        kind=KIND,
+        display_name=plain(text_of(record, "displayName"), _LONGEST_NAME)
+        or text_of(record, "name"),
+        options=options.to_options(),
+        attributes=_attributes(claims),
+        secret=None,
+        enabled=True,
+        findings=tuple(findings),
+    )
 
 
 def read_upstream(record: Record, *, allow_private: bool) -> Upstream | None:
@@ -141,11 +193,18 @@ def _custom(record: Record, client: Mapping[str, str]) -> _Options | None:
     }
     if not all(len(one) <= _LONGEST_URL and _URL.fullmatch(one) for one in endpoints.values()):
         return None
-    mapping = mapping_of(record, "userMapping")
-    claims = {
+    claims = _claims(record)
+    options = {**endpoints, **client, "subject_claim": claims.get("id", "id")}
+    return "oauth2", options, _attributes(claims)
+
+
+def _claims(record: Record) -> Mapping[str, str]:
+    return {
         one: value
-        for one, value in mapping.items()
+        for one, value in mapping_of(record, "userMapping").items()
         if isinstance(value, str) and _CLAIM.fullmatch(value)
     }
-    attributes = {ours: claims[theirs] for theirs, ours in _NAMES.items() if theirs in claims}
-    return "oauth2", {**endpoints, **client, "subject_claim": claims.get("id", "id")}, attributes
+
+
+def _attributes(claims: Mapping[str, str]) -> Mapping[Attribute, str]:
+    return {ours: claims[theirs] for theirs, ours in _NAMES.items() if theirs in claims}

@@ -49,6 +49,7 @@ def issue_opaque(
             "audience": list(grant.audience or (issuer,)),
             "jkt": grant.jkt,
             "act": dict(grant.act) if grant.act is not None else None,
+            "claims": list(grant.userinfo_claims) or None,
             "created_at": now,
             "expires_at": until,
         },
@@ -87,6 +88,7 @@ def read_access_token(
         expires_at=row.expires_at // 1000,
         jkt=row.jkt,
         act=row.act,
+        userinfo_claims=tuple(row.claims or ()),
     )
 
 

@@ -1,18 +1,14 @@
 """How strongly the person has to have signed in, as a request asks: `acr_values` and `claims`."""
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
-    InvalidRequestError,
     OAuth2Error,
 )
 
 from iam.kernel.authn import CLASSES, reaches
+from iam.oidc.claims import asked_claims, values_of
 from iam.oidc.protocol import ProtocolRequest
-
-_MOST = 20
 
 
 class UnmetRequirements(OAuth2Error):  # type: ignore[misc] # Authlib's base has no types
@@ -45,11 +41,8 @@ def wanted_classes(asked: ProtocolRequest) -> Wanted | None:
         InvalidRequestError: `claims` cannot be read.
         UnmetRequirements: nothing that is essential is known here.
     """
-    member = _acr_claim(asked.parameters.get("claims"))
-    values = [member["value"]] if "value" in member else member.get("values", [])
-    well = isinstance(values, list) and len(values) <= _MOST
-    if not well or not all(isinstance(one, str) for one in values):
-        raise InvalidRequestError("acr in claims names its values as texts.")
+    member = asked_claims(asked.parameters).acr
+    values = values_of(member, "acr")
     if member.get("essential") is True and values:
         known = tuple(one for one in values if one in CLASSES)
         if not known:
@@ -58,20 +51,3 @@ def wanted_classes(asked: ProtocolRequest) -> Wanted | None:
     wishes = [*values, *asked.parameters.get("acr_values", "").split()]
     known = tuple(one for one in wishes if one in CLASSES)
     return Wanted(known, essential=False) if known else None
-
-
-def _acr_claim(text: str | None) -> dict[str, Any]:
-    """What `claims` (Core §5.5) says of `acr` in the ID token; the rest of it is not looked at."""
-    if text is None:
-        return {}
-    try:
-        claims = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequestError("claims is no JSON.") from error
-    for name in ("id_token", "acr"):
-        if not isinstance(claims, dict):
-            raise InvalidRequestError("claims is an object of objects.")
-        claims = claims.get(name) or {}
-    if not isinstance(claims, dict):
-        raise InvalidRequestError("claims is an object of objects.")
-    return claims

@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     AccessDeniedError,
-    InvalidRequestError,
     OAuth2Error,
 )
 from authlib.oidc.core.errors import (  # type: ignore[import-untyped] # Authlib ships no types
+    AccountSelectionRequiredError,
     InteractionRequiredError,
     LoginRequiredError,
 )
@@ -16,14 +16,14 @@ from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iam.directory.names import UserMissing
 from iam.directory.preferences import read_preferences
-from iam.directory.users import User, find_user
+from iam.directory.users import User
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
 from iam.languages import _, gettext, speak
 from iam.oidc.acr import UnmetRequirements, wanted_classes
 from iam.oidc.authorize_request import (
+    CHOSEN,
     SINCE,
     ClientUnknown,
     RedirectUnknown,
@@ -40,15 +40,15 @@ from iam.oidc.form_post import answer_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
 from iam.oidc.pushed import PushedRequestUnknown
 from iam.oidc.token import read_pairs
-from iam.oidc.tokens import TokenInvalid, read_hint
+from iam.oidc.whose import Meant, is_meant, meant
 from iam.sessions import store
 from iam.sessions.lifecycle import ParentEnded
 from iam.sessions.limits import SessionLimit
 from iam.sessions.lock import locked_child
-from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
-from iam.sessions.validate import Verdict, validate
+from iam.sessions.model import LiveRow
 from iam.signin.enter import NotAdmitted, approach
 from iam.signin.second_step import can_reach
+from iam.web.accounts import Account, Held, has_others, read_current, read_held, use
 from iam.web.address import origin_of
 from iam.web.brand_files import brand_of
 from iam.web.cookies import BROWSER, read_cookie
@@ -56,7 +56,7 @@ from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.error_notes import noted
 from iam.web.language import spoken_to
 from iam.web.pages import error_page, see_other
-from iam.web.returning import choose_address, code_address, sign_in_address
+from iam.web.returning import account_address, choose_address, code_address, sign_in_address
 
 PATH = "/oauth/authorize"
 _LONGEST = 8192
@@ -90,7 +90,16 @@ class ChooseFirst:
     return_to: str
 
 
-Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | Question
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectFirst:
+    """The person has to say first with which of their accounts they go on."""
+
+    client_id: str
+    return_to: str
+    login_hint: str | None
+
+
+Decision = Answer | SignInFirst | ShowCodeFirst | ChooseFirst | SelectFirst | Question
 
 
 @noted
@@ -119,24 +128,37 @@ def _authorize(request: Request) -> Response:
     engine = engine_of(request)
     now, origin = engine.clock(), origin_of(request, engine.settings)
     sent = ProtocolRequest("GET", request.query_params.multi_items())
-    token = read_cookie(request, engine.settings, BROWSER)
+    several = has_others(request, engine.settings)
 
     def work(
         connection: Connection,
-    ) -> tuple[Decision, Verdict | None, ProtocolRequest]:
-        verdict = validate(connection, token, now) if token is not None else None
+    ) -> tuple[Decision, Held, Account | None, ProtocolRequest]:
+        look = read_held if several else read_current
+        held = look(connection, request, engine.settings, now)
         provider = Provider(connection, engine, now, origin)
-        asked = provider.take_up(sent, SINCE)
-        return decide(provider, asked, _browser_session(verdict)), verdict, asked
+        asked = provider.take_up(sent, since=SINCE, chosen=CHOSEN)
+        whose = meant(provider, asked, held)
+        account = whose.account
+        row = account.row if account is not None else None
+        return decide(provider, asked, row, whose), held, account, asked
 
     # Without a cookie no code can come of it, and no lock for writing is needed.
-    run = engine.database.read if token is None else engine.database.write
+    nobody = not several and read_cookie(request, engine.settings, BROWSER) is None
+    run = engine.database.read if nobody else engine.database.write
     try:
-        decision, verdict, asked = run(work)
+        decision, held, account, asked = run(work)
     except (ClientUnknown, RedirectUnknown, ResponseModeUnknown, PushedRequestUnknown) as error:
         text = _("Nothing was sent there. Tell whoever runs the application.")
         return error_page(request, 400, gettext(error.title), text, error.code)
-    _count(engine, verdict, origin, now)
+    _count(engine, held, account, origin, now)
+    if isinstance(decision, SelectFirst):
+        hint = {"login_hint": decision.login_hint} if decision.login_hint else {}
+        return see_other(account_address(decision.return_to, decision.client_id, **hint))
+    if account is not None and account != held.current and _shows_a_page(decision):
+        # What is to be shown is for whose turn it is: the same request once more, with this one in use.
+        response = see_other(f"{PATH}?{request.url.query}")
+        use(response.headers, engine.settings, held, account, now)
+        return response
     if isinstance(decision, SignInFirst):
         extra = {"prompt": "login"} if decision.again else {}
         if decision.login_hint and len(decision.login_hint) <= _LONGEST_HINT:
@@ -149,36 +171,39 @@ def _authorize(request: Request) -> Response:
     if isinstance(decision, ChooseFirst):
         return see_other(choose_address(decision.return_to, decision.client_id))
     if isinstance(decision, Question):
-        row = _browser_session(verdict)
-        if row is None or token is None:
+        if account is None:
             raise AssertionError("a question without anybody to ask")
         said, brand = engine.database.read(
-            lambda c: (
-                read_preferences(c, row.organization, row.user),
-                brand_of(c, row.organization),
-            )
+            lambda c: (read_preferences(c, *account.who), brand_of(c, account.who[0]))
         )
         speak(said.locale, said.zone)
-        return ask(request, asked, decision, row, token, brand)
+        return ask(request, asked, decision, account.row, account.token, brand)
     return answer_client(request, asked, decision)
 
 
-def _count(engine: Engine, verdict: Verdict | None, origin: Origin, now: Instant) -> None:
-    if verdict is not None:
-        engine.metrics.validations[str(verdict.outcome)] += 1
-        row = _browser_session(verdict)
-        if row is not None:
-            engine.touches.note(row, now, origin)
+def _shows_a_page(decision: Decision) -> bool:
+    """Whether the person is shown a page that is for who is signed in. Sign-in as such is for anybody."""
+    if isinstance(decision, SignInFirst):
+        return not decision.again
+    return isinstance(decision, (ShowCodeFirst, ChooseFirst, Question))
 
 
-def _browser_session(verdict: Verdict | None) -> LiveRow | None:
-    if verdict is None or verdict.row is None or verdict.reason is not None:
-        return None
-    return verdict.row if verdict.row.application == BUILT_IN_APPLICATION else None
+def _count(
+    engine: Engine, held: Held, account: Account | None, origin: Origin, now: Instant
+) -> None:
+    if held.current is not None:
+        engine.metrics.validations[str(held.current.verdict.outcome)] += 1
+    if account is not None:
+        engine.touches.note(account.row, now, origin)
 
 
-def decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) -> Decision:
+def decide(
+    provider: Provider, asked: ProtocolRequest, browser: LiveRow | None, whose: Meant | None = None
+) -> Decision:
     """Answer the client, or have the person sign in or asked.
+
+    Args:
+        whose: what was found out of whom the request means; None where there is one account at most.
 
     Raises:
         ClientUnknown, RedirectUnknown, ResponseModeUnknown: as `addressee` says.
@@ -187,6 +212,10 @@ def decide(provider: Provider, asked: ProtocolRequest, browser: LiveRow | None) 
     try:
         check(asked)
         grant = provider.get_consent_grant(asked)
+        if whose is not None and whose.choose:
+            return _select(provider, asked, client)
+        if whose is not None and whose.stranger:
+            return _sign_in_first(provider, asked, client, again=True)
         return _continue(provider, asked, client, browser) or _enter(
             provider, asked, client, browser, grant
         )
@@ -203,33 +232,68 @@ def _continue(
     Raises:
         LoginRequiredError: they have to, and the client wants no page shown (prompt=none).
     """
-    parameters, now = asked.parameters, provider.now
-    prompts = prompts_of(asked)
-    since = authenticated_since(asked, client, now)
-    wanted = bool(prompts & {"login", "select_account"})
+    since = authenticated_since(asked, client, provider.now)
+    wanted = bool(prompts_of(asked) & {"login", "select_account"})
     home = browser is not None and browser.organization == client.application.organization
     locked = False
     if browser is not None and home and not wanted:
         fresh = since is None or _authenticated_since(provider.connection, browser, since)
-        if fresh and _is_whom_the_client_means(provider, asked, client, browser):
+        if fresh and is_meant(provider, asked, client, browser):
             locked = _is_locked(provider, client, browser)
             if not locked:
                 return None
-    if "none" in prompts:
+    again = home and not locked
+    # Who has said which account it is, is asked for that one's password.
+    said = browser.user if browser is not None and again and CHOSEN in asked.parameters else None
+    return _sign_in_first(provider, asked, client, again=again, login_hint=said)
+
+
+def _sign_in_first(
+    provider: Provider,
+    asked: ProtocolRequest,
+    client: OpenidClient,
+    *,
+    again: bool,
+    login_hint: str | None = None,
+) -> SignInFirst:
+    if "none" in prompts_of(asked):
         raise LoginRequiredError("The person has to sign in.")
-    left = without(asked, "login", "select_account")
-    for met in ("max_age", SINCE):
-        left.pop(met, None)
-    if wanted:
-        since = now
-    if since is not None:
-        left[SINCE] = str(since)
     return SignInFirst(
         client_id=client.get_client_id(),
-        return_to=f"{PATH}?{urlencode(left)}",
-        again=home and not locked,
-        login_hint=parameters.get("login_hint"),
+        return_to=_way_back(provider, asked, client),
+        again=again,
+        login_hint=login_hint or asked.parameters.get("login_hint"),
     )
+
+
+def _select(provider: Provider, asked: ProtocolRequest, client: OpenidClient) -> SelectFirst:
+    if "none" in prompts_of(asked):
+        raise AccountSelectionRequiredError("The person has to choose an account.")
+    return SelectFirst(
+        client_id=client.get_client_id(),
+        return_to=_way_back(provider, asked, client, chosen=True),
+        login_hint=asked.parameters.get("login_hint"),
+    )
+
+
+def _way_back(
+    provider: Provider, asked: ProtocolRequest, client: OpenidClient, *, chosen: bool = False
+) -> str:
+    """Back to this request, from a page on which the person signs in or says which account it is. What is
+    asked for only once is taken out; how recently they must have signed in stays, as an instant."""
+    prompts = prompts_of(asked)
+    since = authenticated_since(asked, client, provider.now)
+    left = without(asked, "login", "select_account")
+    for met in ("max_age", SINCE, "login_hint"):
+        left.pop(met, None)
+    if "login" in prompts:
+        since = provider.now
+    if since is not None:
+        left[SINCE] = str(since)
+    # Whoever signs in has said by that which account it is.
+    if chosen or "login_hint" in asked.parameters or "select_account" in prompts:
+        left[CHOSEN] = "1"
+    return f"{PATH}?{urlencode(left)}"
 
 
 def _is_locked(provider: Provider, client: OpenidClient, browser: LiveRow) -> bool:
@@ -242,27 +306,6 @@ def _authenticated_since(connection: Connection, browser: LiveRow, since: Instan
     session = store.read_session(connection, browser.id)
     at = session.authenticated_at if session is not None else None
     return at is not None and at >= since
-
-
-def _is_whom_the_client_means(
-    provider: Provider, asked: ProtocolRequest, client: OpenidClient, browser: LiveRow
-) -> bool:
-    """Core §3.1.2.1: a client that says whom it had (`id_token_hint`) is never given another."""
-    hint = asked.parameters.get("id_token_hint")
-    if hint is None:
-        return True
-    engine = provider.engine
-    try:
-        meant = read_hint(hint, engine.keys, engine.settings.issuer)
-    except TokenInvalid as error:
-        raise InvalidRequestError("id_token_hint is no ID token of ours.") from error
-    if meant.client_id != client.get_client_id():
-        raise InvalidRequestError("id_token_hint was issued to another client.")
-    try:
-        who = find_user(provider.connection, browser.organization, browser.user)
-    except UserMissing:
-        return False
-    return who.id == meant.subject
 
 
 def _enter(

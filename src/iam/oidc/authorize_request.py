@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Invalid
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.protocol import ProtocolRequest
 
@@ -23,8 +24,18 @@ SINCE = "iam_since"
 instant. It takes the place of `prompt=login` and `max_age`, which would send them to sign in for ever. It
 needs no signature: who can change it could as well have left those away."""
 
+CHOSEN = "iam_chosen"
+"""Our own parameter on the way back from the page where somebody says which of their accounts it is to be,
+or from sign-in, which says it as well: the one in use is the one. It takes the place of
+`prompt=select_account` and of `login_hint`, and needs no signature for the same reason: at most it spares a
+question, and never an `id_token_hint`."""
+
 FORM_POST = "form_post"
 RESPONSE_MODES = ("query", FORM_POST)
+WINDOW = "iam_window"
+"""Our own response mode: the answer stays on a page of ours, in a window that a page of ours has opened, and
+is given to that page alone, which waits on `CHANNEL` (`hanzo.windows`). It is in no discovery document."""
+CHANNEL = "iam_channel"
 PROMPTS = ("none", "login", "consent", "select_account")
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _MILLISECONDS = re.compile(r"[0-9]{1,15}", re.ASCII)
@@ -67,7 +78,7 @@ def addressee(connection: Connection, asked: ProtocolRequest) -> tuple[OpenidCli
     redirect_uri = parameters.get("redirect_uri", "")
     if "redirect_uri" in asked.repeated or not client.check_redirect_uri(redirect_uri):
         raise RedirectUnknown
-    if parameters.get("response_mode", "query") not in RESPONSE_MODES:
+    if parameters.get("response_mode", "query") not in (*RESPONSE_MODES, WINDOW):
         raise ResponseModeUnknown
     return client, redirect_uri
 
@@ -100,6 +111,7 @@ def check(asked: ProtocolRequest) -> None:
         raise InvalidRequestError("prompt=create is not supported: nobody registers here.")
     if not prompts <= set(PROMPTS):
         raise InvalidRequestError("This prompt is not supported.")
+    asked_claims(parameters)
     if "max_age" in parameters and not _SECONDS.fullmatch(parameters["max_age"]):
         raise InvalidRequestError("max_age must be a number of seconds.")
 

@@ -22,6 +22,7 @@ from iam.directory.users import find_user
 from iam.kernel.authn import reaches
 from iam.kernel.events import Origin
 from iam.oidc import pushed
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient
 from iam.oidc.resources import asked_audience, narrowed
 from iam.oidc.tokens import OFFLINE, Grant
@@ -92,6 +93,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
         provider, asked = self.server, self.request.payload
         browser: LiveRow = self.request.user
         self._use_up_pushed()
+        claims = asked_claims(asked.data)
         try:
             audience = asked_audience(
                 provider.connection, self.request.client.application, asked.data
@@ -112,6 +114,9 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
                 "audience": audience,
                 "jkt": asked.data.get("dpop_jkt"),
                 "acr": self.request.acr,
+                "userinfo_claims": claims.userinfo,
+                "id_token_claims": claims.id_token,
+                "allowed": sorted({*self.request.scope.split(), *claims.scopes}),
                 "ip": provider.origin.ip,
                 "user_agent": provider.origin.user_agent,
             },
@@ -192,6 +197,8 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             nonce=payload["nonce"],
             acr=payload.get("acr"),
             audience=audience,
+            userinfo_claims=tuple(payload.get("userinfo_claims", ())),
+            id_token_claims=tuple(payload.get("id_token_claims", ())),
         )
 
     def _require_what_was_given(self, code: _Redeemed) -> None:
@@ -214,9 +221,8 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc] # Authlib's base 
             user = find_user(connection, browser.organization, browser.user)
         except UserMissing as error:
             raise InvalidGrantError("The user may not enter this application.") from error
-        if not {*code.get_scope().split()} <= allowed_scopes(
-            connection, user.id, application.client_id
-        ):
+        given = code.payload.get("allowed") or code.get_scope().split()
+        if not {*given} <= allowed_scopes(connection, user.id, application.client_id):
             raise InvalidGrantError("The person no longer allows this.")
 
     def delete_authorization_code(self, authorization_code: _Redeemed) -> None:

@@ -22,6 +22,7 @@ from iam.kernel.events import Event
 from iam.kernel.ids import EVENT, make_id
 from iam.oidc import pushed
 from iam.oidc.authorize_request import (
+    CHOSEN,
     SINCE,
     ClientUnknown,
     RedirectUnknown,
@@ -30,6 +31,7 @@ from iam.oidc.authorize_request import (
     prompts_of,
     without,
 )
+from iam.oidc.claims import asked_claims
 from iam.oidc.clients import OpenidClient
 from iam.oidc.form_post import answer_client
 from iam.oidc.protocol import Answer, ProtocolRequest, Provider
@@ -44,6 +46,7 @@ from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
+from iam.web.returning import account_address
 from iam.web.targets import uri_targets
 from iam.web.visitor import posting_visitor
 
@@ -78,7 +81,7 @@ def consent_question(
         ConsentRequiredError: there is something, and the client wants no page shown.
     """
     prompts = prompts_of(asked)
-    scopes = client.get_allowed_scope(asked.parameters.get("scope")).split()
+    scopes = _asked_scopes(asked, client)
     if "consent" not in prompts:
         if client.application.openid.consent == "none":
             return None
@@ -90,9 +93,15 @@ def consent_question(
         raise ConsentRequiredError("The person has to allow this first.")
     return Question(
         application=client.application,
-        scopes=tuple(scopes),
+        scopes=scopes,
         redirect_uri=asked.parameters["redirect_uri"],
     )
+
+
+def _asked_scopes(asked: ProtocolRequest, client: OpenidClient) -> tuple[str, ...]:
+    """What the person is asked to allow: the scopes, and those of what is asked claim by claim."""
+    scopes = client.get_allowed_scope(asked.parameters.get("scope")).split()
+    return tuple(dict.fromkeys((*scopes, *sorted(asked_claims(asked.parameters).scopes))))
 
 
 def ask(
@@ -116,6 +125,10 @@ def ask(
         scopes=[scope_words(scope) for scope in question.scopes],
         asked=urlencode(asked.again),
         brand=brand,
+        another=account_address(
+            f"/oauth/authorize?{urlencode(asked.again | {CHOSEN: '1'})}",
+            question.application.client_id,
+        ),
     )
 
 
@@ -134,7 +147,7 @@ async def answer_consent(request: Request) -> Response:
     def work(connection: Connection) -> tuple[Answer | None, ProtocolRequest]:
         provider = Provider(connection, engine, now, origin)
         try:
-            asked = provider.take_up(sent, SINCE)
+            asked = provider.take_up(sent, since=SINCE, chosen=CHOSEN)
             client, redirect_uri = addressee(connection, asked)
         except (
             ClientUnknown,
@@ -163,7 +176,7 @@ async def answer_consent(request: Request) -> Response:
 def _note(provider: Provider, asked: ProtocolRequest, client: OpenidClient, row: LiveRow) -> None:
     connection, now = provider.connection, provider.now
     user = find_user(connection, row.organization, row.user)
-    scopes = client.get_allowed_scope(asked.parameters.get("scope")).split()
+    scopes = _asked_scopes(asked, client)
     together = consents.allow(connection, user.id, client.get_client_id(), scopes, now)
     audit.append(connection, [_granted(provider, client, row, together, now)])
 

@@ -5,6 +5,7 @@ The page says which application asks, from where, and what the trick is that is 
 """
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -25,6 +26,7 @@ from iam.web.brand_files import brand_for
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render
+from iam.web.returning import account_address
 from iam.web.session_words import device_words
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
@@ -75,6 +77,7 @@ async def enter_code(request: Request) -> Response:
         user_code=code,
         application=found.application.display_name,
         user=visitor.session.display_name,
+        another=account_address(f"/device?{urlencode({'user_code': code})}"),
         device=device_words(device_label(found.asked.origin.user_agent)),
         ip=found.asked.origin.ip,
         permissions=words,
@@ -121,6 +124,8 @@ async def _enter_page(
         csrf=visitor.csrf,
         status=422 if wrong else 200,
         user_code=code,
+        user=visitor.session.display_name,
+        another=account_address(f"/device?{urlencode({'user_code': code})}" if code else "/device"),
         wrong=wrong,
         brand=await brand_for(engine_of(request), visitor.session.organization),
     )

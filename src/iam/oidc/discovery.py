@@ -80,7 +80,7 @@ async def configuration(request: Request) -> Response:
             "backchannel_logout_session_supported": True,
             "frontchannel_logout_supported": True,
             "frontchannel_logout_session_supported": True,
-            "claims_parameter_supported": False,
+            "claims_parameter_supported": True,
             "request_parameter_supported": False,
             # Said because its default is true.
             "request_uri_parameter_supported": False,

@@ -4,6 +4,7 @@ Asks first wherever the request does not prove whom the application had (a link 
 people out), and leads on only to an address that the application has registered.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -26,6 +27,7 @@ from iam.oidc.tokens import Hint, TokenInvalid, read_hint
 from iam.sessions import store
 from iam.sessions.model import LiveRow, Session
 from iam.sessions.validate import Verdict
+from iam.web.accounts import hold
 from iam.web.brand_files import brand_for
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
@@ -49,7 +51,8 @@ class _Wish:
     """What a request wants.
 
     `mistake` is a sentence that says why it is believed nothing and led nowhere; `onward` an address
-    that was checked, `state` included; `own` the hint's session, if it is of this browser session.
+    that was checked, `state` included; `own` the hint's session, if it is of a browser session that this
+    browser holds, which `through` is then.
     """
 
     fields: dict[str, str]
@@ -57,6 +60,7 @@ class _Wish:
     hint: Hint | None = None
     onward: str | None = None
     own: Session | None = None
+    through: LiveRow | None = None
     children: int = 0
     mistake: str | None = None
 
@@ -80,21 +84,23 @@ async def logout(request: Request) -> Response:
         return see_other(f"{PATH}?{query}" if query else PATH)
     engine, now = engine_of(request), engine_of(request).clock()
     pairs = request.query_params.multi_items()
-    verdict, token = await look(engine, request, now)
-    row = _live(verdict)
-    wish = await _understand(engine, pairs, row)
-    if row is not None:
-        if wish.own is None:
-            return await _question(request, row, token, wish)
+    held = await hold(engine, request, now)
+    current = held.current if held.current is not None and held.current.lives else None
+    row = current.row if current is not None else None
+    wish = await _understand(engine, pairs, row, tuple(one.row for one in held.others))
+    if wish.own is not None and wish.through is not None:
         # One that has no parent does not end by the browser session's end.
         also = [wish.own.id] if wish.own.parent is None else []
-        return await _end(request, wish, Person(row).actor, now, row.id, *also)
+        mine = wish.through
+        return await _end(request, wish, Person(mine).actor, now, mine.id, *also)
+    if current is not None:
+        return await _question(request, current.row, current.token, wish)
     if wish.mistake is not None:
         return _refused(request, wish.mistake)
     if wish.hint is not None:
         return await _end_alone(request, wish, wish.hint, now)
     # Nobody has said yes to being led on, and no token shows that the application had anybody.
-    return _over(request, wish, Left(), ask=True)
+    return await _over(request, wish, Left(), ask=True)
 
 
 @page_errors
@@ -113,7 +119,7 @@ async def confirm(request: Request) -> Response:
     wish = await _understand(engine, pairs, row)
     # Somebody whose session is over already is signed out all the same.
     if row is None:
-        return _over(request, wish, Left())
+        return await _over(request, wish, Left())
     return await _end(request, wish, Person(row).actor, now, row.id)
 
 
@@ -122,7 +128,12 @@ def _live(verdict: Verdict | None) -> LiveRow | None:
     return verdict.living if verdict is not None else None
 
 
-async def _understand(engine: Engine, pairs: list[tuple[str, str]], row: LiveRow | None) -> _Wish:
+async def _understand(
+    engine: Engine,
+    pairs: list[tuple[str, str]],
+    row: LiveRow | None,
+    others: tuple[LiveRow, ...] = (),
+) -> _Wish:
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name in fields and name in _NAMES:
@@ -132,11 +143,17 @@ async def _understand(engine: Engine, pairs: list[tuple[str, str]], row: LiveRow
             fields[name] = value
     if not fields and row is None:
         return _Wish(fields=fields)
-    return await in_thread(lambda: engine.database.read(lambda c: _wish(c, engine, fields, row)))
+    return await in_thread(
+        lambda: engine.database.read(lambda c: _wish(c, engine, fields, row, others))
+    )
 
 
 def _wish(
-    connection: Connection, engine: Engine, fields: dict[str, str], row: LiveRow | None
+    connection: Connection,
+    engine: Engine,
+    fields: dict[str, str],
+    row: LiveRow | None,
+    others: tuple[LiveRow, ...],
 ) -> _Wish:
     children = len(store.children_of(connection, [row.id])) if row is not None else 0
     hint: Hint | None = None
@@ -163,32 +180,43 @@ def _wish(
             mistake = _("The address it wants to go on to is not registered.")
             return _Wish(fields={}, client=client, children=children, mistake=mistake)
         onward = _with_state(uri, fields.get("state"))
+    held = [*([row] if row is not None else []), *others]
+    own, through = _own(connection, hint, held) if hint is not None else (None, None)
     return _Wish(
         fields=fields,
         client=client,
         hint=hint,
         onward=onward,
-        own=_own(connection, hint, row) if hint is not None and row is not None else None,
+        own=own,
+        through=through,
         children=children,
     )
 
 
-def _own(connection: Connection, hint: Hint, row: LiveRow) -> Session | None:
-    """The session that the hint names, if it belongs to this browser session; else None.
+def _own(
+    connection: Connection, hint: Hint, held: Sequence[LiveRow]
+) -> tuple[Session, LiveRow] | tuple[None, None]:
+    """The session that the hint names and the browser session that it belongs to, if that is among those
+    that this browser holds.
 
     One that has no parent (its policy lets it outlive browser sessions) belongs to the browser session
     that it was entered through; one that stands apart (`offline_access`) to any of its user.
     """
-    session = store.read_session(connection, hint.session_id)
-    if session is None or (session.organization, session.user) != (row.organization, row.user):
-        return None
-    try:
-        who = find_user(connection, row.organization, row.user)
-    except UserMissing:
-        return None
-    # The same name may have been given to somebody else since.
+    session = store.read_session(connection, hint.session_id) if held else None
+    if session is None:
+        return None, None
     through = session.parent or session.entered_through
-    return session if who.id == hint.subject and through in (None, row.id) else None
+    for row in held:
+        if (session.organization, session.user) != (row.organization, row.user):
+            continue
+        try:
+            who = find_user(connection, row.organization, row.user)
+        except UserMissing:
+            continue
+        # The same name may have been given to somebody else since.
+        if who.id == hint.subject and through in (None, row.id):
+            return session, row
+    return None, None
 
 
 def _with_state(uri: str, state: str | None) -> str:
@@ -203,7 +231,7 @@ async def _end(
     left = await sign_out(
         request, actor, now, *session_ids, onward=wish.onward, onward_name=wish.client_name
     )
-    return _over(request, wish, left)
+    return await _over(request, wish, left)
 
 
 async def _end_alone(request: Request, wish: _Wish, hint: Hint, now: Instant) -> Response:
@@ -217,17 +245,17 @@ async def _end_alone(request: Request, wish: _Wish, hint: Hint, now: Instant) ->
         lambda: database.read(lambda c: store.read_session(c, hint.session_id))
     )
     if session is None or session.ended_at is not None:
-        return _over(request, wish, Left())
+        return await _over(request, wish, Left())
     actor = user_actor(session.organization, session.user)
     return await _end(request, wish, actor, now, session.id)
 
 
-def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False) -> Response:
+async def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False) -> Response:
     """The end of it. `ask`: lead on by a link that somebody follows, not by ourselves."""
     name = wish.client_name
     if wish.onward is not None and not ask:
-        return signed_out_onward(request, left, onward=wish.onward, onward_name=name)
-    return signed_out_page(request, left, onward=wish.onward, onward_name=name)
+        return await signed_out_onward(request, left, onward=wish.onward, onward_name=name)
+    return await signed_out_page(request, left, onward=wish.onward, onward_name=name)
 
 
 async def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:

@@ -145,13 +145,15 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         self.register_grant(CodeGrant, [Pkce()])
         self.register_extension(self._iss)
 
-    def take_up(self, asked: ProtocolRequest, since: str) -> ProtocolRequest:
+    def take_up(self, asked: ProtocolRequest, *, since: str, chosen: str) -> ProtocolRequest:
         """The request that was pushed, if this one refers to one; else itself.
 
         Raises:
             PushedRequestUnknown: see `pushed.take_up`.
         """
-        found = pushed_requests.take_up(self.connection, asked.parameters, since, self.now)
+        found = pushed_requests.take_up(
+            self.connection, asked.parameters, self.now, since=since, chosen=chosen
+        )
         return asked if found is None else ProtocolRequest("GET", found[0].items(), again=found[1])
 
     def get_consent_grant(self, request: ProtocolRequest, end_user: object = None) -> object:

@@ -40,13 +40,19 @@ def push(
 
 
 def take_up(
-    connection: Connection, parameters: Mapping[str, str], since: str, now: Instant
+    connection: Connection,
+    parameters: Mapping[str, str],
+    now: Instant,
+    *,
+    since: str,
+    chosen: str,
 ) -> tuple[dict[str, str], dict[str, str]] | None:
     """The parameters that were pushed, and those with which a browser comes back to them; None if these
     parameters refer to no pushed request.
 
-    What is beside `request_uri` counts for nothing (§4), but for our own `since`: who comes back from
-    sign-in has done what `prompt` and `max_age` asked for.
+    What is beside `request_uri` counts for nothing (§4), but for our own: who comes back from sign-in
+    (`since`) has done what `prompt` and `max_age` asked for, and who has `chosen` an account is asked no
+    more which it is.
 
     Raises:
         PushedRequestUnknown: unknown, too old, used up, or another application's.
@@ -63,6 +69,13 @@ def take_up(
     if since in parameters:
         pushed = {name: value for name, value in pushed.items() if name not in _ANEW}
         pushed[since] = again[since] = parameters[since]
+    if chosen in parameters:
+        kept = [one for one in pushed.get("prompt", "").split() if one != "select_account"]
+        pushed = {
+            name: value for name, value in pushed.items() if name not in ("prompt", "login_hint")
+        }
+        pushed |= {"prompt": " ".join(kept)} if kept else {}
+        pushed[chosen] = again[chosen] = parameters[chosen]
     return pushed, again
 
 

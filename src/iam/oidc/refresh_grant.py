@@ -93,4 +93,6 @@ class RefreshGrant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc] # Authl
             session=session,
             scope=scope,
             audience=audience,
+            userinfo_claims=found.userinfo_claims,
+            id_token_claims=found.id_token_claims,
         )

@@ -60,6 +60,8 @@ class RefreshToken:
     proof: str
     secret: str
     salt: bytes | None
+    userinfo_claims: tuple[str, ...] = ()
+    id_token_claims: tuple[str, ...] = ()
 
 
 def issue(
@@ -85,6 +87,12 @@ def issue(
             "secret_hash": hash_secret(secret),
             "former_hash": None,
             "salt": None,
+            "claims": {
+                "userinfo": list(grant.userinfo_claims),
+                "id_token": list(grant.id_token_claims),
+            }
+            if grant.userinfo_claims or grant.id_token_claims
+            else None,
             "created_at": now,
             "rotated_at": now,
         },
@@ -118,6 +126,8 @@ def find(connection: Connection, text: str, now: Instant) -> RefreshToken | None
         proof=match[2],
         secret=secret,
         salt=row.salt,
+        userinfo_claims=tuple((row.claims or {}).get("userinfo", ())),
+        id_token_claims=tuple((row.claims or {}).get("id_token", ())),
     )
 
 

@@ -14,6 +14,7 @@ from joserfc.jwk import ECKey, GuestProtocol, RSAKey
 from iam.kernel.clock import Instant, after
 from iam.keys import SigningKey
 from iam.keys.signing import ALGORITHMS
+from iam.oidc.claims import values_for
 from iam.sessions.model import Session
 
 OFFLINE = "offline_access"
@@ -54,6 +55,9 @@ class Grant:
     """Who acts for the subject (RFC 8693 §4.1)."""
     until: Instant | None = None
     """When the access token is over at the latest."""
+    userinfo_claims: tuple[str, ...] = ()
+    """Claims that userinfo says besides those of the scope (Core §5.5), and the same of the ID token."""
+    id_token_claims: tuple[str, ...] = ()
     claims: Mapping[str, Any] = field(default_factory=dict)
     """What else an access token that is a JWT says of the user, for clients that read it there."""
 
@@ -73,6 +77,7 @@ class AccessToken:
     """Both in seconds since 1970, as the token has them."""
     jkt: str | None
     act: Mapping[str, Any] | None
+    userinfo_claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,8 @@ def make_access_token(
         claims["cnf"] = {"jkt": grant.jkt}
     if grant.act is not None:
         claims["act"] = dict(grant.act)
+    if grant.userinfo_claims:
+        claims["userinfo_claims"] = list(grant.userinfo_claims)
     return _sign(claims, key, _ACCESS_TOKEN_TYPE), max(0, expires - issued)
 
 
@@ -141,7 +148,12 @@ def make_id_token(
 ) -> str:
     """An ID token (OpenID Connect Core §2) of this session that goes with this access token."""
     issued = now // 1000
+    who = session.identity
+    said = values_for(
+        grant.id_token_claims, name=who.display_name, user=session.user, email=who.email
+    )
     claims: dict[str, Any] = {
+        **said,
         "iss": issuer,
         "sub": grant.subject,
         "aud": grant.client_id,
@@ -183,6 +195,7 @@ def read_jwt_access_token(
             expires_at=claims["exp"],
             jkt=claims.get("cnf", {}).get("jkt"),
             act=claims.get("act"),
+            userinfo_claims=tuple(claims.get("userinfo_claims", ())),
         )
     except KeyError as error:
         raise TokenInvalid("a claim is missing") from error

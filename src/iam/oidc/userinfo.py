@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from iam.kernel.clock import Instant
 from iam.keys.client_keys import ALGORITHMS
 from iam.oidc.access_tokens import read_access_token
+from iam.oidc.claims import values_for
 from iam.oidc.dpop import ProofInvalid, proven_key
 from iam.oidc.token import with_nonce
 from iam.oidc.tokens import AccessToken, TokenInvalid
@@ -54,6 +55,9 @@ async def userinfo(request: Request) -> Response:
         description = "The scope openid was not asked for"
         return _refuse(scheme, 403, "insufficient_scope", description, "openid")
     claims = claims_of(token.subject, token.scope, row)
+    claims |= values_for(
+        token.userinfo_claims, name=row.display_name, user=row.user, email=row.email
+    )
     answer = JSONResponse(claims, headers={"cache-control": "no-store"})
     return with_nonce(answer, request, engine, now)
 

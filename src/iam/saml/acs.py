@@ -48,6 +48,7 @@ from iam.signin.federation_requests import (
     peek_request,
     take_request,
 )
+from iam.web.accounts import hold
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.cookies import FLOW, device_secret, read_cookie
@@ -57,7 +58,6 @@ from iam.web.forms import query_text, read_form
 from iam.web.linking import link_to_visitor
 from iam.web.pages import page_errors, see_other
 from iam.web.returning import return_path
-from iam.web.visitor import look
 
 _CODE = "saml-answer"
 _UNSAID = N_("It did not say why.")
@@ -246,13 +246,12 @@ async def _arrive(request: Request, found: _Taken) -> Response:
     vouched = vouched_by(found.provider, found.believed, engine.cipher, now, engine.random)
     if found.asked.get("link") is not None:
         return await link_to_visitor(request, str(found.asked["link"]), vouched)
-    verdict, _token = await look(engine, request, now)
-    holds = verdict.living if verdict is not None else None
+    held = await hold(engine, request, now)
     device = device_secret(request, engine.settings, engine.random)
     arrival = Arrival(
         application=BUILT_IN_APPLICATION,
         origin=origin_of(request, engine.settings),
-        replaces=holds.id if holds is not None else None,
+        beside=held.ids,
         device=device,
         mails=engine.settings.sends_mail,
     )
@@ -275,7 +274,7 @@ async def _arrive(request: Request, found: _Taken) -> Response:
             )
         )
         return await choose_for_sign_in(request, destination, arrival, full, found.return_to)
-    return signed_in(engine, started, found.return_to, now, device)
+    return await signed_in(request, held, started, found.return_to, device)
 
 
 def _note(request: Request, provider: Provider, reason: str, now: Instant) -> None:

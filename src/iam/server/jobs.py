@@ -33,7 +33,7 @@ from iam.saml.notice import soap_logout
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
 from iam.sessions.moves import note_moves
-from iam.signin import codes, federation_requests, known_devices, throttle
+from iam.signin import codes, federation_requests, known_devices, stepwise, throttle
 from iam.web.engine import Engine, in_thread
 
 _log = structlog.get_logger("iam.jobs")
@@ -184,6 +184,7 @@ _SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
     received.purge,
     saml_keys.purge,
     federation_requests.purge,
+    stepwise.purge,
 )
 
 

@@ -198,12 +198,17 @@ def end(
     random: Random,
     origin: Origin = NOWHERE,
     note: str | None = None,
+    everywhere: str | None = None,
 ) -> tuple[Ended, ...]:
     """End these sessions and their children; answer what was ended, in ID order.
 
     A session that a deadline has ended already keeps that as its reason, at the instant of that
     deadline; one whose end is noted is left as it is, so that nothing ends twice. Unknown IDs are
     passed over.
+
+    Args:
+        everywhere: where all that a user has ends together, a name for that: an application is then told
+            once of its user, not of each session.
     """
     wanted = set(session_ids)
     if not wanted:
@@ -227,7 +232,8 @@ def end(
         ends.append(ended)
     if ends:
         store.note_ends(connection, [(e.session, e.at, e.reason, e.actor) for e in ends])
-        audit.append(connection, [ended_event(e, now, random, origin, note) for e in ends])
+        more = {"note": note, "everywhere": everywhere}
+        audit.append(connection, [_ended_event(e, now, random, origin, more) for e in ends])
     return tuple(ends)
 
 
@@ -271,6 +277,7 @@ def end_selected(
 ) -> tuple[Ended, ...]:
     """End all live sessions that a selection means (or its `limit` oldest), with their children."""
     ids = store.select_live(connection, selection, limit=limit)
+    everywhere = make_id(EVENT, now, random) if selection.is_everywhere else None
     ended: list[Ended] = []
     for first in range(0, len(ids), BATCH):
         ended += end(
@@ -282,6 +289,7 @@ def end_selected(
             random=random,
             origin=origin,
             note=note,
+            everywhere=everywhere,
         )
     return tuple(ended)
 
@@ -290,15 +298,13 @@ def end_selected(
 BATCH = 1000
 
 
-def ended_event(
-    ended: Ended, now: Instant, random: Random, origin: Origin, note: str | None
+def _ended_event(
+    ended: Ended, now: Instant, random: Random, origin: Origin, more: Mapping[str, str | None]
 ) -> Event:
-    """What the log says of an end, to be appended in the transaction that notes it."""
     data: dict[str, object] = {"ended_at": ended.at}
     if ended.reason is EndReason.PARENT_ENDED:
         data["parent"] = ended.session.parent
-    if note is not None:
-        data["note"] = note
+    data |= {name: value for name, value in more.items() if value is not None}
     return _event(
         "session.ended",
         ended.session,

@@ -159,3 +159,9 @@ class Selection:
     but: str | None = None
     """A session to leave out: the one its user is using. What it was entered from and what was entered
     from it stay too."""
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it is all that one user has."""
+        narrower = (self.application, self.parent, self.instance, self.but)
+        return None not in (self.organization, self.user) and narrower == (None,) * 4

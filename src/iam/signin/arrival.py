@@ -27,7 +27,7 @@ from iam.languages import N_
 from iam.sessions import lifecycle, limits, rules, store
 from iam.sessions.lifecycle import Ended, NewSession, Started
 from iam.sessions.limits import Crowd, SessionLimit
-from iam.sessions.model import EndReason
+from iam.sessions.model import EndReason, Session
 from iam.sessions.policy import EffectivePolicy, home_of
 from iam.sessions.raising import raise_session
 from iam.signin import known_devices, throttle
@@ -41,11 +41,14 @@ from iam.signin.known_devices import SignIn
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """Where and with what somebody signs in. `replaces` is the browser's former session, which the caller
-    has proven to hold: the new one takes its place, or, if it is the same user's, it is raised."""
+    has proven to hold: the new one takes its place, or, if it is the same user's, it is raised. `beside` are
+    sessions that it has proven to hold as well and may keep: that of the same user is raised or gives way,
+    those of others stay."""
 
     application: str
     origin: Origin = NOWHERE
     replaces: str | None = None
+    beside: tuple[str, ...] = ()
     remember: bool = False
     """The person asks to be kept signed in."""
     give_up: tuple[str, ...] = ()
@@ -260,10 +263,8 @@ def _raise(
 
     A locked one is not (unlocking is a thing of its own), nor one that would have to be remembered.
     """
-    if arrival.replaces is None:
-        return None
-    former = store.read_session(connection, arrival.replaces)
-    if former is None or former.record_key != (user.organization, user.name, arrival.application):
+    former = _former(connection, arrival, user)
+    if former is None or arrival.replaces not in (None, former.id):
         return None
     wants_more = arrival.remember and policy.may_remember and not former.remembered
     ends_sooner = proven.until is not None and proven.until < former.expires_at
@@ -285,6 +286,15 @@ def _raise(
     )
 
 
+def _former(connection: Connection, arrival: Arrival, user: User) -> Session | None:
+    """The session of this very user that the browser holds already; None if there is none."""
+    held = [*([arrival.replaces] if arrival.replaces else []), *arrival.beside]
+    found = store.read_sessions(connection, held)
+    wanted = (user.organization, user.name, arrival.application)
+    own = (found[one] for one in held if one in found and found[one].record_key == wanted)
+    return next((one for one in own if one.ended_at is None), None)
+
+
 def _start(
     connection: Connection,
     proven: Proven,
@@ -296,10 +306,12 @@ def _start(
 ) -> Started:
     actor = user_actor(user.organization, user.name)
     replaced: tuple[Ended, ...] = ()
-    if arrival.replaces is not None:
+    own = _former(connection, arrival, user)
+    given_up = {*((arrival.replaces,) if arrival.replaces else ()), *((own.id,) if own else ())}
+    if given_up:
         replaced = lifecycle.end(
             connection,
-            [arrival.replaces],
+            given_up,
             reason=EndReason.SIGNED_OUT,
             actor=actor,
             now=now,

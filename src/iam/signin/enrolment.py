@@ -36,7 +36,8 @@ from iam.signin.factors import (
 from iam.signin.proof import Proof, confirm
 from iam.signin.totp import make_totp_secret, matching_step
 
-_CONFIRMED_WITHIN = 10 * 60
+CONFIRMED_WITHIN = 10 * 60
+"""Seconds from the password, or an administrator's word, to the code of the app."""
 
 
 class EnrolmentInvalid(Invalid):
@@ -121,7 +122,7 @@ def unseal(cipher: Cipher, holder: LiveRow, sealed: str, now: Instant) -> tuple[
     except EncryptionKeyWrong as error:
         raise EnrolmentInvalid from error
     begun = Instant(found["begun"])
-    if now >= after(begun, _CONFIRMED_WITHIN):
+    if now >= after(begun, CONFIRMED_WITHIN):
         raise EnrolmentInvalid
     return str(found["secret"]), begun
 
@@ -158,8 +159,8 @@ def enrol(
         raise SessionUnknown
     amr = with_code((PASSWORD, *session.amr))
     at = max(begun, session.authenticated_at or begun)
-    raised, ended = _go_on(connection, change, amr, at, now, random)
-    _note(connection, "factor.added", user, change, now, random, {"factor": factor})
+    raised, ended = raise_holder(connection, change, amr, at, now, random)
+    note(connection, "factor.added", user, change, now, random, {"factor": factor})
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -179,8 +180,8 @@ def remove(
     confirm(connection, holder, proof)
     user = find_user(connection, holder.organization, holder.user)
     remove_factor(connection, user.id)
-    raised, ended = _go_on(connection, change, (PASSWORD,), now, now, random)
-    _note(connection, "factor.removed", user, change, now, random, {"factor": proof.factor})
+    raised, ended = raise_holder(connection, change, (PASSWORD,), now, now, random)
+    note(connection, "factor.removed", user, change, now, random, {"factor": proof.factor})
     return Changed(raised=raised, ended=ended)
 
 
@@ -199,9 +200,9 @@ def renew(
         raise FactorMissing
     user = find_user(connection, holder.organization, holder.user)
     codes = renew_recovery_codes(connection, user.id, random)
-    raised, ended = _go_on(connection, change, proof.amr, now, now, random)
+    raised, ended = raise_holder(connection, change, proof.amr, now, now, random)
     data: dict[str, object] = {"factor": proof.factor}
-    _note(connection, "factor.recovery_renewed", user, change, now, random, data)
+    note(connection, "factor.recovery_renewed", user, change, now, random, data)
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -248,7 +249,7 @@ def remove_by_administrator(
     return ended
 
 
-def _go_on(
+def raise_holder(
     connection: Connection,
     change: Change,
     amr: tuple[str, ...],
@@ -284,7 +285,7 @@ def _go_on(
     return raised, ended
 
 
-def _note(
+def note(
     connection: Connection,
     type_: str,
     user: User,
@@ -293,6 +294,7 @@ def _note(
     random: Random,
     data: dict[str, object],
 ) -> None:
+    """The event of a change, by the holder's session."""
     event = Event(
         id=make_id(EVENT, now, random),
         at=now,

@@ -7,7 +7,7 @@ are looked at one after the other, and the throttle counts each.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -23,7 +23,8 @@ from iam.signin.totp import matching_step
 RECOVERY_CODES = 10
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RECOVERY_BYTES = 10
-_RECOVERY = re.compile(f"[{_ALPHABET}]{{16}}", re.ASCII)
+# Ours, and those that came with people from elsewhere (a UUID without its dashes).
+_RECOVERY = re.compile(f"[{_ALPHABET}]{{16}}|[0-9a-f]{{32}}", re.ASCII)
 _GROUP = 4
 _BATCH = 500
 # What people write for characters that are in none.
@@ -131,6 +132,53 @@ def add_factor(
     return factor
 
 
+@dataclass(frozen=True, slots=True)
+class MovedFactor:
+    """An app that somebody has set up elsewhere, and the recovery codes they have from there."""
+
+    user_id: str
+    secret: str = field(repr=False)
+    recovery_codes: tuple[str, ...] = field(repr=False)
+
+
+def is_recovery_code(text: str) -> bool:
+    """Whether this can be one here."""
+    return _RECOVERY.fullmatch(_bare(text)) is not None
+
+
+def add_moved_factors(
+    connection: Connection,
+    cipher: Cipher,
+    moved: Sequence[MovedFactor],
+    *,
+    step: int,
+    now: Instant,
+    random: Random,
+) -> dict[str, str]:
+    """Add the factors of users who have just been added; answer the factors' IDs by those of the users. No
+    code of this time step or an earlier one is taken: it may have been shown where they come from."""
+    rows = [
+        {
+            "user_id": one.user_id,
+            "id": make_id(FACTOR, now, random),
+            "secret": cipher.encrypt(one.secret, _about(one.user_id), random),
+            "last_step": step,
+            "created_at": now,
+        }
+        for one in moved
+    ]
+    codes = [
+        {"user_id": one.user_id, "code_hash": hash_secret(_bare(code))}
+        for one in moved
+        for code in dict.fromkeys(one.recovery_codes)
+    ]
+    if rows:
+        connection.execute(insert(second_factor), rows)
+    if codes:
+        connection.execute(insert(recovery_code), codes)
+    return {str(one["user_id"]): str(one["id"]) for one in rows}
+
+
 def remove_factor(connection: Connection, user_id: str) -> None:
     """Remove the app and the recovery codes that go with it.
 
@@ -143,13 +191,23 @@ def remove_factor(connection: Connection, user_id: str) -> None:
         raise FactorMissing
 
 
+def make_recovery_codes(random: Random) -> tuple[str, ...]:
+    """New recovery codes, as they are shown once."""
+    return tuple("-".join(_groups(_make_recovery(random))) for _ in range(RECOVERY_CODES))
+
+
+def keep_recovery_codes(connection: Connection, user_id: str, codes: Iterable[str]) -> None:
+    """Put these recovery codes in the place of all that were; their hashes are stored."""
+    connection.execute(delete(recovery_code).where(recovery_code.c.user_id == user_id))
+    rows = [{"user_id": user_id, "code_hash": hash_secret(_bare(one))} for one in codes]
+    connection.execute(insert(recovery_code), rows)
+
+
 def renew_recovery_codes(connection: Connection, user_id: str, random: Random) -> tuple[str, ...]:
     """Put new recovery codes in the place of all that were; they are shown once, and not stored."""
-    connection.execute(delete(recovery_code).where(recovery_code.c.user_id == user_id))
-    codes = [_make_recovery(random) for _ in range(RECOVERY_CODES)]
-    rows = [{"user_id": user_id, "code_hash": hash_secret(one)} for one in codes]
-    connection.execute(insert(recovery_code), rows)
-    return tuple("-".join(_groups(one)) for one in codes)
+    codes = make_recovery_codes(random)
+    keep_recovery_codes(connection, user_id, codes)
+    return codes
 
 
 def recovery_left(connection: Connection, user_id: str) -> int:
@@ -178,7 +236,7 @@ def use_code(
             .values(last_step=step, last_used_at=now)
         )
         return Shown.APP if taken.rowcount else None
-    code = text.lower().translate(_READ_AS)
+    code = _bare(text)
     if not _RECOVERY.fullmatch(code):
         return None
     taken = connection.execute(
@@ -225,6 +283,11 @@ def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> Non
 
 def _about(user_id: str) -> str:
     return f"second factor of {user_id}"
+
+
+def _bare(text: str) -> str:
+    """A recovery code as it is hashed, however somebody has typed it."""
+    return text.lower().translate(_READ_AS)
 
 
 def _make_recovery(random: Random) -> str:

@@ -162,11 +162,10 @@ def _require_another(
     connection: Connection, proven: Proven, arrival: Arrival, provider: Provider
 ) -> None:
     """Refuse somebody who is signed in here already, and of whom nobody says that they came back."""
-    held = store.read_session(connection, arrival.replaces) if arrival.replaces else None
-    if held is not None and (held.organization, held.user) == (
-        proven.organization,
-        proven.username,
-    ):
+    own = [*((arrival.replaces,) if arrival.replaces else ()), *arrival.beside]
+    held = store.read_sessions(connection, own).values()
+    who = (proven.organization, proven.username)
+    if any((one.organization, one.user) == who for one in held):
         words = _(
             "%(provider)s does not say whether you have just signed in there. "
             "Show who you are in another way.",

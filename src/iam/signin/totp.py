@@ -15,12 +15,24 @@ STEP = 30
 DRIFT = 1
 """Steps by which an app's clock may be off, either way (RFC 6238 §5.2, §6)."""
 _SECRET_BYTES = 20  # RFC 4226 §4 R6
+_SECRET = re.compile(r"[A-Z2-7]{16,128}", re.ASCII)
 _CODE = re.compile(r"[0-9]{6}", re.ASCII)
 
 
 def make_totp_secret(random: Random) -> str:
     """A new secret: 160 bits in base32, as an app takes it typed in."""
     return base64.b32encode(random(_SECRET_BYTES)).decode("ascii")
+
+
+def read_totp_secret(text: str) -> str | None:
+    """A secret that another system made, as ours are written; None if it cannot be one."""
+    plain = "".join(text.split()).rstrip("=").upper()
+    return plain if _SECRET.fullmatch(plain) else None
+
+
+def step_at(now: Instant) -> int:
+    """The time step of this instant."""
+    return now // 1000 // STEP
 
 
 def enrolment_address(secret: str, account: str, issuer: str) -> str:
@@ -36,7 +48,7 @@ def matching_step(secret: str, text: str, now: Instant, *, after: int) -> int | 
     code = "".join(text.split())
     if not _CODE.fullmatch(code):
         return None
-    own, current = pyotp.TOTP(secret), now // 1000 // STEP
+    own, current = pyotp.TOTP(secret), step_at(now)
     steps = range(current - DRIFT, current + DRIFT + 1)
     found = [one for one in steps if hmac.compare_digest(own.generate_otp(one), code)]
     return max((one for one in found if one > after), default=None)

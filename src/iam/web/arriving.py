@@ -17,6 +17,7 @@ from iam.sessions.model import Session
 from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.codes import issue_code
 from iam.signin.known_devices import REMEMBERED
+from iam.web.accounts import Held, take_in
 from iam.web.brand_files import brand_for
 from iam.web.cookies import (
     DEVICE,
@@ -24,12 +25,11 @@ from iam.web.cookies import (
     clear_cookie,
     is_made,
     read_cookie,
-    set_browser_session,
     set_cookie,
 )
 from iam.web.csrf import csrf_token
 from iam.web.destination import Destination, form_targets
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import engine_of, in_thread
 from iam.web.pages import moment, render, see_other
 from iam.web.session_words import application_names, device_of
 
@@ -40,14 +40,16 @@ _LIFETIME = 5 * 60
 _SHOWN = 40
 
 
-def signed_in(
-    engine: Engine, started: Started, return_to: str, now: Instant, device: str
+async def signed_in(
+    request: Request, held: Held, started: Started, return_to: str, device: str
 ) -> Response:
-    """Lead somebody on who has just signed in; their browser keeps what it is told again by."""
+    """Lead somebody on who has just signed in; their browser keeps what it is told again by, and beside it
+    the other accounts that it `held` before."""
+    engine, now = engine_of(request), engine_of(request).clock()
     engine.metrics.sign_ins["succeeded"] += 1
     engine.count_started(started)
     response = see_other(return_to)
-    set_browser_session(response.headers, engine.settings, started, now)
+    await take_in(engine, request, response.headers, held, started, now)
     set_cookie(response.headers, engine.settings, DEVICE, device, REMEMBERED)
     clear_cookie(response.headers, engine.settings, FLOW)
     return response
@@ -77,7 +79,6 @@ async def choose_for_sign_in(
             payload={
                 "flow": sha256(flow.encode()).hexdigest(),
                 "proven": full.proven.to_payload(),
-                "replaces": arrival.replaces,
                 "remember": arrival.remember,
             },
             now=now,

@@ -1,4 +1,4 @@
-"""Cookies: five, each with one job and its own name.
+"""Cookies, each with one job and its own name.
 
 `__Host-` makes a browser refuse a cookie that another host of the same domain planted. Names are
 compared exactly and a name that comes twice is worth nothing (cookie tossing). On an http issuer,
@@ -17,6 +17,10 @@ from iam.settings import Settings
 
 BROWSER = "iam"
 """The browser session."""
+OTHERS = "iam-others"
+"""The browser sessions of the other accounts that somebody is signed in with (`web.accounts`)."""
+KEPT = "iam-others-kept"
+"""Those of them whose holders asked to be kept signed in: only these may outlast the browser."""
 FLOW = "iam-flow"
 """A sign-in under way; proves nothing but that form and answer are of one browser."""
 APP = "iam-app"

@@ -31,6 +31,7 @@ from iam.languages import (
     times,
     written,
 )
+from iam.web.accounts import has_others
 from iam.web.caller import Person
 from iam.web.csrf import csrf_token
 from iam.web.engine import engine_of
@@ -66,7 +67,7 @@ def _asset(name: str) -> str:
     return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
-_templates.globals.update(asset=_asset, n_=n_, script_words=script_words, written=written)
+_templates.globals.update(asset=_asset, N_=N_, n_=n_, script_words=script_words, written=written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +113,22 @@ def render(
     form_targets: tuple[str, ...] = (),
     frame_sources: tuple[str, ...] = (),
     framed_by: str | None = None,
+    opened: bool = False,
     **context: Any,
 ) -> Response:
     """A page. `person` is who it greets; `form_targets` are origins a form may lead on to, and
     `frame_sources` those that it may show in frames; `framed_by` is the one whose page may frame it, which
-    is for pages that have nothing to press and know nobody."""
+    is for pages that have nothing to press and know nobody. `opened`: a page of another site has opened it
+    and keeps its hold on the window, which is for pages that ask for nothing and do nothing by a press."""
     shell = {
         "user": (person.session.display_name or person.session.user) if person else None,
         "organization": person.session.organization if person else None,
+        "session": person.session.id if person else None,
         "has_role": bool(person.rights) if person else False,
         "may": _allowed(person),
         "reaches_installation": person.reaches_installation if person else False,
         "csrf": csrf,
+        "others": has_others(request, engine_of(request).settings),
         "issuer": engine_of(request).settings.issuer,
         "language": reader().language,
         "zone": reader().zone,
@@ -134,6 +139,8 @@ def render(
     )
     response = HTMLResponse(html, status)
     secure_headers(response.headers, form_targets, frame_sources, framed_by)
+    if opened:
+        response.headers["cross-origin-opener-policy"] = "unsafe-none"
     return response
 
 

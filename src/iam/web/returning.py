@@ -8,6 +8,7 @@ import re
 from urllib.parse import urlencode
 
 HOME = "/account/sessions"
+ACCOUNTS = "/choose-account"
 
 # A list of what is accepted: there is no end to the spellings of what must be refused (`//evil`,
 # `/\\evil`, encoded slashes, tabs that browsers drop, dot segments). A segment is a name of ours: users'
@@ -35,6 +36,14 @@ def sign_in_address(return_to: str | None, **query: str) -> str:
     if accepted != HOME:
         query["return_to"] = accepted
     return f"/sign-in?{urlencode(query)}" if query else "/sign-in"
+
+
+def account_address(return_to: str, application: str = "", **query: str) -> str:
+    """The address of the page where somebody says with which of their accounts they go on."""
+    query["return_to"] = return_path(return_to)
+    if application:
+        query["application"] = application
+    return f"{ACCOUNTS}?{urlencode(query)}"
 
 
 def code_address(return_to: str, application: str) -> str:

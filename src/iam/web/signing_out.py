@@ -1,6 +1,7 @@
 """Signing out, as every door does it: the browser session ends with all that was entered from it,
 and the browser forgets what it kept of us."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -15,14 +16,16 @@ from iam.kernel.events import Actor
 from iam.sessions import lifecycle
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
+from iam.web.accounts import Account, Held, hold, shown, tidy
 from iam.web.address import origin_of
 from iam.web.brand_files import PageBrand, brand_context, brand_of
+from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import render, see_other
 from iam.web.provider_onward import provider_onward
 from iam.web.saml_onward import saml_onward
 from iam.web.targets import host_target
-from iam.web.visitor import forget_browser
+from iam.web.visitor import forget_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,31 @@ async def sign_out(
     return left
 
 
+async def sign_out_all(request: Request, accounts: Sequence[Account], now: Instant) -> Left:
+    """End these browser sessions, each by its own user, with their children."""
+    engine = engine_of(request)
+
+    def work(connection: Connection) -> Left:
+        ended = tuple(
+            one
+            for account in sorted(accounts, key=lambda account: account.row.id)
+            for one in lifecycle.end(
+                connection,
+                [account.row.id],
+                reason=EndReason.SIGNED_OUT,
+                actor=Person(account.row).actor,
+                now=now,
+                random=engine.random,
+                origin=origin_of(request, engine.settings),
+            )
+        )
+        return _left(connection, engine, ended, now, None, "")
+
+    left = await in_thread(lambda: engine.database.write(work))
+    engine.count_ended(left.ended)
+    return left
+
+
 async def left_by(request: Request, ended: tuple[Ended, ...], now: Instant) -> Left:
     """What the browser is to do for sessions of its own that have ended among others."""
     engine = engine_of(request)
@@ -109,7 +137,7 @@ def _left(
     return Left(ended, frames, None, *there)
 
 
-def signed_out_page(
+async def signed_out_page(
     request: Request,
     left: Left,
     *,
@@ -117,12 +145,15 @@ def signed_out_page(
     onward_name: str = "",
     leading: bool = False,
 ) -> Response:
-    """What somebody sees who has just signed out; the browser forgets it as well.
+    """What somebody sees who has just signed out; the browser forgets it as well. Whoever is still signed in
+    with other accounts is shown them.
 
     Args:
         onward: where a link leads on to, an address that was checked; `onward_name` is whose it is.
         leading: the page goes on there by itself, when its frames have loaded or after some seconds.
     """
+    engine, now = engine_of(request), engine_of(request).clock()
+    held = await hold(engine, request, now)
     origins = [host_target(*urlsplit(one)[:2]) for one in left.frames]
     response = render(
         request,
@@ -138,25 +169,46 @@ def signed_out_page(
         provider_onward=left.provider,
         provider_name=left.provider_name,
         brand=left.brand or brand_context(None, NO_BRAND),
+        accounts=[shown(one) for one in held.living],
+        who=_who(left, held),
+        csrf=held.csrf,
     )
     further = left.saml or left.provider
     if further is not None:
         # Not a redirect: browsers hold those that follow a form against its page's form-action. The
         # frames get their time first.
         response.headers["refresh"] = f"{3 if left.frames else 1}; url={further}"
-    forget_browser(response.headers, engine_of(request))
+    _forget(response, request, held, now)
     return response
 
 
-def signed_out_onward(
+def _who(left: Left, held: Held) -> str | None:
+    """Whose session has ended, where others of this browser go on: else it is nobody's question."""
+    ended = [one.session for one in left.ended if one.session.is_browser_session]
+    if len(ended) != 1 or not held.living:
+        return None
+    return ended[0].identity.display_name or ended[0].user
+
+
+def _forget(response: Response, request: Request, held: Held, now: Instant) -> None:
+    """Have the browser forget what is over; not the accounts that it goes on with."""
+    engine = engine_of(request)
+    tidy(response.headers, request, engine.settings, held, now)
+    forget_site(response.headers, engine)
+
+
+async def signed_out_onward(
     request: Request, left: Left, *, onward: str, onward_name: str = ""
 ) -> Response:
     """Lead somebody who has just signed out on to an address that was checked: the one that `sign_out` was
     told."""
     if left.saml is not None or left.provider is not None:
-        return signed_out_page(request, left)
+        return await signed_out_page(request, left)
     if left.frames:
-        return signed_out_page(request, left, onward=onward, onward_name=onward_name, leading=True)
+        return await signed_out_page(
+            request, left, onward=onward, onward_name=onward_name, leading=True
+        )
+    engine, now = engine_of(request), engine_of(request).clock()
     response = see_other(onward)
-    forget_browser(response.headers, engine_of(request))
+    _forget(response, request, await hold(engine, request, now), now)
     return response

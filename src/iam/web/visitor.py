@@ -100,8 +100,14 @@ async def posting_visitor(
 
 
 def forget_browser(headers: MutableHeaders, engine: Engine) -> None:
-    """After a sign-out: delete the cookies and what the browser kept of us."""
+    """After a sign-out: delete the cookies and what the browser kept of us. Other accounts stay."""
     clear_cookie(headers, engine.settings, BROWSER)
+    forget_site(headers, engine)
+
+
+def forget_site(headers: MutableHeaders, engine: Engine) -> None:
+    """The same without the session's cookie."""
     clear_cookie(headers, engine.settings, FLOW)
+    # Not "cookies": those of the other accounts are among them.
     if engine.settings.secure:  # browsers heed it on https only, and warn elsewhere
         headers["clear-site-data"] = '"cache", "storage"'

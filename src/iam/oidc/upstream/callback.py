@@ -17,6 +17,7 @@ from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.federation import Vouched, failed, sign_in_through
 from iam.signin.federation_requests import FederationRequestUnknown, take_request
+from iam.web.accounts import hold
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
 from iam.web.cookies import FLOW, device_secret, read_cookie
@@ -24,7 +25,6 @@ from iam.web.destination import find_destination
 from iam.web.engine import engine_of, in_thread
 from iam.web.linking import link_to_visitor
 from iam.web.pages import page_errors, see_other
-from iam.web.visitor import look
 
 _LONGEST = 8192
 _CANCELLED = "access_denied"
@@ -91,13 +91,12 @@ async def _sign_in(
     request: Request, provider: Provider, journey: Journey, vouched: Vouched
 ) -> Response:
     engine, now = engine_of(request), engine_of(request).clock()
-    verdict, _ = await look(engine, request, now)
-    holds = verdict.living if verdict is not None else None
+    held = await hold(engine, request, now)
     device = device_secret(request, engine.settings, engine.random)
     arrival = Arrival(
         application=BUILT_IN_APPLICATION,
         origin=origin_of(request, engine.settings),
-        replaces=holds.id if holds is not None else None,
+        beside=held.ids,
         device=device,
         mails=engine.settings.sends_mail,
     )
@@ -121,7 +120,7 @@ async def _sign_in(
             )
         )
         return await choose_for_sign_in(request, destination, arrival, full, journey.return_to)
-    return signed_in(engine, started, journey.return_to, now, device)
+    return await signed_in(request, held, started, journey.return_to, device)
 
 
 async def _note(request: Request, provider: Provider, reason: str) -> None:

@@ -111,7 +111,7 @@ function follow(button) {
   const start = () => {
     if (source || document.hidden || button.getAttribute("aria-pressed") !== "true") return;
     source = new EventSource(`/v1/events/stream${organization ? `?organization=${encodeURIComponent(organization)}` : ""}`);
-    source.onopen = () => show(true, _("Live"));
+    source.onopen = () => show(true, button.dataset.live);
     source.onerror = () => {
       show(false, _("Reconnecting"));
       // Refused, not interrupted: the browser will not try again, and looking now and then is what is left.

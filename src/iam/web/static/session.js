@@ -66,6 +66,18 @@ function tell() {
   open("expiry", _("You will be signed out soon"), text, ok);
 }
 
+/** Another tab has given another account its turn: what is on this page is not theirs, and no form of it would count. */
+function another(user) {
+  clearTimeout(timer);
+  const here = `${location.pathname}${location.search}`;
+  const text = make("p", { id: "session-text", textContent: _("This browser goes on as %(user)s now. This page is from before.", { user }) });
+  const back = make("a", { className: "button", href: `/choose-account?return_to=${encodeURIComponent(here)}`, textContent: _("Switch account") });
+  const on = make("button", { type: "button", className: "button button-primary", textContent: _("Reload"), autofocus: true });
+  on.addEventListener("click", () => location.reload());
+  open("over", _("Another account is in use"), text, back, on);
+  dialog.addEventListener("cancel", (event) => event.preventDefault());
+}
+
 function over(words) {
   if (dialog?.dataset.kind === "over") return;
   clearTimeout(timer);
@@ -102,6 +114,7 @@ async function look() {
     others?.postMessage("over");
     return over(state.text);
   }
+  if (state.session !== place.dataset.own) return another(state.user);
   const left = Math.min(state.idle_left, state.left);
   const early = Math.min(LONGEST_WARNING, state.idle_timeout / 4);
   endsAt = performance.now() + left;
