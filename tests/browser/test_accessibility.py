@@ -9,13 +9,16 @@ from playwright.sync_api import Browser, Page
 from tests.browser.conftest import Show
 
 _AXE = Path(__file__).parents[1] / "clients" / "openid" / "node_modules" / "axe-core" / "axe.min.js"
-PUBLIC = ["/sign-in", "/sign-in/acme"]
+PUBLIC = ["/sign-in", "/sign-in/acme", "/sign-in/acme?ui_locales=ja", "/sign-in?ui_locales=en"]
 OWN = [
     "/account/sessions",
     "/account/activity",
     "/account/password",
+    "/account/preferences",
+    "/account/second-factor",
     "/account/ways",
     "/account/applications",
+    "/choose-account",
     "/sign-out",
     "/console",
     "/console?range=30d",
@@ -43,6 +46,7 @@ OWN = [
     "/console/policies/edit?kind=organization&organization=acme",
     "/console/webhooks",
     "/console/webhooks/new",
+    "/console/providers/new?kind=saml",
     "/console/audit",
     "/console/audit?reason=idle",
 ]

@@ -424,3 +424,26 @@ def test_how_an_application_signs_out_is_changed_and_what_harms_is_refused(
     assert stored() == (("https://wiki.test/bye",), None)
     assert events(database)[-1].data == {"changed": ["backchannel_logout_uri"]}
     assert "Deliveries" in iam("deliveries", "list", "--application", "wiki").stdout
+
+
+def test_an_application_is_let_administer_and_what_that_means_is_said(
+    iam: Iam, database: Database
+) -> None:
+    iam("org", "create", "acme")
+    made = iam("app", "create", "acme", "back", "--manages-organization")
+    assert "can do what an administrator of acme can" in made.stderr
+
+    def manages() -> bool:
+        found = database.read(lambda c: find_application(c, "acme", "back"))
+        return found.client.manages_organization
+
+    assert manages()
+    taken = iam("app", "update", "acme", "back", "--no-manages-organization")
+    assert (taken.returncode, taken.stderr) == (0, "")
+    assert not manages()
+    assert events(database)[-1].data == {"changed": ["manages_organization"]}
+    let = iam("app", "update", "acme", "back", "--manages-organization")
+    assert "can do what an administrator of acme can" in let.stderr
+    assert manages()
+    public = iam("app", "create", "acme", "phone", "--public", "--manages-organization")
+    assert (public.returncode, public.stdout) == (1, "")

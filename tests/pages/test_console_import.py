@@ -40,6 +40,16 @@ def test_first_it_says_what_becomes_of_each_line_and_writes_nothing(
     assert _names(world) == ["alice", "bob"]
 
 
+def test_the_page_says_at_which_step_it_is_and_what_is_being_done(boss: Surfer) -> None:
+    form = boss.get("/console/users/import?organization=acme").text
+    assert "Step 1 of 2" in form
+    assert 'data-once="Checking the lines…"' in form
+    page = _send(boss, "name\nina\nole\n").text
+    assert "Step 2 of 2" in page
+    assert 'data-once="Adding 2 users…"' in page
+    assert "Step" not in _send(boss, "name\nina\nole\n", confirmed="1").text
+
+
 def test_then_it_adds_those_that_are_new_and_leaves_the_others(world: World, boss: Surfer) -> None:
     page = _send(boss, GOOD, confirmed="1")
     assert "2 users have been added" in page.text

@@ -1,5 +1,6 @@
 """Whoever signed in long ago shows who they are before something sensitive, and goes on with it then."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.support.authenticator import give_authenticator, hidden
 from tests.support.surfer import IPHONE, Surfer
-from tests.support.world import ISSUER, PASSWORD, World
+from tests.support.world import ADMIN_PASSWORD, ISSUER, PASSWORD, World
 
 LATER = 15 * 60 + 1
 
@@ -101,12 +102,43 @@ def test_nobody_who_reads_the_database_finds_the_password_of_a_kept_form(
     assert "a secret of bob" not in str(stored)
 
 
+EVIL = "https://evil.example/"
+WIKI = "/console/applications/acme/wiki"
+SAME = {
+    "do": "save",
+    "display_name": "Wiki",
+    "redirect_uris": "https://wiki.acme.example/callback",
+    "gate_hosts": "docs.acme.example",
+    "grant_types.authorization_code": "1",
+}
+"""The form of the wiki as it is."""
 SENSITIVE: list[tuple[str, dict[str, str]]] = [
     ("/console/users/new", {"organization": "acme", "name": "new", "roles": "administrator"}),
     ("/console/users/acme/bob", {"do": "save", "roles": "administrator"}),
     ("/console/users/acme/bob", {"do": "save", "email": "mallory@evil.example"}),
     ("/console/users/acme/bob", {"do": "password", "password": "another password"}),
     ("/console/users/acme/bob", {"do": "delete", "confirmed": "1"}),
+    ("/console/users/acme/bob", {"do": "disable", "confirmed": "1"}),
+    ("/console/users/acme/bob", {"do": "enable"}),
+    (
+        "/console/applications/new",
+        {"organization": "acme", "name": "new", "kind": "public", "redirect_uris": EVIL},
+    ),
+    (WIKI, {**SAME, "redirect_uris": EVIL}),
+    (WIKI, {**SAME, "post_logout_redirect_uris": EVIL}),
+    (WIKI, {**SAME, "gate_hosts": "evil.example"}),
+    (WIKI, {**SAME, "grant_types.client_credentials": "1"}),
+    (WIKI, {**SAME, "rights.manages_organization": "1", "confirmed": "1"}),
+    (WIKI, {"do": "disable", "confirmed": "1"}),
+    (WIKI, {"do": "enable"}),
+    ("/console/providers/acme/corp", {"do": "disable"}),
+    ("/console/providers/acme/corp", {"do": "enable"}),
+    (
+        "/console/webhooks/{webhook}",
+        {"do": "save", "url": "https://evil.example/", "event_types.user.deleted": "1"},
+    ),
+    ("/console/webhooks/{webhook}", {"do": "disable"}),
+    ("/console/webhooks/{webhook}", {"do": "enable"}),
     ("/console/applications/acme/wiki", {"do": "secret", "confirmed": "1"}),
     ("/console/applications/acme/wiki", {"do": "delete", "confirmed": "1"}),
     (
@@ -128,16 +160,79 @@ SENSITIVE: list[tuple[str, dict[str, str]]] = [
 def test_what_is_sensitive_in_the_console_is_not_done_by_who_signed_in_long_ago(
     world: World, alice: Surfer, bob: Surfer
 ) -> None:
+    names = {"bob": bob.session_id, "webhook": _a_provider_and_a_webhook(world)}
     world.clock.move(LATER)
     for path, fields in SENSITIVE:
         alice.get("/console/sessions")
-        sent = {name: value.format(bob=bob.session_id) for name, value in fields.items()}
-        answer = alice.submit(path, **sent)
+        sent = {name: value.format(**names) for name, value in fields.items()}
+        answer = alice.submit(path.format(**names), **sent)
         assert answer.status_code == 303, (path, fields, answer.text)
-        assert answer.headers["location"].startswith("/sign-in/acme?prompt=login"), (path, fields)
+        location = answer.headers["location"]
+        assert location.startswith("/sign-in/acme?prompt=login"), (path, fields)
+        # A sentence says what it was, and of what: the words of a button ("Save") do not.
+        assert re.search(r'id="about">You wanted to [^<]{10,}\.<', alice.get(_back(location)).text)
     boss = world.bearer(world.sign_in("acme", "alice"))
     assert world.get("/v1/users/acme/bob", headers=boss).json()["roles"] == []
     assert world.get(f"/v1/sessions/{bob.session_id}", headers=boss).json()["state"] == "active"
+
+
+def _back(location: str) -> str:
+    """Where the sign-in page at this address leads."""
+    return parse_qs(urlsplit(location).query)["return_to"][0]
+
+
+def _a_provider_and_a_webhook(world: World) -> str:
+    """Those of acme that the sensitive deeds are tried on; the webhook's ID."""
+    options = {"issuer": "https://login.corp.example", "client_id": "iam"}
+    corp = {"organization": "acme", "name": "corp", "kind": "oidc", "options": options}
+    assert world.post("/v1/providers", json=corp, headers=world.admin).status_code == 201
+    hook = {"organization": "acme", "url": "https://hooks.acme.example/", "event_types": ["*"]}
+    made = world.post("/v1/webhooks", json=hook, headers=world.admin)
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+def test_what_changes_nothing_sensitive_is_held_up_by_nothing(
+    world: World, alice: Surfer, bob: Surfer
+) -> None:
+    world.clock.move(LATER)
+    for path, fields in (
+        (WIKI, {**SAME, "display_name": "The wiki"}),
+        (
+            "/console/users/acme/bob",
+            {"do": "save", "display_name": "B", "email": "bob@acme.example"},
+        ),
+        ("/console/organizations/acme", {"do": "save", "display_name": "Acme"}),
+    ):
+        alice.get("/console/sessions")
+        assert alice.submit(path, **fields).headers["location"] == f"{path}?notice=saved"
+
+
+def test_an_organization_is_switched_by_who_signed_in_of_late_only(
+    world: World, surfer: Surfer
+) -> None:
+    surfer.sign_in("built-in", "admin", ADMIN_PASSWORD)
+    world.clock.move(LATER)
+    for fields in ({"do": "disable", "confirmed": "1"}, {"do": "enable"}):
+        surfer.get("/console/sessions")
+        answer = surfer.submit("/console/organizations/acme", **fields)
+        assert answer.headers["location"].startswith("/sign-in/built-in?prompt=login")
+    assert world.get("/v1/organizations/acme", headers=world.admin).json()["enabled"] is True
+
+
+def test_new_redirect_uris_are_set_once_the_sign_in_is_done(world: World, alice: Surfer) -> None:
+    world.clock.move(LATER)
+    alice.get(WIKI)
+    new = "https://wiki.acme.example/new"
+    location = alice.submit(WIKI, **{**SAME, "redirect_uris": new}).headers["location"]
+    alice.get(location)
+    alice.submit("/sign-in/acme", username="alice", password=PASSWORD, return_to=_back(location))
+    page = alice.get(_back(location)).text
+    assert "You wanted to change the addresses, the grants or the rights of wiki." in page
+    assert f'name="redirect_uris" value="{new}"' in page
+    alice.submit(WIKI, **{**SAME, "redirect_uris": new})
+    found = world.get("/v1/applications/acme/wiki", headers=world.admin).json()
+    assert found["redirect_uris"] == [new]
 
 
 def test_a_bulk_end_waits_for_the_sign_in_with_all_that_was_chosen(

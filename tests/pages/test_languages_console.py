@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from iam.directory.applications import Application
 from iam.directory.providers import add_link, find_provider
@@ -11,14 +12,17 @@ from iam.directory.users import find_user
 from iam.sessions.counting import Count
 from iam.sessions.model import EndReason
 from iam.web.pages import STATIC
+from tests.saml.conftest import make_key_pair
 from tests.support.authenticator import give_authenticator
 from tests.support.people import enter
 from tests.support.pseudo import GERMAN, unmarked, unmarked_in
+from tests.support.saml_idp import idp_metadata
 from tests.support.surfer import FIREFOX, IPHONE, Surfer
 from tests.support.world import ADMIN_PASSWORD, ISSUER, World
 
 TEMPLATES = STATIC.parent / "templates"
 HOOK = "https://hooks.example.com/iam"
+IDP = "https://idp.corp.example"
 NAMES = (
     *("alice", "Alice", "bob", "Bob", "carol", "eve", "Eve", "admin", "administrator", "auditor"),
     *("acme", "Acme Corporation", "globex", "Globex", "built-in", "Built-in", "app-built-in"),
@@ -339,7 +343,7 @@ def test_applications(world: World, reader: Surfer, root: Surfer) -> None:
 def test_providers(world: World, reader: Surfer) -> None:
     path = "/console/providers"
     _look(reader, path)
-    for kind in ("oidc", "oauth2"):
+    for kind in ("oidc", "oauth2", "saml"):
         _look(reader, f"{path}/new?organization=acme&kind={kind}")
         _send(reader, f"{path}/new", 422, organization="acme", kind=kind)
         reader.get(f"{path}/new?organization=acme&kind={kind}")
@@ -352,6 +356,9 @@ def test_providers(world: World, reader: Surfer) -> None:
             "trusted_domains": "ü",
             "client_secret": "ü",
             "auth_method": "x",
+            "metadata_url": "x",
+            "metadata": "x",
+            "metadata_signer": "x",
         }
         _send(reader, f"{path}/new", 422, organization="acme", kind=kind, **wrong)
     reader.get(f"{path}/new?organization=acme&kind=oauth2")
@@ -379,6 +386,32 @@ def test_providers(world: World, reader: Surfer) -> None:
     reader.submit(f"{path}/acme/partner", do="save", issuer="https://other.example")
     _check(reader)
     _look(reader, f"{path}/acme/none", 404)
+
+
+def test_saml_providers(world: World, reader: Surfer) -> None:
+    path = "/console/providers"
+    reader.get(f"{path}/new?organization=acme&kind=saml")
+    given = {
+        "organization": "acme",
+        "kind": "saml",
+        "name": "partner",
+        "metadata_url": "",
+        "name_id_format": "",
+        "request_binding": "redirect",
+        "context_comparison": "exact",
+    }
+    _send(reader, f"{path}/new", 422, **given)
+    reader.get(f"{path}/new?organization=acme&kind=saml")
+    _send(reader, f"{path}/new", 422, **given, metadata="<a/>")
+    reader.get(f"{path}/new?organization=acme&kind=saml")
+    key = make_key_pair()
+    document = idp_metadata(IDP, (key,), (("HTTP-POST", f"{IDP}/sso"),))
+    assert reader.submit(f"{path}/new", **given, metadata=document).status_code == 303
+    print_ = key.certificate.fingerprint(SHA256()).hex(":").upper()
+    shown = (IDP, f"{IDP}/sso", print_)
+    _look(reader, f"{path}/acme/partner?notice=fetched", data=shown)
+    reader.get(f"{path}/acme/partner")
+    _send(reader, f"{path}/acme/partner", 422, do="fetch")
 
 
 def test_organizations(world: World, reader: Surfer, root: Surfer) -> None:

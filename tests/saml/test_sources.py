@@ -2,9 +2,6 @@
 to lead the server anywhere that it should not go."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import httpx2
@@ -15,47 +12,16 @@ from iam.delivery.saml_sources import fetch_metadata, look_at_sources
 from iam.server.jobs import look_at_metadata
 from tests.saml.conftest import KeyPair, Stage, make_key_pair, signed, sp_metadata
 from tests.saml.test_upstream import make_idp
+from tests.support.document_site import Site, run_site
 from tests.support.saml_idp import Idp, idp_metadata
 from tests.support.surfer import Surfer
 from tests.support.world import World, make_world
 
 
-@dataclass
-class Site:
-    """A web site with a document, which a test changes."""
-
-    url: str = ""
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    asked: int = 0
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
-    made = Site()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            made.asked += 1
-            self.send_response(made.status)
-            for name, value in made.headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(made.body)))
-            self.end_headers()
-            self.wfile.write(made.body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}/metadata"
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with run_site() as made:
+        yield made
 
 
 @pytest.fixture

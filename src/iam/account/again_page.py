@@ -26,6 +26,7 @@ async def show_again(request: Request) -> Response:
         person=visitor.person,
         csrf=visitor.csrf,
         what=kept.what,
+        about=kept.about,
         action=kept.path,
         fields=kept.fields,
         cancel_href=kept.back,

@@ -56,7 +56,11 @@ async def withdraw(request: Request) -> Response:
     visitor = await posting_visitor(engine, request, fields, now)
     me, application = visitor.session, fields.get("application", "")
     deed = _("Withdraw access of %(application)s", application=application[:64])
-    await require_fresh(request, visitor, deed, now, back=PATH)
+    about = _(
+        "You wanted to take back what you had allowed %(application)s.",
+        application=application[:64],
+    )
+    await require_fresh(request, visitor, deed, now, about=about, back=PATH)
     ended = await in_thread(
         lambda: engine.database.write(
             lambda c: consents.withdraw(

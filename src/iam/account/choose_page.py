@@ -63,7 +63,7 @@ async def show_choice(request: Request) -> Response:
     )
     if crowd is None:
         return see_other(return_to)
-    return _for_visitor(request, visitor, destination, crowd, names, return_to, now)
+    return await _for_visitor(request, visitor, destination, crowd, names, return_to, now)
 
 
 @page_errors
@@ -97,7 +97,7 @@ async def choose(request: Request) -> Response:
     engine.count_ended(ended)
     if crowd is None:
         return see_other(return_to)
-    return _for_visitor(
+    return await _for_visitor(
         request, visitor, destination, crowd, names, return_to, now, error=choose_more(crowd)
     )
 
@@ -169,7 +169,7 @@ def _at_threshold(
     return destination, crowd, application_names(connection, crowd.sessions if crowd else ())
 
 
-def _for_visitor(
+async def _for_visitor(
     request: Request,
     visitor: Visitor,
     destination: Destination,
@@ -179,7 +179,7 @@ def _for_visitor(
     now: Instant,
     error: str | None = None,
 ) -> Response:
-    return choice_page(
+    return await choice_page(
         request,
         crowd,
         names,

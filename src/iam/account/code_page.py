@@ -31,6 +31,7 @@ from iam.signin.second_step import Claim, show_code, step_up
 from iam.web.accounts import hold
 from iam.web.address import origin_of
 from iam.web.arriving import choose_for_sign_in, signed_in
+from iam.web.brand_files import brand_for
 from iam.web.cookies import FLOW, device_secret, read_cookie, set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
@@ -85,7 +86,7 @@ async def _ask(
 
     ticket = await in_thread(lambda: engine.database.write(work))
     proven = waiting["proven"]
-    return _page(
+    return await _page(
         request,
         destination,
         return_to,
@@ -116,7 +117,7 @@ async def show_code_page(request: Request) -> Response:
     asked, destination = await in_thread(lambda: engine.database.read(work))
     if not asked:
         return see_other(return_to)
-    return _for_visitor(request, visitor, destination, return_to)
+    return await _for_visitor(request, visitor, destination, return_to)
 
 
 @page_errors
@@ -132,7 +133,7 @@ async def check_code_page(request: Request) -> Response:
     destination = await _destination(request, client_id)
     code = _code(fields)
     if not code:
-        return _for_visitor(
+        return await _for_visitor(
             request, visitor, destination, return_to, status=422, error=gettext(_MISSING)
         )
     work = partial(
@@ -149,12 +150,12 @@ async def check_code_page(request: Request) -> Response:
         raised = await in_thread(work)
     except CodeWrong as error:
         engine.metrics.sign_ins["failed"] += 1
-        return _for_visitor(
+        return await _for_visitor(
             request, visitor, destination, return_to, status=403, error=_try_again(error)
         )
     except Throttled as error:
         engine.metrics.sign_ins["throttled"] += 1
-        response = _for_visitor(
+        response = await _for_visitor(
             request, visitor, destination, return_to, status=429, error=_wait(error)
         )
         response.headers["retry-after"] = str(error.retry_after)
@@ -238,7 +239,7 @@ async def _destination(request: Request, client_id: str) -> Destination:
     return await in_thread(lambda: database.read(lambda c: find_destination(c, client_id, None)))
 
 
-def _for_visitor(
+async def _for_visitor(
     request: Request,
     visitor: Visitor,
     destination: Destination,
@@ -248,7 +249,7 @@ def _for_visitor(
     error: str | None = None,
 ) -> Response:
     me = visitor.session
-    return _page(
+    return await _page(
         request,
         destination,
         return_to,
@@ -260,7 +261,7 @@ def _for_visitor(
     )
 
 
-def _page(
+async def _page(
     request: Request,
     destination: Destination,
     return_to: str,
@@ -290,6 +291,7 @@ def _page(
         back=back,
         user=who[0],
         organization=who[1],
+        brand=await brand_for(engine_of(request), who[1]),
         error=error,
     )
 

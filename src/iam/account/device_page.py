@@ -16,6 +16,7 @@ from iam.languages import _, speak, times
 from iam.signin.devices import device_kind
 from iam.signin.known_devices import disown
 from iam.web.address import origin_of
+from iam.web.brand_files import brand_for
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import error_page, page_errors, render
@@ -45,6 +46,7 @@ async def show_device(request: Request) -> Response:
             kind=device_kind(content.device, None),
             ip=content.ip,
             at=times.exact(to_datetime(mail.created_at)),
+            brand=await brand_for(engine, mail.organization),
         )
     )
 
@@ -74,6 +76,7 @@ async def end_device(request: Request) -> Response:
             ended=any(one.session.id == mail.session and one.at == now for one in ended),
             user=mail.user,
             applications=max(0, len(ended) - 1),
+            brand=await brand_for(engine, mail.organization),
         )
     )
 

@@ -72,7 +72,8 @@ async def end_one(request: Request) -> Response:
     if visitor.holds(wanted):
         left = await sign_out(request, visitor.person.actor, now, wanted)
         return await signed_out_page(request, left)
-    await require_fresh(request, visitor, _("Sign out there"), now, back=HOME)
+    about = _("You wanted to sign out one of your other sessions.")
+    await require_fresh(request, visitor, _("Sign out there"), now, about=about, back=HOME)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         session = store.read_session(connection, wanted)
@@ -100,7 +101,8 @@ async def end_others(request: Request) -> Response:
     fields = await read_form(request)
     visitor = await posting_visitor(engine, request, fields, now)
     me = visitor.session
-    await require_fresh(request, visitor, _("Sign out all others"), now, back=HOME)
+    about = _("You wanted to sign out all your other sessions.")
+    await require_fresh(request, visitor, _("Sign out all others"), now, about=about, back=HOME)
     selection = Selection(organization=me.organization, user=me.user, but=me.id)
     ended = await in_thread(
         lambda: engine.database.write(

@@ -15,6 +15,7 @@ from iam.languages import _
 from iam.signin.password_links import good_link, set_by_link
 from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.address import origin_of
+from iam.web.brand_files import brand_for
 from iam.web.csrf import check_origin
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.forms import query_text, read_form
@@ -26,7 +27,7 @@ async def show_set_password(request: Request) -> Response:
     """GET: the form."""
     token = query_text(request, "t")
     mail = await _open_mail(engine_of(request), token)
-    return _no_link(request) if mail is None else _page(request, mail, token, {})
+    return _no_link(request) if mail is None else await _page(request, mail, token, {})
 
 
 @page_errors
@@ -45,7 +46,7 @@ async def set_password(request: Request) -> Response:
     elif new != fields.get("again"):
         wrong["again"] = _("This is not the same as the one above.")
     if wrong:
-        return _page(request, mail, token, wrong, status=422)
+        return await _page(request, mail, token, wrong, status=422)
     loop = asyncio.get_running_loop()
     hashed = await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, new)
     origin, mail_id = origin_of(request, engine.settings), mail.id
@@ -63,6 +64,7 @@ async def set_password(request: Request) -> Response:
             "password_set.html",
             organization=mail.organization,
             user=mail.user,
+            brand=await brand_for(engine, mail.organization),
         )
     )
 
@@ -74,7 +76,7 @@ async def _open_mail(engine: Engine, token: str) -> Mail | None:
     return await in_thread(lambda: engine.database.read(lambda c: good_link(c, mail_id, now)))
 
 
-def _page(
+async def _page(
     request: Request, mail: Mail, token: str, wrong: dict[str, str], *, status: int = 200
 ) -> Response:
     return _private(
@@ -87,6 +89,7 @@ def _page(
             organization_name=mail.content["organization_name"],
             first=mail.kind == "invitation",
             wrong=wrong,
+            brand=await brand_for(engine_of(request), mail.organization),
         )
     )
 

@@ -251,7 +251,9 @@ def _page(
         status=status,
         csrf=csrf_token(flow),
         form_targets=form_targets(destination, engine.settings),
-        brand=brand_context(home.name if home else None, destination.brand),
+        brand=brand_context(
+            home.name if home else None, destination.brand, home.display_name if home else ""
+        ),
         action=destination.path,
         application=destination.client_id,
         application_name=destination.name,

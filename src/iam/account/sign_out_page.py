@@ -6,6 +6,7 @@ from starlette.responses import Response
 from iam.sessions import store
 from iam.signin.codes import redeem_code
 from iam.web import signing_out
+from iam.web.brand_files import brand_for
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin
@@ -32,6 +33,7 @@ async def show_sign_out(request: Request) -> Response:
         csrf=visitor.csrf,
         user=visitor.session.display_name,
         applications=len(children),
+        brand=await brand_for(engine, visitor.session.organization),
     )
 
 

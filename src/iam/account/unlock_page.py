@@ -25,6 +25,7 @@ from iam.signin.factors import CodeWrong, FactorRequired
 from iam.signin.proof import PasswordWrong, needs_factor
 from iam.signin.unlock import Unlock, unlock_with_password
 from iam.web.address import origin_of
+from iam.web.brand_files import PageBrand, brand_of
 from iam.web.cookies import set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
@@ -47,6 +48,7 @@ class _Asked:
     destination: Destination
     return_to: str
     needs_code: bool
+    brand: PageBrand
 
 
 async def way_to_unlock(
@@ -177,6 +179,7 @@ async def _asked(
             destination=find_destination(connection, client_id, None),
             return_to=return_to,
             needs_code=needs_factor(connection, own.organization, own.user),
+            brand=brand_of(connection, own.organization),
         )
 
     asked = await in_thread(lambda: engine.database.read(work))
@@ -217,6 +220,7 @@ def _page(
         username=holder.user,
         organization=holder.organization,
         needs_code=asked.needs_code,
+        brand=asked.brand,
         error=error,
     )
 

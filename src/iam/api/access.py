@@ -125,6 +125,10 @@ def _require_fresh(request: Request, call: Call, person: Person) -> None:
     """What the console asks of a browser (`web.fresh`), the API asks of the same browser: else whoever finds
     it unattended calls the one instead of the other. Whoever sends a token holds more than a browser.
 
+    Here it is every change, there the sensitive ones. There a person reads what they do, and would be held
+    up over a display name or a logo; here a script of a page calls, for which one rule without exceptions is
+    easier to follow, and no operation can be forgotten.
+
     Raises:
         AuthenticationStale: a change is wanted by a cookie, and its user signed in too long ago.
     """

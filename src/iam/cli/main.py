@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from iam.cli import (
+    applications,
     directory,
     factors,
     import_casdoor,
@@ -31,8 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(directory.organizations, name="org")
-app.add_typer(directory.applications, name="app")
-directory.applications.add_typer(saml.providers, name="saml")
+app.add_typer(applications.applications, name="app")
+applications.applications.add_typer(saml.providers, name="saml")
 app.add_typer(factors.users, name="user")
 app.add_typer(providers.providers, name="provider")
 app.add_typer(sessions.app, name="sessions")

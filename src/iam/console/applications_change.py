@@ -1,17 +1,24 @@
 """Adding, changing, disabling and deleting applications from the console, and new client secrets."""
 
-from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iam import audit
-from iam.console.applications_page import EDITED, GRANTS, KIND, KINDS, NAME, PATH, read_application
+from iam.console.application_form import (
+    NEW,
+    again,
+    ask_about_rights,
+    new_application,
+    read_fields,
+    read_rights,
+)
+from iam.console.applications_page import KINDS, NAME, PATH, RIGHTS, fields_for
 from iam.console.asking import (
     Asked,
     Deeds,
-    NewThing,
     Question,
     ask_first,
     asked_by,
@@ -28,28 +35,26 @@ from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import applications, saml_providers
 from iam.directory.applications import Application, ApplicationChange, find_application
+from iam.directory.client_settings import ClientSettings
 from iam.directory.names import NAME_PATTERN, Reserved
-from iam.directory.patterns import GATE_HOST_PATTERN, REDIRECT_URI_PATTERN
 from iam.directory.saml_providers import SamlOptions, SamlProviderMissing
 from iam.kernel.errors import Conflict, IamError
 from iam.languages import _, written
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
 from iam.sessions.model import BUILT_IN_APPLICATION
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
-from iam.web.problems import status_of
 from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 LONGEST_METADATA = 50_000
 """Characters of a service provider's metadata."""
-_NEW = (
-    NAME,
-    KIND,
-    *(one.with_value(["authorization_code"]) if one.kind == "choices" else one for one in EDITED),
-)
+_ADDRESSES = ("redirect_uris", "post_logout_redirect_uris", "gate_hosts")
+_SENSITIVE = (*_ADDRESSES, "grant_types")
+"""Where people and codes are sent, and what its credentials are good for: nothing for whoever finds a browser
+unattended."""
 
 
 @page_errors
@@ -61,7 +66,7 @@ async def show_new(request: Request) -> Response:
     organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
-    return new_page(request, visitor, _new(organization), list(_NEW), {})
+    return new_page(request, visitor, new_application(organization), list(NEW), {})
 
 
 @page_errors
@@ -77,10 +82,21 @@ async def create(request: Request) -> Response:
         "name", longest=63, pattern=NAME_PATTERN, words=NAME.spoken().hint, required=True
     )
     public = sent.choice("kind", KINDS) == "public"
-    given = _edited(sent, engine)
+    given, manages = read_fields(sent, engine), read_rights(sent)
+    if public and manages:
+        sent.wrong["rights"] = _("Only an application with a secret can administer.")
     if sent.wrong:
-        fields = filled(_NEW, asked.fields)
-        return new_page(request, asked.visitor, _new(owner), fields, sent.wrong, status=422)
+        fields = filled(NEW, asked.fields)
+        return new_page(
+            request, asked.visitor, new_application(owner), fields, sent.wrong, status=422
+        )
+    question = ask_about_rights(request, asked, owner, name, PATH) if manages else None
+    if question is not None:
+        return question
+    if manages or any(given[one] for one in _ADDRESSES):
+        about = _("You wanted to add the application %(name)s.", name=name)
+        back = f"{PATH}?organization={quote(owner)}"
+        await recently(request, asked, _("Add application"), about, back)
 
     def work(connection: Connection) -> tuple[Application, str | None]:
         rules.hold_rules(connection, owner)
@@ -89,6 +105,7 @@ async def create(request: Request) -> Response:
             organization=owner,
             name=name,
             public=public,
+            client=ClientSettings(manages_organization=True) if manages else None,
             now=cause.now,
             random=cause.random,
             **{**given, "display_name": given["display_name"] or None},
@@ -100,8 +117,8 @@ async def create(request: Request) -> Response:
     try:
         made, secret = await in_thread(lambda: engine.database.write(work))
     except IamError as error:
-        fields = filled(_NEW, asked.fields)
-        return new_page(request, asked.visitor, _new(owner), fields, {}, error=error)
+        fields = filled(NEW, asked.fields)
+        return new_page(request, asked.visitor, new_application(owner), fields, {}, error=error)
     here = path_of("applications", owner, name)
     if secret is None:
         return see_other(f"{here}?notice=created")
@@ -116,15 +133,33 @@ async def change(request: Request) -> Response:
 
 async def _save(request: Request, asked: Asked) -> Response:
     sent = Sent(asked.fields)
-    given = _edited(sent, asked.engine)
+    given = read_fields(sent, asked.engine)
     if sent.wrong:
-        return await _again(request, asked, sent.wrong, None)
-    changed = ApplicationChange(**{**given, "display_name": given["display_name"] or None})
+        return await again(request, asked, sent.wrong, None)
+    owner, name = named(request)
+    before = await in_thread(
+        lambda: asked.engine.database.read(lambda c: find_application(c, owner, name))
+    )
+    here, client = path_of("applications", owner, name), {}
+    manages = read_rights(sent)
+    if RIGHTS in fields_for(before) and manages != before.client.manages_organization:
+        client = {"manages_organization": manages}
+        question = ask_about_rights(request, asked, owner, name, here) if manages else None
+        if question is not None:
+            return question
+    if client or any(set(given[one]) != set(getattr(before, one)) for one in _SENSITIVE):
+        about = _(
+            "You wanted to change the addresses, the grants or the rights of %(name)s.", name=name
+        )
+        await recently(request, asked, _("Save"), about, here)
+    changed = ApplicationChange(
+        **{**given, "display_name": given["display_name"] or None, "client": client}
+    )
     try:
-        await _update(request, asked, changed, list(given))
+        await _update(request, asked, changed, [*given, *client])
     except IamError as error:
-        return await _again(request, asked, {}, error)
-    return see_other(f"{path_of('applications', *named(request))}?notice=saved")
+        return await again(request, asked, {}, error)
+    return see_other(f"{here}?notice=saved")
 
 
 async def _disable(request: Request, asked: Asked) -> Response:
@@ -133,13 +168,20 @@ async def _disable(request: Request, asked: Asked) -> Response:
         text = _("All sessions of %(name)s end at once, and nobody can enter it.", name=name)
         question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("applications", owner, name))
+    about = _("You wanted to disable the application %(name)s.", name=name)
+    what = _("Disable %(name)s", name=name)
+    await recently(request, asked, what, about, path_of("applications", owner, name))
     await _update(request, asked, ApplicationChange(enabled=False), ["enabled"])
     return see_other(f"{path_of('applications', owner, name)}?notice=disabled")
 
 
 async def _enable(request: Request, asked: Asked) -> Response:
+    owner, name = named(request)
+    about = _("You wanted to enable the application %(name)s.", name=name)
+    what = _("Enable %(name)s", name=name)
+    await recently(request, asked, what, about, path_of("applications", owner, name))
     await _update(request, asked, ApplicationChange(enabled=True), ["enabled"])
-    return see_other(f"{path_of('applications', *named(request))}?notice=enabled")
+    return see_other(f"{path_of('applications', owner, name)}?notice=enabled")
 
 
 async def _replace_secret(request: Request, asked: Asked) -> Response:
@@ -152,7 +194,9 @@ async def _replace_secret(request: Request, asked: Asked) -> Response:
         title = _("Replace the client secret?")
         question = Question(title=title, text=text, label=_("Replace"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, _("Replace the secret of %(name)s", name=name), here)
+    about = _("You wanted to replace the client secret of %(name)s.", name=name)
+    what = _("Replace the secret of %(name)s", name=name)
+    await recently(request, asked, what, about, here)
 
     def work(connection: Connection) -> tuple[str, str]:
         found = find_application(connection, owner, name)
@@ -179,7 +223,8 @@ async def _delete(request: Request, asked: Asked) -> Response:
         question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("applications", owner, name))
     what = _("Delete %(name)s", name=name)
-    await recently(request, asked, what, path_of("applications", owner, name))
+    about = _("You wanted to delete the application %(name)s.", name=name)
+    await recently(request, asked, what, about, path_of("applications", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:
@@ -200,7 +245,7 @@ async def _set_saml(request: Request, asked: Asked) -> Response:
         words = _(
             "Give its metadata, at most %(number)s characters.", number=written(LONGEST_METADATA)
         )
-        return await _again(request, asked, {"metadata": words}, None)
+        return await again(request, asked, {"metadata": words}, None)
     if name == BUILT_IN_APPLICATION:
         raise Reserved(_("The application app-built-in is no service provider."))
 
@@ -214,12 +259,13 @@ async def _set_saml(request: Request, asked: Asked) -> Response:
         )
         _note_saml(connection, asked, owner, name)
 
-    await recently(request, asked, _("Register it with SAML"), here)
+    about = _("You wanted to register %(name)s with SAML by its metadata.", name=name)
+    await recently(request, asked, _("Register it with SAML"), about, here)
     try:
         await in_thread(lambda: asked.engine.database.write(work))
     except IamError as error:
         wrong = {"metadata": words_of(error)}
-        return await _again(request, asked, wrong, None)
+        return await again(request, asked, wrong, None)
     return see_other(f"{here}?notice=saml")
 
 
@@ -232,7 +278,8 @@ async def _delete_saml(request: Request, asked: Asked) -> Response:
         )
         question = Question(title=_("Take SAML away?"), text=text, label=_("Take away"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, _("Take SAML away"), here)
+    about = _("You wanted to take SAML away from %(name)s.", name=name)
+    await recently(request, asked, _("Take SAML away"), about, here)
 
     def work(connection: Connection) -> None:
         saml_providers.delete_provider(connection, owner, name)
@@ -280,34 +327,6 @@ async def _update(
     asked.engine.count_ended(await in_thread(lambda: asked.engine.database.write(work)))
 
 
-async def _again(
-    request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
-) -> Response:
-    owner, name = named(request)
-    person, now = asked.cause.person, asked.cause.now
-    issuer = asked.engine.settings.issuer
-    context = await in_thread(
-        lambda: asked.engine.database.read(
-            lambda c: read_application(c, person, owner, name, issuer, now)
-        )
-    )
-    if asked.fields.get("do") == "saml":
-        context["metadata"] = asked.fields.get("metadata", "")
-    else:
-        context["fields"] = filled(EDITED, asked.fields)
-    return render(
-        request,
-        "console_application.html",
-        status=status_of(error) if error else 422,
-        person=person,
-        csrf=asked.visitor.csrf,
-        flash=None,
-        error=words_of(error) if error else None,
-        wrong=wrong,
-        **context,
-    )
-
-
 def _secret_page(
     request: Request, asked: Asked, client_id: str, secret: str, here: str
 ) -> Response:
@@ -322,34 +341,3 @@ def _secret_page(
         values=[(_("client ID"), client_id), (_("client secret"), secret)],
         next=here,
     )
-
-
-def _new(organization: str) -> NewThing:
-    return NewThing(
-        area="applications",
-        title=_("New application"),
-        lead=_(
-            "In the organization %(organization)s, whose users may enter it.",
-            organization=organization,
-        ),
-        path=PATH,
-        back=f"{PATH}?organization={organization}",
-        back_words=_("Applications"),
-        button=_("Add application"),
-        hidden=(("organization", organization),),
-    )
-
-
-def _edited(sent: Sent, engine: Engine) -> dict[str, Any]:
-    uri = _(
-        "give https://…, http:// on a loopback address, or an app's own scheme, without a fragment."
-    )
-    host = _("give a host in lower case, such as wiki.example.com.")
-    given: dict[str, Any] = {"display_name": sent.text("display_name")}
-    for name in ("redirect_uris", "post_logout_redirect_uris"):
-        given[name] = sent.lines(name, pattern=REDIRECT_URI_PATTERN, words=uri)
-    given["grant_types"] = sent.choices("grant_types", GRANTS)
-    hosts = sent.lines("gate_hosts", pattern=GATE_HOST_PATTERN, words=host, longest=255)
-    if engine.settings.issuer_host in hosts:
-        sent.wrong["gate_hosts"] = _("This is the server's own host.")
-    return given | {"gate_hosts": hosts}

@@ -71,6 +71,18 @@ EDITED = (
     ),
     Field(name="grant_types", label=N_("Grant types"), kind="choices", options=GRANTS),
 )
+RIGHTS = Field(
+    name="rights",
+    label=N_("Rights"),
+    kind="choices",
+    options=(("manages_organization", N_("Its client secret administers the organization")),),
+    value=(),
+    hint=N_(
+        "For back ends written for Hanzo or Casdoor only. Whoever has the secret can do all that an "
+        "administrator can: read and end every session, make users, take over accounts."
+    ),
+    warns=True,
+)
 _NOTICES = {
     "created": N_("The application has been added."),
     "saved": N_("Saved."),
@@ -162,13 +174,14 @@ def read_application(
         "post_logout_redirect_uris": "\n".join(found.post_logout_redirect_uris),
         "gate_hosts": "\n".join(found.gate_hosts),
         "grant_types": found.grant_types,
+        "rights": [RIGHTS.options[0][0]] if found.client.manages_organization else [],
     }
     return {
         "organization": owner,
         "application": _row(found, now),
         "own": name == BUILT_IN_APPLICATION,
         "live": live,
-        "fields": [one.with_value(values[one.name]) for one in EDITED],
+        "fields": [one.with_value(values[one.name]) for one in fields_for(found)],
         "here": path_of("applications", owner, name),
         "addresses": _addresses(found, issuer),
         "openid_snippets": openid_snippets(
@@ -181,6 +194,12 @@ def read_application(
         "saml": _saml(connection, owner, name),
         "metadata": "",
     }
+
+
+def fields_for(application: Application) -> tuple[Field, ...]:
+    """The fields of an application: without rights if it has no secret that could use them."""
+    own = application.name == BUILT_IN_APPLICATION
+    return EDITED if own or not application.client.has_secret else (*EDITED, RIGHTS)
 
 
 def _addresses(application: Application, issuer: str) -> list[str]:
@@ -213,6 +232,7 @@ def _row(application: Application, now: Instant) -> dict[str, Any]:
         "display_name": application.display_name,
         "client_id": application.client_id,
         "public": application.public,
+        "manages": application.client.manages_organization,
         "redirect_uris": application.redirect_uris,
         "gate_hosts": application.gate_hosts,
         "enabled": application.enabled,

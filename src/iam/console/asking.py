@@ -89,13 +89,14 @@ async def do_deed(
     return await deed(request, asked)
 
 
-async def recently(request: Request, asked: Asked, what: str, back: str) -> None:
-    """Let a sensitive deed pass only if its administrator has authenticated of late (`web.fresh`).
+async def recently(request: Request, asked: Asked, what: str, about: str, back: str) -> None:
+    """Let a sensitive deed pass only if its administrator has authenticated of late (`web.fresh`): `what` it
+    is on its button, `about` what in a sentence.
 
     Raises:
         AuthenticationStale: they have not.
     """
-    await require_fresh(request, asked.visitor, what, asked.cause.now, back=back)
+    await require_fresh(request, asked.visitor, what, asked.cause.now, about=about, back=back)
 
 
 def ask_first(request: Request, asked: Asked, question: Question, cancel: str) -> Response:
@@ -157,7 +158,8 @@ def data_of(changed: Sequence[str], **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewThing:
-    """The words of a page on which something is added, and where it belongs."""
+    """The words of a page on which something is added, and where it belongs. `facts` are for copying: what
+    has to be told elsewhere before."""
 
     area: str
     title: str
@@ -167,6 +169,8 @@ class NewThing:
     back_words: str
     button: str
     hidden: tuple[tuple[str, str], ...] = ()
+    facts_title: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 def new_page(
@@ -193,6 +197,8 @@ def new_page(
         back_words=thing.back_words,
         action=f"{thing.path}/new",
         hidden=list(thing.hidden),
+        facts_title=thing.facts_title,
+        facts=thing.facts,
         fields=fields,
         wrong=wrong,
         error=words_of(error) if error else None,

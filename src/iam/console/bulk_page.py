@@ -76,7 +76,13 @@ async def end_chosen(request: Request) -> Response:
     fields, chosen = await read_choices(request, "id")
     visitor = await posting_visitor(engine, request, fields, now)
     person = require_console(visitor, Right.END_SESSIONS)
-    await require_fresh(request, visitor, _("End these sessions"), now, back=back_to(fields))
+    about = n_(
+        "You wanted to end %(number)s session that you had chosen.",
+        "You wanted to end %(number)s sessions that you had chosen.",
+        len(chosen),
+    )
+    what = _("End these sessions")
+    await require_fresh(request, visitor, what, now, about=about, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         reachable = {one.id for one in _chosen(connection, person, chosen, now).sample}
@@ -117,7 +123,12 @@ async def go_on(request: Request) -> Response:
             wrong = _("Type %(number)s to confirm that so many sessions end.", number=found.number)
             return await _ask(request, visitor, read_filters(fields), told, fields, now, wrong)
         what = n_("End %(number)s session", "End %(number)s sessions", found.number)
-        await require_fresh(request, visitor, what, now, back=back_to(fields))
+        about = n_(
+            "You wanted to end %(number)s session that you had chosen.",
+            "You wanted to end %(number)s sessions that you had chosen.",
+            found.number,
+        )
+        await require_fresh(request, visitor, what, now, about=about, back=back_to(fields))
         await in_thread(
             lambda: engine.database.write(
                 lambda c: bulk.confirm(

@@ -95,9 +95,13 @@ async def end_record(request: Request) -> Response:
             application=application,
         )
         return _ask(request, person, visitor, fields, title, text, _("End all"))
-    await require_fresh(
-        request, visitor, _("End all sessions of this record"), now, back=back_to(fields)
+    what = _("End all sessions of this record")
+    about = _(
+        "You wanted to end all sessions of %(user)s at %(application)s.",
+        user=user,
+        application=application,
     )
+    await require_fresh(request, visitor, what, now, about=about, back=back_to(fields))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return lifecycle.end_selected(

@@ -9,12 +9,14 @@ from iam.languages import _, gettext, written
 
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f]*")
 
-Kind = Literal["text", "password", "lines", "choices", "choice"]
+Kind = Literal["text", "password", "lines", "document", "choices", "choice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field as a page shows it. Of `lines`, each line is a value; of `choices`, each checked box.
+    """One field as a page shows it. Of `lines`, each line is a value; of `choices`, each checked box; a
+    `document` may be read from a file. What few need (`more`) is folded away. Of those that are `either`, one
+    is needed. The hint of one that `warns` is no advice but a warning.
 
     Tables of fields say their words in English, marked with `N_`, and pages ask for them `spoken`. `places`
     fill in the hint; `said` are words that are in the reader's language already, or are data.
@@ -29,6 +31,13 @@ class Field:
     value: Any = ""
     places: Mapping[str, object] = field(default_factory=dict)
     said: bool = False
+    more: bool = False
+    either: bool = False
+    warns: bool = False
+
+    def with_options(self, options: Sequence[tuple[str, str]]) -> "Field":
+        """The same field with other choices."""
+        return replace(self, options=options)
 
     def with_value(self, value: Any) -> "Field":
         """The same field with what stands in it."""

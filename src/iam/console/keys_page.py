@@ -85,8 +85,11 @@ async def change_keys(request: Request) -> Response:
         return ask_first(request, asked, question, PATH)
     if asked.fields.get("do") == "saml":
         return await _rotate_saml(request, asked)
-    what = _("Replace the keys at once") if at_once else _("Make new keys")
-    await recently(request, asked, what, PATH)
+    what, about = _("Make new keys"), _("You wanted to have new signing keys made.")
+    if at_once:
+        what = _("Replace the keys at once")
+        about = _("You wanted to replace the signing keys at once.")
+    await recently(request, asked, what, about, PATH)
     await in_thread(
         lambda: rotate(
             engine.database,
@@ -102,7 +105,8 @@ async def change_keys(request: Request) -> Response:
 
 async def _rotate_saml(request: Request, asked: Asked) -> Response:
     cause, engine = asked.cause, asked.engine
-    await recently(request, asked, _("Make new SAML keys"), PATH)
+    about = _("You wanted to have new SAML keys made.")
+    await recently(request, asked, _("Make new SAML keys"), about, PATH)
     await in_thread(
         lambda: rotate_saml(
             engine.database,

@@ -179,11 +179,18 @@ async def _disable(request: Request, asked: Asked) -> Response:
         text = _("All its sessions end at once, however many, and nobody of it can sign in.")
         question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("organizations", name))
+    about = _("You wanted to disable the organization %(name)s.", name=name)
+    what = _("Disable %(name)s", name=name)
+    await recently(request, asked, what, about, path_of("organizations", name))
     return await _update(request, asked, OrganizationChange(enabled=False), "disabled")
 
 
 async def _enable(request: Request, asked: Asked) -> Response:
+    name = _named(request)
     _require_installation(asked.cause.person)
+    about = _("You wanted to enable the organization %(name)s.", name=name)
+    what = _("Enable %(name)s", name=name)
+    await recently(request, asked, what, about, path_of("organizations", name))
     return await _update(request, asked, OrganizationChange(enabled=True), "enabled")
 
 
@@ -213,7 +220,8 @@ async def _delete(request: Request, asked: Asked) -> Response:
         question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("organizations", name))
     what = _("Delete %(name)s", name=name)
-    await recently(request, asked, what, path_of("organizations", name))
+    about = _("You wanted to delete the organization %(name)s.", name=name)
+    await recently(request, asked, what, about, path_of("organizations", name))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         ended = organizations.delete_organization(connection, name, **cause.members)

@@ -150,7 +150,8 @@ async def change_layer(request: Request) -> Response:
     if not asked.fields.get("confirmed"):
         would = await in_thread(lambda: database.rehearse(work))
         return _form(request, asked.visitor, layer, fields, {}, _impact(would, asked))
-    await recently(request, asked, _("Save the policy"), edit_href(layer))
+    about = _("You wanted to change a policy: %(layer)s.", layer=layer_words(layer))
+    await recently(request, asked, _("Save the policy"), about, edit_href(layer))
     changed = await in_thread(lambda: database.write(work))
     asked.engine.count_ended(changed.impact.noted)
     query = {"organization": layer.organization, "notice": "saved"}

@@ -1,8 +1,7 @@
 """Adding, changing, disabling and deleting providers from the console, and taking a user's link away."""
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -12,7 +11,6 @@ from iam import audit
 from iam.console.asking import (
     Asked,
     Deeds,
-    NewThing,
     Question,
     ask_first,
     asked_by,
@@ -23,50 +21,49 @@ from iam.console.asking import (
     one_organization,
     path_of,
     recently,
-    words_of,
 )
-from iam.console.forms import Field, Sent, filled
+from iam.console.forms import Sent
+from iam.console.provider_form import (
+    NAME,
+    again,
+    new_again,
+    new_fields,
+    new_provider,
+    read_provider_form,
+    refused_options,
+)
+from iam.console.provider_saml import (
+    Given,
+    make_options,
+    read_given,
+    refetched,
+)
 from iam.console.providers_page import (
-    COMMON,
-    KINDS,
     OPTIONS,
     PATH,
-    PATTERNS,
-    read_provider,
 )
 from iam.console.scope import organization_in_scope, require_console
-from iam.delivery.provider_addresses import check_options
 from iam.directory import providers
 from iam.directory.names import NAME_PATTERN
 from iam.directory.providers import (
-    Attribute,
     NewProvider,
     Provider,
     ProviderLinked,
     ProviderSecretNeeded,
     find_provider,
 )
+from iam.directory.saml_identity import KIND as SAML
+from iam.directory.saml_identity import UpstreamOptions, note_source, upstream_options
 from iam.kernel.errors import IamError
 from iam.kernel.ids import PROVIDER, make_id
-from iam.languages import N_, _, written
+from iam.languages import _
 from iam.sessions import rules
 from iam.signin.provider_secrets import seal_secret
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import FormInvalid, query_text
-from iam.web.pages import page_errors, render, see_other
-from iam.web.problems import status_of
+from iam.web.pages import page_errors, see_other
 from iam.web.rights import Right
 from iam.web.visitor import visitor_of
-
-_NAME = Field(
-    name="name",
-    label=N_("Name"),
-    required=True,
-    hint=N_("Lower-case letters, digits and -, up to 63."),
-)
-_VISIBLE = r"[!-~]+"
-_DOMAIN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?){1,10}"
-_ATTRIBUTE = rf"(?:{'|'.join(get_args(Attribute))})=[!-~]{{1,256}}"
 
 
 @page_errors
@@ -80,7 +77,8 @@ async def show_new(request: Request) -> Response:
     organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
-    return new_page(request, visitor, _thing(organization, kind), list(_new_fields(kind)), {})
+    thing = new_provider(engine.settings.issuer, organization, kind)
+    return new_page(request, visitor, thing, list(new_fields(kind)), {})
 
 
 @page_errors
@@ -95,19 +93,26 @@ async def create(request: Request) -> Response:
         lambda: engine.database.read(lambda c: organization_in_scope(c, cause.person, owner))
     )
     name = sent.text(
-        "name", longest=63, pattern=NAME_PATTERN, words=_NAME.spoken().hint, required=True
+        "name", longest=63, pattern=NAME_PATTERN, words=NAME.spoken().hint, required=True
     )
-    new, secret = _read(sent, kind, name)
-    error = None if sent.wrong else _refused(asked, new)
+    new, secret = read_provider_form(sent, kind, name)
+    given = read_given(sent, engine.settings, None) if kind == SAML else None
+    error = None if sent.wrong else refused_options(asked, new)
     if sent.wrong or error is not None:
-        return _new_again(request, asked, sent.wrong, error)
-    await recently(request, asked, _("Add provider"), PATH)
+        return new_again(request, asked, sent.wrong, error)
+    about = _("You wanted to add the provider %(name)s.", name=name)
+    await recently(request, asked, _("Add provider"), about, PATH)
+    if given is not None:
+        made = await _made(asked, given, None, sent.wrong)
+        if made is None:
+            return new_again(request, asked, sent.wrong, None)
+        new = replace(new, options=made[0].to_options())
     provider_id = make_id(PROVIDER, cause.now, cause.random)
     sealed = seal_secret(engine.cipher, provider_id, secret, cause.random) if secret else None
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
-        providers.create_provider(
+        added = providers.create_provider(
             connection,
             owner,
             name,
@@ -117,13 +122,14 @@ async def create(request: Request) -> Response:
             now=cause.now,
             random=cause.random,
         )
+        note_source(connection, added, cause.now)
         data = {"provider": name, "kind": kind}
         audit.append(connection, [cause.event("provider.created", organization=owner, data=data)])
 
     try:
         await in_thread(lambda: engine.database.write(work))
     except IamError as failed:
-        return _new_again(request, asked, {}, failed)
+        return new_again(request, asked, {}, failed)
     return see_other(f"{path_of('providers', owner, name)}?notice=created")
 
 
@@ -137,32 +143,61 @@ async def _save(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     engine, cause, sent = asked.engine, asked.cause, Sent(asked.fields)
     before = await in_thread(lambda: engine.database.read(lambda c: find_provider(c, owner, name)))
-    if before.kind not in OPTIONS:
-        raise FormInvalid(_("Providers of this kind are changed elsewhere."))
-    new, secret = _read(sent, before.kind, name, enabled=before.enabled)
-    error = None if sent.wrong else _refused(asked, new)
+    stored = upstream_options(before.options) if before.kind == SAML else None
+    new, secret = read_provider_form(sent, before.kind, name, enabled=before.enabled)
+    given = read_given(sent, engine.settings, stored) if stored is not None else None
+    error = None if sent.wrong else refused_options(asked, new)
     if sent.wrong or error is not None:
-        return await _again(request, asked, sent.wrong, error)
-    await recently(request, asked, _("Save"), path_of("providers", owner, name))
+        return await again(request, asked, sent.wrong, error)
+    about = _("You wanted to change the provider %(name)s.", name=name)
+    await recently(request, asked, _("Save"), about, path_of("providers", owner, name))
     sealed = seal_secret(engine.cipher, before.id, secret, cause.random) if secret else None
+    taken, turned = False, _instead(new)
+    if given is not None:
+        made = await _made(asked, given, stored, sent.wrong)
+        if made is None:
+            return await again(request, asked, sent.wrong, None)
+        taken, turned = made[1], _instead(new, *made)
     changed = ["options", *(["client_secret"] if secret else [])]
     try:
-        await _update(asked, owner, name, lambda _before: new, sealed, changed)
+        await _update(asked, owner, name, turned, sealed, changed, taken=taken)
     except (ProviderLinked, ProviderSecretNeeded) as refused:
-        return await _again(request, asked, {}, refused)
+        return await again(request, asked, {}, refused)
     return see_other(f"{path_of('providers', owner, name)}?notice=saved")
+
+
+async def _fetch(request: Request, asked: Asked) -> Response:
+    owner, name = named(request)
+    engine, now = asked.engine, asked.cause.now
+    before = await in_thread(lambda: engine.database.read(lambda c: find_provider(c, owner, name)))
+    stored = upstream_options(before.options) if before.kind == SAML else None
+    if stored is None or stored.metadata_url is None:
+        raise FormInvalid(_("Its metadata comes from no address."))
+    try:
+        made = await in_thread(lambda: refetched(stored, engine.settings, now))
+    except IamError as failed:
+        return await again(request, asked, {}, failed)
+    turned = _instead(_with(before, enabled=before.enabled), made, taken=True)
+    await _update(asked, owner, name, turned, None, ["metadata"], taken=True)
+    return see_other(f"{path_of('providers', owner, name)}?notice=fetched")
 
 
 async def _disable(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
+    here = path_of("providers", owner, name)
+    about = _("You wanted to disable the provider %(name)s.", name=name)
+    await recently(request, asked, _("Disable %(name)s", name=name), about, here)
     await _update(asked, owner, name, lambda one: _with(one, enabled=False), None, ["enabled"])
-    return see_other(f"{path_of('providers', owner, name)}?notice=disabled")
+    return see_other(f"{here}?notice=disabled")
 
 
 async def _enable(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
+    here = path_of("providers", owner, name)
+    about = _("You wanted to enable the provider %(name)s.", name=name)
+    await recently(request, asked, _("Enable %(name)s", name=name), about, here)
     await _update(asked, owner, name, lambda one: _with(one, enabled=True), None, ["enabled"])
-    return see_other(f"{path_of('providers', owner, name)}?notice=enabled")
+    return see_other(f"{here}?notice=enabled")
 
 
 async def _delete(request: Request, asked: Asked) -> Response:
@@ -172,7 +207,8 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = _("Nobody signs in by it any more, and its links are gone. Whom it let in stays in.")
         question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, here)
-    await recently(request, asked, _("Delete %(name)s", name=name), here)
+    about = _("You wanted to delete the provider %(name)s.", name=name)
+    await recently(request, asked, _("Delete %(name)s", name=name), about, here)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
@@ -184,143 +220,66 @@ async def _delete(request: Request, asked: Asked) -> Response:
     return see_other(f"{PATH}?organization={owner}&notice=deleted")
 
 
-_DEEDS: Deeds = {"save": _save, "disable": _disable, "enable": _enable, "delete": _delete}
+_DEEDS: Deeds = {
+    "save": _save,
+    "fetch": _fetch,
+    "disable": _disable,
+    "enable": _enable,
+    "delete": _delete,
+}
 
 
 async def _update(
     asked: Asked,
     owner: str,
     name: str,
-    turned: Any,
+    turned: Callable[[Provider], NewProvider],
     sealed: str | None,
     changed: Sequence[str],
+    *,
+    taken: bool = False,
 ) -> None:
+    """`taken`: its metadata has been taken anew, from where it says."""
     cause = asked.cause
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
-        new: NewProvider = turned(find_provider(connection, owner, name))
-        providers.update_provider(connection, owner, name, new, sealed_secret=sealed, now=cause.now)
+        new = turned(find_provider(connection, owner, name))
+        is_now = providers.update_provider(
+            connection, owner, name, new, sealed_secret=sealed, now=cause.now
+        )
+        if taken:
+            note_source(connection, is_now, cause.now)
         data = data_of(changed, provider=name)
         audit.append(connection, [cause.event("provider.updated", organization=owner, data=data)])
 
     await in_thread(lambda: asked.engine.database.write(work))
 
 
+def _instead(
+    new: NewProvider, options: UpstreamOptions | None = None, taken: bool = True
+) -> Callable[[Provider], NewProvider]:
+    """What turns a provider into this. Metadata that is not taken anew stays as it is by then: it may have
+    been fetched meanwhile."""
+
+    def turned(before: Provider) -> NewProvider:
+        if options is None:
+            return new
+        own = upstream_options(before.options)
+        kept = options if taken else replace(options, metadata=own.metadata)
+        return replace(new, options=kept.to_options())
+
+    return turned
+
+
+async def _made(
+    asked: Asked, given: Given, before: UpstreamOptions | None, wrong: dict[str, str]
+) -> tuple[UpstreamOptions, bool] | None:
+    """See `make_options`."""
+    settings, now = asked.engine.settings, asked.cause.now
+    return await in_thread(lambda: make_options(given, before, settings, now, wrong))
+
+
 def _with(provider: Provider, *, enabled: bool) -> NewProvider:
     members = {name: getattr(provider, name) for name in NewProvider.__dataclass_fields__}
     return NewProvider(**{**members, "enabled": enabled})
-
-
-def _read(
-    sent: Sent, kind: str, name: str, *, enabled: bool = True
-) -> tuple[NewProvider, str | None]:
-    """What a form says of a provider, and its client secret if there is one."""
-    fields = {one.name: one for one in OPTIONS[kind]}
-    options: dict[str, Any] = {}
-    for one in fields.values():
-        if one.name == "options":
-            chosen = sent.choices("options", one.options)
-            options |= {option: option in chosen for option, _words in one.options}
-        elif one.kind == "choice":
-            options[one.name] = sent.choice(one.name, one.options) or None
-        elif one.name == "scopes":
-            words = _("Visible characters, with spaces between scopes.")
-            text = sent.text("scopes", longest=2048, pattern=r"[ !#-\[\]-~]*", words=words)
-            options["scopes"] = list(dict.fromkeys(text.split()))[:32] or None
-        elif one.kind == "text":
-            options[one.name] = (
-                sent.text(
-                    one.name,
-                    longest=1024,
-                    pattern=PATTERNS.get(one.name, _VISIBLE),
-                    words=_("This cannot be used here."),
-                    required=one.required,
-                )
-                or None
-            )
-    if kind == "oidc" and options.get("scopes") is None:
-        options["scopes"] = ["openid"]
-    lines = sent.lines("attributes", pattern=_ATTRIBUTE, words=_("write it as roles=groups."))
-    attributes: Mapping[Any, str] = dict(line.split("=", 1) for line in lines if "=" in line)
-    secret = sent.fields.get("client_secret", "")
-    if secret and (len(secret) > 1024 or not re.fullmatch(r"[ -~]+", secret)):
-        sent.wrong["client_secret"] = _(
-            "At most %(number)s visible characters.", number=written(1024)
-        )
-    new = NewProvider(
-        kind=kind,  # type: ignore[arg-type] # a key of `OPTIONS`
-        display_name=sent.text("display_name") or name,
-        enabled=enabled,
-        options=options,
-        creates_users=bool(sent.choices("behaviour", COMMON[1].options)),
-        trusted_domains=tuple(
-            sent.lines(
-                "trusted_domains", pattern=_DOMAIN, words=_("give a domain such as a.example.")
-            )
-        ),
-        attributes=attributes,
-    )
-    return new, secret or None
-
-
-def _refused(asked: Asked, new: NewProvider) -> IamError | None:
-    """Why nobody could be asked anything by these options, if that is so."""
-    allowed = asked.engine.settings.delivery_allow_private
-    try:
-        check_options(new.kind, new.options, allow_private=allowed)
-    except IamError as error:
-        return error
-    return None
-
-
-def _new_fields(kind: str) -> tuple[Field, ...]:
-    return (_NAME, *COMMON, *OPTIONS[kind])
-
-
-def _new_again(
-    request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
-) -> Response:
-    owner, kind = asked.fields.get("organization", ""), asked.fields["kind"]
-    fields = filled(_new_fields(kind), asked.fields)
-    thing = _thing(owner, kind)
-    return new_page(request, asked.visitor, thing, fields, wrong, status=422, error=error)
-
-
-async def _again(
-    request: Request, asked: Asked, wrong: dict[str, str], error: IamError | None
-) -> Response:
-    owner, name = named(request)
-    person, now, engine = asked.cause.person, asked.cause.now, asked.engine
-    issuer = engine.settings.issuer
-    context = await in_thread(
-        lambda: engine.database.read(lambda c: read_provider(c, person, owner, name, issuer, now))
-    )
-    context["fields"] = filled(context["fields"], asked.fields)
-    return render(
-        request,
-        "console_provider.html",
-        status=status_of(error) if error else 422,
-        person=person,
-        csrf=asked.visitor.csrf,
-        flash=None,
-        error=words_of(error) if error else None,
-        wrong=wrong,
-        **context,
-    )
-
-
-def _thing(organization: str, kind: str) -> NewThing:
-    return NewThing(
-        area="providers",
-        title=_("New provider: %(kind)s", kind=dict(KINDS)[kind]),
-        lead=_(
-            "Its button will stand on the sign-in page of %(organization)s.",
-            organization=organization,
-        ),
-        path=PATH,
-        back=f"{PATH}?organization={organization}",
-        back_words=_("Providers"),
-        button=_("Add provider"),
-        hidden=(("organization", organization), ("kind", kind)),
-    )

@@ -1,18 +1,20 @@
 """`/console/providers`: who else says who the people of an organization are, and one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iam.console import provider_saml
 from iam.console.asking import named, notice_of, one_organization, path_of
 from iam.console.forms import Field
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory.patterns import ISSUER_PATTERN, WEBHOOK_URL_PATTERN
 from iam.directory.provider_options import AuthMethod, Preset
 from iam.directory.providers import Attribute, Provider, find_provider, list_providers
+from iam.directory.saml_sources import find_source
 from iam.kernel.clock import Instant
 from iam.languages import N_
 from iam.web.caller import Person
@@ -23,9 +25,7 @@ from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
 PATH = "/console/providers"
-KINDS = (("oidc", "OpenID Connect"), ("oauth2", "OAuth 2"))
-"""The kinds that are set up on these pages; others are shown, switched and deleted."""
-WORDS = {**dict(KINDS), "saml": "SAML"}
+KINDS = {"oidc": "OpenID Connect", "oauth2": "OAuth 2", "saml": "SAML"}
 COMMON = (
     Field(name="display_name", label=N_("Name on its button")),
     Field(
@@ -49,7 +49,8 @@ COMMON = (
         label=N_("Attributes"),
         kind="lines",
         hint=N_(
-            "What of ours is filled by which claim, one a line: roles=groups. Of ours: %(attributes)s."
+            "What of ours is filled by which claim or attribute of theirs, one a line: roles=groups. "
+            "Of ours: %(attributes)s."
         ),
         places={"attributes": ", ".join(get_args(Attribute))},
     ),
@@ -125,6 +126,7 @@ OPTIONS: Mapping[str, tuple[Field, ...]] = {
         ),
         Field(name="options", label=N_("Options"), kind="choices", options=(_EMAIL,), value=()),
     ),
+    "saml": provider_saml.FIELDS,
 }
 PATTERNS = {
     "issuer": ISSUER_PATTERN,
@@ -138,6 +140,7 @@ _NOTICES = {
     "saved": N_("Saved."),
     "disabled": N_("The provider is disabled: nobody signs in by it. Whom it let in stays in."),
     "enabled": N_("The provider is enabled."),
+    "fetched": N_("Its metadata has been fetched: what it says counts from now on."),
     "deleted": N_("The provider is deleted, with its links."),
 }
 
@@ -202,18 +205,29 @@ def read_provider(
     """
     organization_in_scope(connection, person, owner)
     found = find_provider(connection, owner, name)
+    saml = None
+    if found.kind == "saml":
+        saml = provider_saml.metadata_of(found.options, find_source(connection, found.id), now)
     return {
         "organization": owner,
         "provider": _row(found, issuer, now),
         "fields": fields_of(found),
+        "addresses": provider_saml.our_addresses(issuer) if saml else [],
+        "saml": saml,
         "here": path_of("providers", owner, name),
     }
 
 
+def fields_for(kind: str) -> tuple[Field, ...]:
+    """The fields of a provider of this kind in their order: of SAML first where its metadata is."""
+    if kind == "saml":
+        source, rest = OPTIONS[kind][:2], OPTIONS[kind][2:]
+        return (COMMON[0], *source, *COMMON[1:], *rest)
+    return (*COMMON, *OPTIONS[kind])
+
+
 def fields_of(provider: Provider) -> list[Field]:
-    """The fields of a provider as they stand; none of a kind that is set up elsewhere."""
-    if provider.kind not in OPTIONS:
-        return []
+    """The fields of a provider as they stand."""
     stored = provider.options
     values: dict[str, Any] = {
         "display_name": provider.display_name,
@@ -222,8 +236,12 @@ def fields_of(provider: Provider) -> list[Field]:
         "attributes": "\n".join(f"{ours}={claim}" for ours, claim in provider.attributes.items()),
         "scopes": " ".join(stored.get("scopes") or ()),
     }
+    fields: Sequence[Field] = fields_for(provider.kind)
+    if provider.kind == "saml":
+        values |= provider_saml.values_of(stored)
+        fields = provider_saml.with_format(fields, stored)
     shown = []
-    for one in (*COMMON, *OPTIONS[provider.kind]):
+    for one in fields:
         if one.name == "options":
             value: Any = [name for name, _words in one.options if stored.get(name)]
         elif one.kind == "password":
@@ -235,14 +253,14 @@ def fields_of(provider: Provider) -> list[Field]:
 
 
 def _row(provider: Provider, issuer: str, now: Instant) -> dict[str, Any]:
-    spoken = provider.kind in OPTIONS
+    spoken = provider.kind in ("oidc", "oauth2")
     return {
         "id": provider.id,
         "name": provider.name,
         "display_name": provider.display_name,
-        "kind": WORDS.get(provider.kind, provider.kind),
+        "kind": KINDS[provider.kind],
         "enabled": provider.enabled,
-        "editable": spoken,
+        "has_client": spoken,
         "creates_users": provider.creates_users,
         "has_secret": provider.sealed_secret is not None,
         "redirect_uri": f"{issuer}/oauth/callback/{provider.id}" if spoken else None,

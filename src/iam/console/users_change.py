@@ -86,7 +86,9 @@ async def create(request: Request) -> Response:
         fields = filled(_NEW, asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
     if roles:
-        await recently(request, asked, _("Add user"), f"{PATH}?organization={quote(organization)}")
+        about = _("You wanted to add the user %(user)s with roles.", user=name)
+        back = f"{PATH}?organization={quote(organization)}"
+        await recently(request, asked, _("Add user"), about, back)
     password_hash = await _hashed(engine, password) if password else None
 
     def work(connection: Connection) -> None:
@@ -134,7 +136,8 @@ async def _save(request: Request, asked: Asked) -> Response:
     )
     # Whoever has the address gets what is mailed there: it is as good as a password.
     if set(roles) != set(before.roles) or (email or None) != before.email:
-        await recently(request, asked, _("Save"), path_of("users", owner, name))
+        about = _("You wanted to change the address or the roles of %(user)s.", user=name)
+        await recently(request, asked, _("Save"), about, path_of("users", owner, name))
     given = UserChange(display_name=display_name or None, email=email, roles=roles)
     try:
         await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
@@ -151,13 +154,20 @@ async def _disable(request: Request, asked: Asked) -> Response:
         )
         question = Question(title=_("Disable %(name)s?", name=name), text=text, label=_("Disable"))
         return ask_first(request, asked, question, path_of("users", owner, name))
+    about = _("You wanted to disable the user %(user)s.", user=name)
+    what = _("Disable %(name)s", name=name)
+    await recently(request, asked, what, about, path_of("users", owner, name))
     await _update(request, asked, UserChange(enabled=False), ("enabled",))
     return see_other(f"{path_of('users', owner, name)}?notice=disabled")
 
 
 async def _enable(request: Request, asked: Asked) -> Response:
+    owner, name = named(request)
+    about = _("You wanted to enable the user %(user)s.", user=name)
+    what = _("Enable %(name)s", name=name)
+    await recently(request, asked, what, about, path_of("users", owner, name))
     await _update(request, asked, UserChange(enabled=True), ("enabled",))
-    return see_other(f"{path_of('users', *named(request))}?notice=enabled")
+    return see_other(f"{path_of('users', owner, name)}?notice=enabled")
 
 
 async def _set_password(request: Request, asked: Asked) -> Response:
@@ -166,7 +176,8 @@ async def _set_password(request: Request, asked: Asked) -> Response:
     given = _password(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
-    await recently(request, asked, _("Set password"), path_of("users", owner, name))
+    about = _("You wanted to set a new password for %(user)s.", user=name)
+    await recently(request, asked, _("Set password"), about, path_of("users", owner, name))
     password = given or make_secret(asked.cause.random)[:_MADE]
     hashed = await _hashed(asked.engine, password)
     await _update(request, asked, UserChange(password_hash=hashed), ("password",))
@@ -189,7 +200,8 @@ async def _set_password(request: Request, asked: Asked) -> Response:
 async def _unlink(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here, cause, wanted = path_of("users", owner, name), asked.cause, asked.fields.get("link", "")
-    await recently(request, asked, _("Remove the link"), here)
+    about = _("You wanted to remove a link of %(user)s to a provider.", user=name)
+    await recently(request, asked, _("Remove the link"), about, here)
 
     def work(connection: Connection) -> None:
         rules.hold_rules(connection, owner)
@@ -207,7 +219,8 @@ async def _unlink(request: Request, asked: Asked) -> Response:
 async def _mail_link(request: Request, asked: Asked) -> Response:
     owner, name = named(request)
     here = path_of("users", owner, name)
-    await recently(request, asked, _("Mail a link to %(user)s", user=name), here)
+    about = _("You wanted to mail %(user)s a link to choose a password.", user=name)
+    await recently(request, asked, _("Mail a link to %(user)s", user=name), about, here)
 
     def work(connection: Connection) -> None:
         _mail(connection, asked, find_user(connection, owner, name))
@@ -242,7 +255,8 @@ async def _remove_factor(request: Request, asked: Asked) -> Response:
         question = Question(title=title, text=text, label=_("Remove"))
         return ask_first(request, asked, question, here)
     what = _("Remove the second factor of %(user)s", user=name)
-    await recently(request, asked, what, here)
+    about = _("You wanted to remove the second factor of %(user)s.", user=name)
+    await recently(request, asked, what, about, here)
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         return remove_by_administrator(
@@ -266,8 +280,11 @@ async def _delete(request: Request, asked: Asked) -> Response:
         )
         question = Question(title=_("Delete %(name)s?", name=name), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("users", owner, name))
-    what = _("Delete %(name)s", name=name)
-    await recently(request, asked, what, path_of("users", owner, name))
+    what, about = (
+        _("Delete %(name)s", name=name),
+        _("You wanted to delete the user %(user)s.", user=name),
+    )
+    await recently(request, asked, what, about, path_of("users", owner, name))
     cause = asked.cause
 
     def work(connection: Connection) -> tuple[Ended, ...]:

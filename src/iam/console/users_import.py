@@ -74,7 +74,13 @@ async def import_users(request: Request) -> Response:
     if report.number("wrong") or not report.number("new") or not fields.get("confirmed"):
         status = 422 if report.number("wrong") else 200
         return _page(request, person, asked.visitor.csrf, status=status, report=report, **shown)
-    await recently(request, asked, _added(report), _IMPORT)
+    about = n_(
+        "You wanted to add %(number)s user to %(organization)s from a file.",
+        "You wanted to add %(number)s users to %(organization)s from a file.",
+        report.number("new"),
+        organization=organization,
+    )
+    await recently(request, asked, _added(report), about, _IMPORT)
     report = await in_thread(lambda: database.write(lambda c: _write(c, asked, lines)))
     status = 422 if report.number("wrong") else 200
     return _page(

@@ -56,7 +56,8 @@ async def create(request: Request) -> Response:
     if sent.wrong:
         fields = filled(FIELDS, asked.fields)
         return await _new_page(request, asked.visitor, wanted, fields, sent.wrong, status=422)
-    await recently(request, asked, _("Add webhook"), PATH)
+    about = _("You wanted to add a webhook that sends to %(url)s.", url=url)
+    await recently(request, asked, _("Add webhook"), about, PATH)
 
     def work(connection: Connection) -> Webhook:
         organization = scope_of(connection, cause.person, wanted)
@@ -123,14 +124,23 @@ async def _save(request: Request, asked: Asked) -> Response:
             wrong=sent.wrong,
             **context,
         )
+    # What is told, and to whom: a receiver of an attacker's would hear of everybody who signs in.
+    about = _("You wanted to change a webhook so that it sends to %(url)s.", url=url)
+    await recently(request, asked, _("Save"), about, path_of("webhooks", _wanted(request)))
     return await _update(request, asked, "saved", url=url, event_types=types)
 
 
 async def _disable(request: Request, asked: Asked) -> Response:
+    about = _("You wanted to disable the webhook that sends to %(url)s.", url=await _url(request))
+    here = path_of("webhooks", _wanted(request))
+    await recently(request, asked, _("Disable webhook"), about, here)
     return await _update(request, asked, "disabled", enabled=False)
 
 
 async def _enable(request: Request, asked: Asked) -> Response:
+    about = _("You wanted to enable the webhook that sends to %(url)s.", url=await _url(request))
+    here = path_of("webhooks", _wanted(request))
+    await recently(request, asked, _("Enable webhook"), about, here)
     return await _update(request, asked, "enabled", enabled=True)
 
 
@@ -154,7 +164,8 @@ async def _delete(request: Request, asked: Asked) -> Response:
         text = _("All that waits for it is gone, and so is what is known of its notices.")
         question = Question(title=_("Delete this webhook?"), text=text, label=_("Delete"))
         return ask_first(request, asked, question, path_of("webhooks", wanted))
-    await recently(request, asked, _("Delete webhook"), path_of("webhooks", wanted))
+    about = _("You wanted to delete the webhook that sends to %(url)s.", url=await _url(request))
+    await recently(request, asked, _("Delete webhook"), about, path_of("webhooks", wanted))
 
     def work(connection: Connection) -> None:
         webhook_in_scope(connection, cause, wanted)
@@ -238,6 +249,12 @@ def _read(sent: Sent, engine: Engine) -> tuple[str, list[str]]:
     if not types:
         sent.wrong["event_types"] = _("Choose at least one.")
     return url, types
+
+
+async def _url(request: Request) -> str:
+    """Where the webhook of the address sends to; it was found to be in reach before."""
+    database, wanted = engine_of(request).database, _wanted(request)
+    return (await in_thread(lambda: database.read(lambda c: webhooks.find_webhook(c, wanted)))).url
 
 
 def _wanted(request: Request) -> str:

@@ -5,6 +5,7 @@ import asyncio
 
 from iam.delivery.fetch import Fetcher, FetchFailed
 from iam.kernel.errors import Invalid
+from iam.languages import _
 
 
 class DocumentUnavailable(Invalid):
@@ -34,5 +35,5 @@ async def _fetch(url: str, allow_private: bool) -> bytes:
     finally:
         await fetcher.close()
     if answer.status != 200:
-        raise DocumentUnavailable(f"It answered with status {answer.status}.")
+        raise DocumentUnavailable(_("It answered with status %(status)s.", status=answer.status))
     return answer.text

@@ -16,6 +16,7 @@ from iam.delivery.provider_addresses import ProviderUrlRefused, check_url
 from iam.delivery.send import ask, open_client
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Unavailable
+from iam.languages import _
 
 SECONDS = 10
 """For all of one question: looking up the name, connecting, every byte of the answer."""
@@ -89,7 +90,7 @@ class Fetcher:
         except FetchFailed:
             raise
         except TimeoutError as error:
-            raise FetchFailed(f"{urlsplit(url).netloc} took too long.") from error
+            raise FetchFailed(_("%(host)s took too long.", host=urlsplit(url).netloc)) from error
         except Exception as error:
             # Whatever an HTTP library makes of what a foreign server sends, or of its name.
             raise FetchFailed(f"{urlsplit(url).netloc}: {type(error).__name__}.") from error
@@ -117,12 +118,20 @@ class Fetcher:
         answer = await ask(self._client, method, url, host, addresses, sent, body)
         try:
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise FetchFailed(f"{parts.netloc} answered in an encoding that was not asked for.")
+                raise FetchFailed(
+                    _("%(host)s answered in an encoding that was not asked for.", host=parts.netloc)
+                )
             text = b""
             async for some in answer.aiter_raw():
                 text += some
                 if len(text) > LONGEST:
-                    raise FetchFailed(f"{parts.netloc} answered with more than {LONGEST} bytes.")
+                    raise FetchFailed(
+                        _(
+                            "%(host)s answered with more than %(number)s bytes.",
+                            host=parts.netloc,
+                            number=LONGEST,
+                        )
+                    )
             return Fetched(answer.status_code, text)
         finally:
             await answer.aclose()

@@ -29,6 +29,7 @@ from iam.kernel.errors import IamError
 from iam.kernel.ids import SAML_PROVIDER, is_id
 from iam.kernel.xml import parse_xml
 from iam.keys.xml_signatures import SamlSignatureRefused, check_enveloped, signature_of
+from iam.languages import _
 from iam.sessions import rules
 from iam.settings import Settings
 
@@ -53,15 +54,15 @@ def fetch_metadata(url: str, signer: str | None, settings: Settings, now: Instan
     if signer is not None:
         signature = signature_of(root)
         if signature is None:
-            raise SamlSignatureRefused("The metadata must be signed.")
+            raise SamlSignatureRefused(_("The metadata must be signed."))
         check_enveloped(root, signature, [signer_certificate(signer)])
     until = root.get("validUntil")
     try:
         over = until is not None and from_iso(until) <= now
     except ValueError:
-        raise SamlMetadataRefused("Its validUntil cannot be read.") from None
+        raise SamlMetadataRefused(_("Its validUntil cannot be read.")) from None
     if over:
-        raise SamlMetadataRefused("It is no longer valid: its validUntil has come.")
+        raise SamlMetadataRefused(_("It is no longer valid: its validUntil has come."))
     return data.decode("utf-8-sig")
 
 

@@ -50,6 +50,7 @@ from iam.signin.enter import NotAdmitted, approach
 from iam.signin.second_step import can_reach
 from iam.web.accounts import Account, Held, has_others, read_current, read_held, use
 from iam.web.address import origin_of
+from iam.web.brand_files import brand_of
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.error_notes import noted
@@ -172,9 +173,11 @@ def _authorize(request: Request) -> Response:
     if isinstance(decision, Question):
         if account is None:
             raise AssertionError("a question without anybody to ask")
-        said = engine.database.read(lambda c: read_preferences(c, *account.who))
+        said, brand = engine.database.read(
+            lambda c: (read_preferences(c, *account.who), brand_of(c, account.who[0]))
+        )
         speak(said.locale, said.zone)
-        return ask(request, asked, decision, account.row, account.token)
+        return ask(request, asked, decision, account.row, account.token, brand)
     return answer_client(request, asked, decision)
 
 

@@ -39,6 +39,7 @@ from iam.oidc.pushed import PushedRequestUnknown
 from iam.sessions.model import LiveRow
 from iam.signin import consents
 from iam.web.address import origin_of
+from iam.web.brand_files import PageBrand
 from iam.web.caller import Person
 from iam.web.consent_words import scope_words
 from iam.web.csrf import csrf_token
@@ -104,7 +105,12 @@ def _asked_scopes(asked: ProtocolRequest, client: OpenidClient) -> tuple[str, ..
 
 
 def ask(
-    request: Request, asked: ProtocolRequest, question: Question, row: LiveRow, token: str
+    request: Request,
+    asked: ProtocolRequest,
+    question: Question,
+    row: LiveRow,
+    token: str,
+    brand: PageBrand,
 ) -> Response:
     """The page with the question."""
     return render(
@@ -118,6 +124,7 @@ def ask(
         user=row.display_name,
         scopes=[scope_words(scope) for scope in question.scopes],
         asked=urlencode(asked.again),
+        brand=brand,
         another=account_address(
             f"/oauth/authorize?{urlencode(asked.again | {CHOSEN: '1'})}",
             question.application.client_id,

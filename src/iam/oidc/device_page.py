@@ -22,6 +22,7 @@ from iam.signin import throttle
 from iam.signin.devices import device_label
 from iam.signin.enter import NotAdmitted, admit
 from iam.web.address import client_ip
+from iam.web.brand_files import brand_for
 from iam.web.engine import engine_of, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render
@@ -49,7 +50,7 @@ async def show_device(request: Request) -> Response:
     engine = engine_of(request)
     visitor = await visitor_of(engine, request, engine.clock())
     code = device_requests.shown(query_text(request, "user_code", 64))
-    return _enter_page(request, visitor, code)
+    return await _enter_page(request, visitor, code)
 
 
 @page_errors
@@ -66,7 +67,7 @@ async def enter_code(request: Request) -> Response:
     if isinstance(found, int):
         raise Throttled(found, _("Too many codes that are none. Wait a little, then try again."))
     if found is None:
-        return _enter_page(request, visitor, code, wrong=True)
+        return await _enter_page(request, visitor, code, wrong=True)
     words = [gettext(_SCOPES[one]) for one in found.asked.scope if one in _SCOPES]
     return render(
         request,
@@ -80,6 +81,7 @@ async def enter_code(request: Request) -> Response:
         device=device_words(device_label(found.asked.origin.user_agent)),
         ip=found.asked.origin.ip,
         permissions=words,
+        brand=await brand_for(engine, visitor.session.organization),
     )
 
 
@@ -101,13 +103,20 @@ async def decide(request: Request) -> Response:
 
     done = await in_thread(lambda: engine.database.write(work))
     if not done:
-        return _enter_page(request, visitor, "", wrong=True)
+        return await _enter_page(request, visitor, "", wrong=True)
     return render(
-        request, "device_done.html", person=visitor.person, csrf=visitor.csrf, approved=approved
+        request,
+        "device_done.html",
+        person=visitor.person,
+        csrf=visitor.csrf,
+        approved=approved,
+        brand=await brand_for(engine, visitor.session.organization),
     )
 
 
-def _enter_page(request: Request, visitor: Visitor, code: str, *, wrong: bool = False) -> Response:
+async def _enter_page(
+    request: Request, visitor: Visitor, code: str, *, wrong: bool = False
+) -> Response:
     return render(
         request,
         "device.html",
@@ -118,6 +127,7 @@ def _enter_page(request: Request, visitor: Visitor, code: str, *, wrong: bool = 
         user=visitor.session.display_name,
         another=account_address(f"/device?{urlencode({'user_code': code})}" if code else "/device"),
         wrong=wrong,
+        brand=await brand_for(engine_of(request), visitor.session.organization),
     )
 
 

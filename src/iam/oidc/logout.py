@@ -28,6 +28,7 @@ from iam.sessions import store
 from iam.sessions.model import LiveRow, Session
 from iam.sessions.validate import Verdict
 from iam.web.accounts import hold
+from iam.web.brand_files import brand_for
 from iam.web.caller import Person
 from iam.web.cookies import BROWSER, read_cookie
 from iam.web.csrf import check_csrf, check_origin, csrf_token
@@ -93,7 +94,7 @@ async def logout(request: Request) -> Response:
         mine = wish.through
         return await _end(request, wish, Person(mine).actor, now, mine.id, *also)
     if current is not None:
-        return _question(request, current.row, current.token, wish)
+        return await _question(request, current.row, current.token, wish)
     if wish.mistake is not None:
         return _refused(request, wish.mistake)
     if wish.hint is not None:
@@ -257,7 +258,7 @@ async def _over(request: Request, wish: _Wish, left: Left, *, ask: bool = False)
     return await signed_out_page(request, left, onward=wish.onward, onward_name=name)
 
 
-def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:
+async def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Response:
     name = wish.client.display_name if wish.client is not None else None
     notice = None
     if wish.mistake is not None:
@@ -285,6 +286,7 @@ def _question(request: Request, row: LiveRow, token: str, wish: _Wish) -> Respon
         action=CONFIRM_PATH,
         fields=wish.fields,
         notice=notice,
+        brand=await brand_for(engine_of(request), row.organization),
     )
 
 

@@ -18,6 +18,7 @@ from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.codes import issue_code
 from iam.signin.known_devices import REMEMBERED
 from iam.web.accounts import Held, take_in
+from iam.web.brand_files import brand_for
 from iam.web.cookies import (
     DEVICE,
     FLOW,
@@ -87,7 +88,7 @@ async def choose_for_sign_in(
         return ticket, application_names(connection, full.crowd.sessions)
 
     ticket, names = await in_thread(lambda: engine.database.write(work))
-    response = choice_page(
+    response = await choice_page(
         request,
         full.crowd,
         names,
@@ -103,7 +104,7 @@ async def choose_for_sign_in(
     return response
 
 
-def choice_page(
+async def choice_page(
     request: Request,
     crowd: Crowd,
     names: dict[str, str],
@@ -116,6 +117,7 @@ def choice_page(
     error: str | None,
 ) -> Response:
     """The page itself. `ticket`: what stands for the proof; None for somebody who is signed in."""
+    whose = next((one.organization for one in crowd.sessions), None)
     return render(
         request,
         "choose_sessions.html",
@@ -131,6 +133,7 @@ def choice_page(
         # Whoever has hundreds chooses among those they have used least.
         sessions=[_shown(one, names, now) for one in crowd.sessions[-_SHOWN:]],
         error=error,
+        brand=await brand_for(engine_of(request), whose),
     )
 
 

@@ -6,13 +6,17 @@ pages allow no style within them.
 
 import re
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from iam.directory.brands import Brand, read_brand, read_logo, tokens
-from iam.directory.names import NAME_PATTERN
-from iam.web.engine import engine_of, in_thread
+from iam.directory.brands import NO_BRAND, Brand, read_brand, read_logo, tokens
+from iam.directory.names import NAME_PATTERN, OrganizationMissing
+from iam.directory.organizations import find_organization
+from iam.web.engine import Engine, engine_of, in_thread
+
+PageBrand = dict[str, str | None]
 
 _HEADERS = {
     # Their address has the hash of what they are.
@@ -24,13 +28,32 @@ _HEADERS = {
 _NOTHING = {"cache-control": "no-store"}
 
 
-def brand_context(organization: str | None, brand: Brand) -> dict[str, str | None]:
-    """What a page's template needs of a brand: the addresses of its files, None where there is none."""
+def brand_context(organization: str | None, brand: Brand, name: str = "") -> PageBrand:
+    """What a page's template needs of a brand: the addresses of its files, None where there is none, and the
+    name that people read."""
     here = f"/brand/{organization}"
     return {
         "style": f"{here}/colour.css?v={brand.colour[1:]}" if brand.colour else None,
         "logo": f"{here}/logo.png?v={brand.logo_hash}" if brand.logo_hash else None,
+        "name": name,
     }
+
+
+def brand_of(connection: Connection, organization: str | None) -> PageBrand:
+    """The brand of the pages between a sign-in and what comes after it: of the organization whose user is
+    there, so that nobody is asked for a code or a consent by a page that looks like another's."""
+    if organization is None:
+        return brand_context(None, NO_BRAND)
+    try:
+        name = find_organization(connection, organization).display_name
+    except OrganizationMissing:
+        return brand_context(None, NO_BRAND)
+    return brand_context(organization, read_brand(connection, organization), name)
+
+
+async def brand_for(engine: Engine, organization: str | None) -> PageBrand:
+    """The same, for whoever has no connection at hand."""
+    return await in_thread(lambda: engine.database.read(lambda c: brand_of(c, organization)))
 
 
 async def show_logo(request: Request) -> Response:

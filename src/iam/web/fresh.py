@@ -47,11 +47,13 @@ class NothingKept(Missing):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A form that was sent, to be sent once more: where to, with which fields, and what it does in words."""
+    """A form that was sent, to be sent once more: where to, with which fields, and what it does, on a button
+    (`what`) and in a sentence (`about`)."""
 
     path: str
     fields: tuple[tuple[str, str], ...]
     what: str
+    about: str
     back: str
 
 
@@ -61,12 +63,14 @@ def is_fresh(proved_at: Instant | None, settings: Settings, now: Instant) -> boo
 
 
 async def require_fresh(
-    request: Request, visitor: Visitor, what: str, now: Instant, *, back: str
+    request: Request, visitor: Visitor, what: str, now: Instant, *, about: str, back: str
 ) -> None:
     """Let only those pass who authenticated within the last `fresh_authentication` seconds.
 
     Args:
         what: what the form of this request does, in the words of its button.
+        about: the same as a sentence that names what it is done to ("You wanted to disable bob."): whoever
+            comes back from signing in does not have the page before their eyes any more.
         back: the page that whoever thinks better of it goes back to.
 
     Raises:
@@ -79,7 +83,7 @@ async def require_fresh(
         return
     form = await request.form()
     pairs = [(name, str(value)) for name, value in form.multi_items() if name != "csrf"]
-    kept = {"path": request.url.path, "fields": pairs, "what": what, "back": back}
+    kept = {"path": request.url.path, "fields": pairs, "what": what, "about": about, "back": back}
     # A form may hold a password: nobody who reads the database shall.
     sealed = engine.cipher.encrypt(json.dumps(kept), _ABOUT, engine.random)
 
@@ -121,6 +125,7 @@ async def read_kept(engine: Engine, visitor: Visitor, code: str, now: Instant) -
         path=kept["path"],
         fields=tuple((name, value) for name, value in kept["fields"]),
         what=kept["what"],
+        about=kept.get("about", ""),
         back=kept["back"],
     )
 

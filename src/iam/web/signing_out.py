@@ -2,7 +2,7 @@
 and the browser forgets what it kept of us."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.delivery.logouts import frames_of
+from iam.directory.brands import NO_BRAND
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.sessions import lifecycle
@@ -17,6 +18,7 @@ from iam.sessions.lifecycle import Ended
 from iam.sessions.model import EndReason
 from iam.web.accounts import Account, Held, hold, shown, tidy
 from iam.web.address import origin_of
+from iam.web.brand_files import PageBrand, brand_context, brand_of
 from iam.web.caller import Person
 from iam.web.engine import Engine, engine_of, in_thread
 from iam.web.pages import render, see_other
@@ -37,6 +39,8 @@ class Left:
     provider: str | None = None
     """Where it goes on to, to sign out at the provider by which the session was born; the same of that."""
     provider_name: str = ""
+    brand: PageBrand | None = None
+    """Of the organization whose user signed out, where somebody has."""
 
 
 async def sign_out(
@@ -65,7 +69,8 @@ async def sign_out(
             random=engine.random,
             origin=origin_of(request, engine.settings),
         )
-        return _left(connection, engine, ended, now, onward, onward_name)
+        left = _left(connection, engine, ended, now, onward, onward_name)
+        return replace(left, brand=_brand(connection, ended))
 
     left = await in_thread(lambda: engine.database.write(work))
     engine.count_ended(left.ended)
@@ -100,9 +105,16 @@ async def sign_out_all(request: Request, accounts: Sequence[Account], now: Insta
 async def left_by(request: Request, ended: tuple[Ended, ...], now: Instant) -> Left:
     """What the browser is to do for sessions of its own that have ended among others."""
     engine = engine_of(request)
-    return await in_thread(
-        lambda: engine.database.write(lambda c: _left(c, engine, ended, now, None, ""))
-    )
+
+    def work(connection: Connection) -> Left:
+        left = _left(connection, engine, ended, now, None, "")
+        return replace(left, brand=_brand(connection, ended))
+
+    return await in_thread(lambda: engine.database.write(work))
+
+
+def _brand(connection: Connection, ended: tuple[Ended, ...]) -> PageBrand:
+    return brand_of(connection, next((one.session.organization for one in ended), None))
 
 
 def _left(
@@ -156,6 +168,7 @@ async def signed_out_page(
         saml_partial=False,
         provider_onward=left.provider,
         provider_name=left.provider_name,
+        brand=left.brand or brand_context(None, NO_BRAND),
         accounts=[shown(one) for one in held.living],
         who=_who(left, held),
         csrf=held.csrf,
