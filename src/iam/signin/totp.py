@@ -25,8 +25,8 @@ def make_totp_secret(random: Random) -> str:
 
 
 def read_totp_secret(text: str) -> str | None:
-    """A secret that another system made, as ours are written; None if it cannot be one, or is so short that no
-    code is made of it (pyotp refuses less than 112 bits; RFC 4226 §4 R6 wants 128)."""
+    """A secret that another system made, as ours are written; None if it cannot be one, or is so short that
+    no code is made of it (pyotp refuses less than 112 bits; RFC 4226 §4 R6 wants 128)."""
     plain = "".join(text.split()).rstrip("=").upper()
     if not _SECRET.fullmatch(plain):
         return None
