@@ -2,8 +2,9 @@
 
 const sentences = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
 
-/** The language of the page, for `Intl`. */
-export const language = document.documentElement.lang;
+const spoken = document.documentElement.lang;
+/** The language of the page, for `Intl`: as the reader's region writes it, where the browser says which that is. */
+export const language = navigator.languages.find((tag) => tag.split("-")[0] === spoken) ?? spoken;
 /** The IANA name of the time zone that the reader chose; undefined for the browser's own. */
 export const timeZone = document.documentElement.dataset.zone || undefined;
 
