@@ -101,3 +101,16 @@ def test_pages_and_titles_are_in_the_language(world: World) -> None:
     assert times.length(60) == "1 minute"
     with speaking("de"):
         assert times.length(120) == "2 Minuten"
+
+
+def test_templates_translate_nothing_but_sentences_of_ours() -> None:
+    """In a template a sentence is markup with places: what came in an address must never be taken for one."""
+    called = re.compile(r"(?<![\w.])(?:_|gettext|pgettext)\(\s*(?![\s\"'])([^)]*)")
+    templates = languages.SOURCE / "iam/web/templates"
+    found = {
+        (path.name, argument)
+        for path in templates.glob("*.html")
+        for argument in called.findall(path.read_text())
+    }
+    # By a table of ours, whose sentences are marked.
+    assert {argument for _name, argument in found} == {"known[code]"}, sorted(found)
