@@ -266,11 +266,14 @@ def test_an_application_of_another_organization_takes_the_one_account_that_is_of
     assert subject(party, browser.get(chosen.headers["location"])) == "ada"
 
 
-def test_where_nobody_has_their_turn_the_only_one_there_is_gone_on_with(party: Party) -> None:
+def test_who_has_signed_out_is_not_in_again_as_somebody_else(party: Party) -> None:
+    """An application that one signs out of sends one back to sign in: as whom, the person says."""
     bob = party.browser("bob")
     browser = Browser(party, {"iam-others": bob.token})
-    assert subject(party, browser.authorize()) == "bob"
-    assert subject(party, browser.authorize(prompt="none")) == "bob"
+    assert urlsplit(browser.authorize().headers["location"]).path == "/choose-account"
+    assert error(browser.authorize(prompt="none")) == "account_selection_required"
+    # Who says whom they mean is answered as always.
+    assert subject(party, browser.authorize(login_hint="bob", prompt="none")) == "bob"
 
 
 def lock(party: Party, session_id: str) -> None:

@@ -63,7 +63,10 @@ def meant(provider: Provider, asked: ProtocolRequest, held: Held) -> Meant:
     if chosen or current in home or not home:
         return Meant(account=current)
     own = held.current
-    if own is not None and own is not current and own.row.organization == organization:
+    if own is None:
+        # Whoever has signed out must not find themselves in again as somebody else, unasked.
+        return Meant(choose=True)
+    if own is not current and own.row.organization == organization:
         # Nobody takes somebody's place because theirs is locked or over: an application that asks again and
         # again, without a page, would go on with another user and not notice. A locked one is unlocked.
         return Meant() if own.lives else Meant(choose=True)
