@@ -144,20 +144,35 @@ class Cluster:
         """The address of `database` as the server's settings take it."""
         return f"postgresql+psycopg://iam:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    def prepare_template(self, prepare: Callable[[str], None]) -> None:
-        """Fill the database that `new_database(prepared=True)` copies, once per run.
+    def prepare_template(self, prepare: Callable[[str], None], template: str = _TEMPLATE) -> None:
+        """Fill the database that `new_database(prepared=True)` copies, or another one, once per run.
 
         `prepare` is given the address of an empty database. It must close every connection it made.
         """
         with shared_lock("postgres-template"):
-            if self._has(_TEMPLATE):
+            if self._has(template):
                 return
-            filling = f"{_TEMPLATE}_filling"
+            filling = f"{template}_filling"
             self.drop(self.url(filling))  # another worker's attempt that failed
             self._create(filling, "template0")
             prepare(self.url(filling))
             with self.connect() as connection:
-                connection.execute(f"ALTER DATABASE {filling} RENAME TO {_TEMPLATE}")
+                connection.execute(f"ALTER DATABASE {filling} RENAME TO {template}")
+
+    def is_empty(self, url: str) -> bool:
+        """Whether this is the address of a database of this cluster that nothing is in yet."""
+        place, _, name = url.rpartition("/")
+        if place != self.url("").rstrip("/"):
+            return False
+        with self.connect(name) as connection:
+            query = "SELECT to_regclass('public.session') IS NULL"
+            row = connection.execute(query).fetchone()
+            return row is not None and bool(row[0])
+
+    def fill(self, url: str, template: str) -> None:
+        """Make the database at `url`, which is empty, a copy of one that was prepared."""
+        self.drop(url)
+        self._create(url.rpartition("/")[2], template)
 
     def new_database(self, *, prepared: bool = False) -> str:
         """A new database, empty or a copy of the prepared one; answers its address."""

@@ -1,6 +1,7 @@
 """A whole server in the test's own process, with a clock that the test moves."""
 
 import functools
+import hashlib
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from iam.server.build import build_engine, close_engine, prepare_database
 from iam.server.jobs import sweep_once, write_touches
 from iam.settings import Settings
 from iam.web.engine import Engine
+from tests.support.postgres import Cluster
 from tests.support.run import run_directory
 
 ISSUER = "http://127.0.0.1:8000"
@@ -149,10 +151,26 @@ def _first_start(admin_password: str) -> Path:
     return file
 
 
+@functools.cache
+def _first_start_there(admin_password: str) -> str:
+    """The same as a database of the shared cluster, made once a run."""
+    template = f"first_start_{hashlib.sha256(admin_password.encode()).hexdigest()[:12]}"
+
+    def prepare(url: str) -> None:
+        settings = Settings(**_CHEAP, database_url=url, admin_password=admin_password)
+        prepare_database(settings, MovableClock(), system_random)
+
+    Cluster.shared().prepare_template(prepare, template)
+    return template
+
+
 def _prepare(settings: Settings, clock: MovableClock) -> None:
     file = Path(str(make_url(settings.database).database))
-    if settings.is_sqlite and not file.exists():
-        shutil.copy(_first_start(settings.admin_password), file)
+    if settings.is_sqlite:
+        if not file.exists():
+            shutil.copy(_first_start(settings.admin_password), file)
+    elif Cluster.shared().is_empty(settings.database):
+        Cluster.shared().fill(settings.database, _first_start_there(settings.admin_password))
     prepare_database(settings, clock, system_random)
 
 
