@@ -21,6 +21,7 @@ const on = (id, work) =>
 on("login", () => manager.signinRedirect({ state: "kept" }));
 on("logout", () => manager.signoutRedirect({ state: "back again" }));
 on("silent", async () => {
+  say("asking");
   await manager.signinSilent();
   show(await manager.getUser());
 });
