@@ -20,7 +20,9 @@ def test_the_way_through_all_pages(both_worlds: World, alice: Surfer) -> None:
     assert child in alice.get("/account/sessions").text
     assert child in alice.get("/console/records?q=ali").text
     after = "after_user=alice&after_application=app-built-in"
-    assert alice.session_id not in alice.get(f"/console/records?{after}").text
+    listed = f"/console/sessions/{alice.session_id}"
+    assert listed in alice.get("/console/records").text
+    assert listed not in alice.get(f"/console/records?{after}").text
     for query in ("", "?state=all&sort=user", "?ip=10.0.0.0/8", "?user=al", "?browser=Firefox"):
         assert alice.get(f"/console/sessions{query}").status_code == 200
     assert child in alice.get("/console/browsers").text
