@@ -22,7 +22,15 @@ from iam.kernel.ids import EVENT, make_id
 from iam.sessions import store
 from iam.sessions.model import Session
 from iam.web.address import origin_of
-from iam.web.caller import Caller, Client, Person, caller_of, person_of, require_right
+from iam.web.caller import (
+    Caller,
+    Client,
+    Person,
+    caller_of,
+    person_of,
+    proven_client,
+    require_right,
+)
 from iam.web.engine import Engine, engine_of
 from iam.web.fresh import AuthenticationStale, is_fresh
 from iam.web.returning import sign_in_address
@@ -73,7 +81,7 @@ class Call:
     def home(self) -> str:
         """The caller's organization."""
         if isinstance(self.caller, Client):
-            return self.caller.application.organization
+            return self.caller.organization
         return self.caller.session.organization
 
 
@@ -178,11 +186,21 @@ class OneHop(APIRoute):
         work, takes = self.endpoint, get_type_hints(self.endpoint)["body"]
 
         async def handle(request: Request) -> Response:
-            sent = await request.body()
-            changes = engine_of(request).changes
-            return await changes.run(lambda: work(_manager_call(request), _parsed(takes, sent)))
+            sent, engine = await request.body(), engine_of(request)
+            client = await proven_client(engine, request)
+            return await engine.changes.run(
+                lambda: work(_call_by(request, client), _parsed(takes, sent))
+            )
 
         return handle
+
+
+def _call_by(request: Request, client: Client | None) -> Call:
+    """The call of this client; None: it is still to be found out who calls."""
+    if client is None:
+        return _manager_call(request)
+    engine = engine_of(request)
+    return Call(engine, engine.clock(), origin_of(request, engine.settings), client)
 
 
 def _parsed(takes: type[BaseModel], sent: bytes) -> BaseModel:
@@ -223,11 +241,11 @@ def reach(call: Call, organization: str | None, application: str | None) -> Reac
     """
     caller = call.caller
     if isinstance(caller, Client):
-        if organization not in (None, caller.application.organization):
+        if organization not in (None, caller.organization):
             raise OrganizationMissing
-        if application not in (None, caller.application.name):
+        if application not in (None, caller.name):
             raise ApplicationMissing
-        return Reach(caller.application.organization, caller.application.name)
+        return Reach(caller.organization, caller.name)
     if caller.reaches_installation:
         return Reach(organization, application)
     if organization not in (None, call.home):
@@ -239,8 +257,7 @@ def reaches(call: Call, session: Session) -> bool:
     """Whether this session exists for the caller."""
     caller = call.caller
     if isinstance(caller, Client):
-        mine = caller.application
-        return (session.organization, session.application) == (mine.organization, mine.name)
+        return caller.key == (session.organization, session.application)
     return caller.reaches(session.organization)
 
 

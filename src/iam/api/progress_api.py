@@ -87,8 +87,7 @@ def _look(connection: Connection, call: Call, token: str, bulk_id: str) -> BulkE
     caller = call.caller
     try:
         if isinstance(caller, Client):
-            own = caller.application
-            if not find_application(connection, own.organization, own.name).is_open:
+            if not find_application(connection, *caller.key).is_open:
                 return None
         else:
             verdict = validate(connection, token, call.engine.clock())

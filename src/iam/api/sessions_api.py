@@ -86,8 +86,8 @@ def start(call: Manager, body: StartBody) -> Change:
     if not isinstance(call.caller, Client):
         # An administrator who could start others' sessions could act in their name.
         raise Forbidden("Only an application starts sessions, with its client credentials.")
-    application = call.caller.application
-    if application.name == BUILT_IN_APPLICATION:
+    client = call.caller
+    if client.name == BUILT_IN_APPLICATION:
         raise Forbidden("Browser sessions are started by signing in only.")
     origin = Origin(
         ip=str(body.ip) if body.ip is not None else call.origin.ip,
@@ -97,9 +97,9 @@ def start(call: Manager, body: StartBody) -> Change:
     def work(connection: Connection) -> Started:
         return start_for_user(
             connection,
-            organization=application.organization,
+            organization=client.organization,
             user=body.user,
-            application=application.name,
+            application=client.name,
             instance=body.instance,
             metadata=body.metadata,
             maximum_lifetime=body.maximum_lifetime,

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from iam.db import Database, DatabaseUnavailable
 from iam.kernel.secrets import proves
 from iam.sessions.model import BUILT_IN_APPLICATION
-from iam.sessions.reader import Question, from_json
+from iam.sessions.reader import Question, Reader, from_json, open_reader
 
 
 class Caller(NamedTuple):
@@ -18,6 +19,7 @@ class Caller(NamedTuple):
     method: str | None
     """`ClientSettings.token_endpoint_auth_method`."""
     resources: list[str]
+    manages_organization: bool
     enabled: bool
     organization_enabled: bool
 
@@ -33,14 +35,44 @@ class Caller(NamedTuple):
 
 def _caller(columns: Sequence[Any]) -> Caller:
     caller = Caller._make(columns)
-    return caller._replace(resources=from_json(caller.resources))
+    return caller._replace(
+        resources=from_json(caller.resources),
+        manages_organization=bool(caller.manages_organization),
+    )
 
 
 CALLERS = Question[Caller](
     "iam_read_callers",
     "SELECT a.client_id, a.organization, a.name, a.secret_hash, a.token_endpoint_auth_method,"
-    " a.resources, a.enabled, o.enabled"
+    " a.resources, a.manages_organization, a.enabled, o.enabled"
     " FROM application AS a JOIN organization AS o ON o.name = a.organization WHERE a.client_id",
     _caller,
 )
 """Callers by their client ID."""
+
+
+class Callers:
+    """Finds callers. Belongs to one event loop; its connection is opened for the first of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reader: Reader[Caller] | None = None
+
+    async def proven(self, client_id: str, secret: str) -> Caller | None:
+        """The application that these credentials prove; None if they prove none, or none can be read now:
+        whoever has to say which of them reads it in another way."""
+        # A NUL would break the statement, and with it the answers of those who share it.
+        if not (client_id.isascii() and client_id.isprintable()):
+            return None
+        if self._reader is None:
+            self._reader = open_reader(self._database, CALLERS, connections=1)
+        try:
+            caller = await self._reader.read(client_id)
+        except DatabaseUnavailable:
+            return None
+        return caller if caller is not None and caller.proves_itself(secret) else None
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._reader is not None:
+            await self._reader.close()

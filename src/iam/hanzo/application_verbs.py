@@ -120,10 +120,7 @@ def require_application(call: Call, organization: str, name: str) -> None:
         Unauthenticated, Forbidden: it does not.
     """
     caller = call.caller
-    itself = isinstance(caller, Client) and (organization, name) == (
-        caller.application.organization,
-        caller.application.name,
-    )
+    itself = isinstance(caller, Client) and caller.key == (organization, name)
     if not itself and not administers(call, organization):
         raise Forbidden
 

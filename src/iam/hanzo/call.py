@@ -67,7 +67,7 @@ class Call:
         """The caller's organization."""
         caller = self.caller
         if isinstance(caller, Client):
-            return caller.application.organization
+            return caller.organization
         return caller.session.organization
 
     @property

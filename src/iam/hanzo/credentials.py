@@ -24,7 +24,7 @@ from iam.oidc.tokens import TokenInvalid
 from iam.sessions.model import BUILT_IN_APPLICATION, LiveRow
 from iam.sessions.store import read_live_row
 from iam.sessions.validate import Outcome, Verdict, validate, verdict_on
-from iam.web.caller import Caller, Client, ClientInvalid, Person, basic_credentials, client_with
+from iam.web.caller import Caller, ClientInvalid, Person, basic_credentials, client_of, client_with
 from iam.web.cookies import BROWSER, cookie_value, read_cookie
 from iam.web.engine import Engine
 
@@ -144,7 +144,7 @@ def _by_token(
     except (TokenInvalid, OAuth2Error) as error:
         raise CredentialsRefused("token_unknown") from error
     if isinstance(found, Application):
-        return Shown(caller=Client(found), access_token=text)
+        return Shown(caller=client_of(found), access_token=text)
     # A look is not activity (see `oidc.userinfo`).
     return Shown(caller=Person(_living(engine, verdict_on(found, now))), access_token=text)
 

@@ -49,7 +49,7 @@ def reach_of(call: Call) -> Reach:
     if administers(call, call.home):
         return Reach(organization=call.home)
     if isinstance(caller, Client):
-        return Reach(organization=call.home, application=caller.application.name)
+        return Reach(organization=call.home, application=caller.name)
     return Reach(organization=call.home, user=caller.session.user)
 
 
@@ -77,7 +77,7 @@ def administers_installation(call: Call) -> bool:
     """Whether the caller administers every organization."""
     caller = call.caller
     if isinstance(caller, Client):
-        return _manages(caller) and call.home == BUILT_IN_ORGANIZATION
+        return caller.manages_organization and call.home == BUILT_IN_ORGANIZATION
     return caller.administers_installation and _freshly(call)
 
 
@@ -89,7 +89,7 @@ def administers(call: Call, organization: str) -> bool:
     if call.home != organization:
         return False
     if isinstance(caller, Client):
-        return _manages(caller)
+        return caller.manages_organization
     return Right.CHANGE in caller.rights and _freshly(call)
 
 
@@ -116,7 +116,3 @@ def _freshly(call: Call) -> bool:
     if call.stale:
         raise AuthenticationStale(sign_in_address("/console", prompt="login"))
     return True
-
-
-def _manages(client: Client) -> bool:
-    return client.application.client.manages_organization

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from iam.directory.applications import find_client
+from iam.directory.applications import find_application, find_client
 from iam.hanzo.browser import forget_session
 from iam.hanzo.call import Call
 from iam.hanzo.envelope import Reply, respond
@@ -134,7 +134,8 @@ def _onward(call: Call, asked: dict[str, str]) -> str | None:
         client_id = asked["client_id"]
         application = call.engine.database.read(lambda c: find_client(c, client_id))
     elif isinstance(call.shown.caller, Client):
-        application = call.shown.caller.application
+        key = call.shown.caller.key
+        application = call.engine.database.read(lambda c: find_application(c, *key))
     if application is None or uri not in application.post_logout_redirect_uris:
         raise Refused(f"Redirect URI: {uri[:200]} doesn't exist in the allowed Redirect URI list")
     if "state" not in asked:

@@ -15,7 +15,7 @@ import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from iam.db import DatabaseUnavailable
-from iam.directory.callers import CALLERS, Caller
+from iam.directory.callers import Caller
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import proves
 from iam.oidc.access_tokens import is_for
@@ -87,7 +87,7 @@ class Introspection:
 
     def __init__(self, engine: Engine, otherwise: ASGIApp) -> None:
         self._engine, self._otherwise = engine, otherwise
-        self._readers: tuple[Reader[Caller], Reader[_Token]] | None = None
+        self._tokens: Reader[_Token] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or have it answered."""
@@ -118,14 +118,14 @@ class Introspection:
         if credentials is None:
             return None
         client_id, secret = credentials
-        callers, tokens = self._open()
         try:
             caller, token = await asyncio.gather(
-                callers.read(client_id), tokens.read(asked[1].decode())
+                self._engine.callers.proven(client_id, secret),
+                self._open().read(asked[1].decode()),
             )
         except DatabaseUnavailable:
             return None
-        if caller is None or not caller.proves_itself(secret):
+        if caller is None:
             return None
         return self._told(caller, token, asked[2].decode())
 
@@ -162,14 +162,11 @@ class Introspection:
         )
         return described(said, who, self._engine.settings.issuer)
 
-    def _open(self) -> tuple[Reader[Caller], Reader[_Token]]:
-        if self._readers is None:
-            database = self._engine.database
-            callers = open_reader(database, CALLERS, connections=1)
-            tokens = open_reader(database, _TOKENS)
-            self._engine.closers.extend((callers.close, tokens.close))
-            self._readers = callers, tokens
-        return self._readers
+    def _open(self) -> Reader[_Token]:
+        if self._tokens is None:
+            self._tokens = open_reader(self._engine.database, _TOKENS)
+            self._engine.closers.append(self._tokens.close)
+        return self._tokens
 
 
 def _credentials(headers: Sequence[tuple[bytes, bytes]]) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from anyio import CapacityLimiter
 from iam.db import Database, open_database
 from iam.db.migrate import migrate
 from iam.delivery.fetch import Documents, Fetcher
+from iam.directory.callers import Callers
 from iam.kernel.clock import Clock
 from iam.kernel.secrets import Random
 from iam.keys import KeyRing, load_keys
@@ -72,6 +73,7 @@ def build_engine(settings: Settings, clock: Clock, random: Random) -> Engine:
         ),
         threads=CapacityLimiter(4),
         changes=Changes(database),
+        callers=Callers(database),
         cipher=cipher,
         fetcher=fetcher,
         documents=Documents(fetcher),
@@ -93,6 +95,7 @@ def _give_way() -> None:
 async def close_engine(engine: Engine) -> None:
     """Write the touches that wait and give everything back."""
     await engine.reader.close()
+    await engine.callers.close()
     await engine.fetcher.close()
     for close in engine.closers:
         await close()

@@ -68,13 +68,21 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An application calling with its client credentials."""
+    """An application calling with its client credentials, or with a token of its own."""
 
-    application: Application
+    organization: str
+    name: str
+    manages_organization: bool
+    """Whether it administers its organization on the paths of Hanzo and Casdoor."""
 
     @property
     def actor(self) -> Actor:
-        return application_actor(self.application.organization, self.application.name)
+        return application_actor(self.organization, self.name)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(organization, name), which is what a session's application is compared with."""
+        return self.organization, self.name
 
 
 Caller = Person | Client
@@ -152,7 +160,29 @@ def client_with(connection: Connection, client_id: str, secret: str) -> Client:
     application = find_client(connection, client_id) if "\x00" not in client_id else None
     if application is None or not application.authenticates(secret) or not application.is_open:
         raise ClientInvalid
-    return Client(application)
+    return client_of(application)
+
+
+def client_of(application: Application) -> Client:
+    """An application that has shown who it is."""
+    settings = application.client
+    return Client(application.organization, application.name, settings.manages_organization)
+
+
+async def proven_client(engine: Engine, request: Request) -> Client | None:
+    """The application that calls, found on the event loop with those of whoever calls at the same moment.
+
+    None where no client credentials were sent, or they are not right, or cannot be read now: `caller_of`
+    says which.
+    """
+    try:
+        credentials = basic_credentials(request)
+    except ClientInvalid:
+        return None
+    found = await engine.callers.proven(*credentials) if credentials is not None else None
+    if found is None:
+        return None
+    return Client(found.organization, found.name, found.manages_organization)
 
 
 def caller_of(engine: Engine, request: Request, now: Instant) -> Caller:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from iam.db import Database
 from iam.delivery.fetch import Documents, Fetcher
+from iam.directory.callers import Callers
 from iam.kernel.clock import Clock, Instant
 from iam.kernel.secrets import Random
 from iam.keys import KeyRing, SigningKey
@@ -64,6 +65,7 @@ class Engine:
     # may all be waiting for one long change.
     threads: CapacityLimiter
     changes: Changes
+    callers: Callers
     cipher: Cipher
     # What is asked of other servers, and what they publish.
     fetcher: Fetcher
