@@ -7,8 +7,6 @@ from that same root. What a document itself says of keys (KeyInfo) is never look
 
 from collections.abc import Sequence
 
-import xmlsec
-
 from iam.kernel.errors import Invalid
 from iam.kernel.xml import Element, local_name
 
@@ -69,6 +67,9 @@ def check_enveloped(root: Element, signature: Element, certificates: Sequence[by
     Raises:
         SamlSignatureRefused: none of these certificates' keys has signed the whole of it.
     """
+    # Loaded with the first signature: 8 MB that many a server never needs.
+    import xmlsec
+
     _check_shape(root, signature)
     xmlsec.tree.add_ids(root, ["ID"])
     for certificate in certificates:

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus, unquote_plus
 
-from lxml import etree
-
-from iam.kernel.xml import LONGEST, Element, parse_xml
+from iam.kernel.xml import LONGEST, Element, parse_xml, xml_octets
 from iam.keys import SamlKey
 from iam.keys.xml_signatures import SamlSignatureRefused, check_enveloped, signature_of
 from iam.languages import _, written
@@ -138,7 +136,7 @@ def authenticate(received: Received, certificates: Sequence[bytes], *, required:
 def to_query(kind: str, root: Element, relay_state: str | None, key: SamlKey) -> str:
     """The query of a message that goes by redirect, signed."""
     pack = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = pack.compress(etree.tostring(root)) + pack.flush()
+    packed = pack.compress(xml_octets(root)) + pack.flush()
     parts = {kind: base64.b64encode(packed).decode()}
     if relay_state is not None:
         parts["RelayState"] = relay_state
@@ -149,4 +147,4 @@ def to_query(kind: str, root: Element, relay_state: str | None, key: SamlKey) ->
 
 def to_field(root: Element) -> str:
     """A message as a form carries it. It has been signed by whoever wants it signed."""
-    return base64.b64encode(etree.tostring(root)).decode()
+    return base64.b64encode(xml_octets(root)).decode()

@@ -20,11 +20,20 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from lxml import etree
 
 from iam.directory.saml_metadata import EncryptionKey
 from iam.kernel.secrets import Random
-from iam.kernel.xml import Element, XmlRefused, local_name, only_child, parse_xml, text_of
+from iam.kernel.xml import (
+    Element,
+    XmlRefused,
+    add_element,
+    local_name,
+    new_element,
+    only_child,
+    parse_xml,
+    text_of,
+    xml_octets,
+)
 from iam.languages import _
 from iam.saml.errors import SamlEncryptionRefused
 from iam.saml.names import DSIG, SAML, XENC, XENC11
@@ -57,20 +66,20 @@ def encrypt_assertion(assertion: Element, key: EncryptionKey, random: Random) ->
     parent = assertion.getparent()
     place = parent.index(assertion)
     parent.remove(assertion)
-    sealed = nonce + AESGCM(secret).encrypt(nonce, etree.tostring(assertion), None)
+    sealed = nonce + AESGCM(secret).encrypt(nonce, xml_octets(assertion), None)
     wrapped = _public(key.certificate).encrypt(secret, _oaep(hashes.SHA1(), hashes.SHA1()))  # noqa: S303 - what every receiver can read; see above
-    root = etree.Element(_ENCRYPTED, nsmap={"saml": SAML})
-    data = etree.SubElement(
+    root = new_element(_ENCRYPTED, nsmap={"saml": SAML})
+    data = add_element(
         root, f"{{{XENC}}}EncryptedData", {"Type": _TYPE}, nsmap={"xenc": XENC, "ds": DSIG}
     )
-    etree.SubElement(data, f"{{{XENC}}}EncryptionMethod", {"Algorithm": key.method})
-    info = etree.SubElement(data, f"{{{DSIG}}}KeyInfo")
-    inner = etree.SubElement(info, f"{{{XENC}}}EncryptedKey")
-    way = etree.SubElement(inner, f"{{{XENC}}}EncryptionMethod", {"Algorithm": _OAEP})
-    etree.SubElement(way, f"{{{DSIG}}}DigestMethod", {"Algorithm": f"{DSIG}sha1"})
+    add_element(data, f"{{{XENC}}}EncryptionMethod", {"Algorithm": key.method})
+    info = add_element(data, f"{{{DSIG}}}KeyInfo")
+    inner = add_element(info, f"{{{XENC}}}EncryptedKey")
+    way = add_element(inner, f"{{{XENC}}}EncryptionMethod", {"Algorithm": _OAEP})
+    add_element(way, f"{{{DSIG}}}DigestMethod", {"Algorithm": f"{DSIG}sha1"})
     for holder, octets in ((inner, wrapped), (data, sealed)):
-        value = etree.SubElement(holder, f"{{{XENC}}}CipherData")
-        etree.SubElement(value, f"{{{XENC}}}CipherValue").text = base64.b64encode(octets).decode()
+        value = add_element(holder, f"{{{XENC}}}CipherData")
+        add_element(value, f"{{{XENC}}}CipherValue").text = base64.b64encode(octets).decode()
     parent.insert(place, root)
     return root
 

@@ -1,12 +1,11 @@
 """Our own metadata as an identity provider: what service providers are given to know us by."""
 
-from lxml import etree
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.saml_metadata import POST, REDIRECT
 from iam.kernel.secrets import Random
-from iam.kernel.xml import Element
+from iam.kernel.xml import Element, add_element, new_element, xml_document
 from iam.keys import SamlKey
 from iam.saml.key import saml_keys
 from iam.saml.names import DSIG, METADATA, NAME_ID_FORMATS, SAMLP
@@ -40,12 +39,12 @@ def _metadata(request: Request) -> Response:
     for binding in (REDIRECT, POST):
         add_part(role, "SingleSignOnService", Binding=binding, Location=f"{issuer}/saml/sso")
     sign_enveloped(root, keys[0])
-    return metadata_response(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
+    return metadata_response(xml_document(root))
 
 
 def described(entity: str, random: Random) -> Element:
     """An EntityDescriptor without a role so far."""
-    return etree.Element(
+    return new_element(
         f"{{{METADATA}}}EntityDescriptor",
         {"entityID": entity, "ID": make_message_id(random)},
         nsmap={"md": METADATA, "ds": DSIG},
@@ -54,16 +53,16 @@ def described(entity: str, random: Random) -> Element:
 
 def add_part(parent: Element, name: str, **attributes: str) -> Element:
     """Add an element of metadata."""
-    return etree.SubElement(parent, f"{{{METADATA}}}{name}", attributes)
+    return add_element(parent, f"{{{METADATA}}}{name}", attributes)
 
 
 def add_key(role: Element, key: SamlKey) -> Element:
     """Add the certificate of a key, for what it is used for."""
     descriptor = add_part(role, "KeyDescriptor", use=key.use)
-    info = etree.SubElement(descriptor, f"{{{DSIG}}}KeyInfo")
-    data = etree.SubElement(info, f"{{{DSIG}}}X509Data")
+    info = add_element(descriptor, f"{{{DSIG}}}KeyInfo")
+    data = add_element(info, f"{{{DSIG}}}X509Data")
     text = "".join(line for line in key.certificate.splitlines() if "-----" not in line)
-    etree.SubElement(data, f"{{{DSIG}}}X509Certificate").text = text
+    add_element(data, f"{{{DSIG}}}X509Certificate").text = text
     return descriptor
 
 

@@ -1,10 +1,9 @@
 """The message that tells a provider by SOAP that a session has ended (saml-bindings §3.2)."""
 
-from lxml import etree
-
 from iam.delivery.saml_logouts import SamlLogoutNotice
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import Random
+from iam.kernel.xml import add_element, new_element, xml_document
 from iam.keys import SamlKey
 from iam.saml.names import SOAP_ENVELOPE
 from iam.saml.signatures import sign_enveloped
@@ -18,10 +17,10 @@ def soap_logout(
     to be believed."""
     who = notice.participant
     name_id = qualified(issuer, who.entity_id, who.name_id_format, who.name_id)
-    root = etree.Element(f"{{{SOAP_ENVELOPE}}}Envelope", nsmap={"soap": SOAP_ENVELOPE})
-    body = etree.SubElement(root, f"{{{SOAP_ENVELOPE}}}Body")
+    root = new_element(f"{{{SOAP_ENVELOPE}}}Envelope", nsmap={"soap": SOAP_ENVELOPE})
+    body = add_element(root, f"{{{SOAP_ENVELOPE}}}Body")
     request = logout_request(entity_id(issuer), notice.url, name_id, who.session, now, random)
     body.append(request)
     sign_enveloped(request, key)
-    data: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    data: bytes = xml_document(root)
     return data

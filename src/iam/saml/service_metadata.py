@@ -1,10 +1,10 @@
 """Our own metadata as a service provider: what identity providers are given to know us by."""
 
-from lxml import etree
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iam.directory.saml_metadata import GCM, POST, REDIRECT, SOAP
+from iam.kernel.xml import xml_document
 from iam.saml.key import saml_keys
 from iam.saml.metadata import add_key, add_part, described, metadata_response
 from iam.saml.names import SAMLP, XENC
@@ -50,4 +50,4 @@ def _metadata(request: Request) -> Response:
         isDefault="true",
     )
     sign_enveloped(root, keys[0])
-    return metadata_response(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
+    return metadata_response(xml_document(root))

@@ -5,8 +5,8 @@ import base64
 import binascii
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import xmlsec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -18,6 +18,9 @@ from iam.kernel.xml import Element, local_name
 from iam.keys import SamlKey
 from iam.keys.xml_signatures import ALGORITHMS, MORE, SamlSignatureRefused
 from iam.languages import _
+
+if TYPE_CHECKING:
+    import xmlsec
 
 RSA_SHA256 = f"{MORE}rsa-sha256"
 _HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -66,6 +69,8 @@ def check_query(
 def sign_enveloped(node: Element, key: SamlKey) -> None:
     """Sign this element of a tree in place. It must have an ID; the signature goes behind its Issuer,
     or before all else where it has none."""
+    import xmlsec  # late, as in keys.xml_signatures
+
     signature = xmlsec.template.create(
         node, xmlsec.constants.TransformExclC14N, xmlsec.constants.TransformRsaSha256, ns="ds"
     )
@@ -90,7 +95,9 @@ def sign_query(octets: bytes, key: SamlKey) -> str:
 
 
 @lru_cache(maxsize=8)
-def _loaded(key: SamlKey) -> xmlsec.Key:
+def _loaded(key: SamlKey) -> "xmlsec.Key":
+    import xmlsec
+
     made = xmlsec.Key.from_memory(key.private_key, xmlsec.constants.KeyDataFormatPem)
     made.load_cert_from_memory(key.certificate, xmlsec.constants.KeyDataFormatPem)
     return made

@@ -7,7 +7,6 @@ it, and every application is told of that in the same transaction, or through th
 
 from dataclasses import dataclass
 
-from lxml import etree
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +17,7 @@ from iam.directory.saml_identity import KIND, identity_of
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import IamError
 from iam.kernel.events import Origin, provider_actor
-from iam.kernel.xml import LONGEST, Element, parse_xml
+from iam.kernel.xml import LONGEST, Element, add_element, new_element, parse_xml, xml_document
 from iam.keys.xml_signatures import SamlSignatureRefused
 from iam.languages import N_, _
 from iam.saml.bindings import Received, authenticate, from_form, from_query
@@ -256,19 +255,19 @@ def _inside(body: bytes) -> Element:
 
 
 def _envelope() -> tuple[Element, Element]:
-    root = etree.Element(f"{{{SOAP_ENVELOPE}}}Envelope", nsmap={"soap": SOAP_ENVELOPE})
-    return root, etree.SubElement(root, f"{{{SOAP_ENVELOPE}}}Body")
+    root = new_element(f"{{{SOAP_ENVELOPE}}}Envelope", nsmap={"soap": SOAP_ENVELOPE})
+    return root, add_element(root, f"{{{SOAP_ENVELOPE}}}Body")
 
 
 def _fault(error: IamError) -> Element:
     root, inside = _envelope()
-    fault = etree.SubElement(inside, f"{{{SOAP_ENVELOPE}}}Fault")
-    etree.SubElement(fault, "faultcode").text = "soap:Client"
-    etree.SubElement(fault, "faultstring").text = f"{error.code}: {error.title}"
+    fault = add_element(inside, f"{{{SOAP_ENVELOPE}}}Fault")
+    add_element(fault, "faultcode").text = "soap:Client"
+    add_element(fault, "faultstring").text = f"{error.code}: {error.title}"
     return root
 
 
 def _soap(root: Element, status: int) -> Response:
-    data = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+    data = xml_document(root)
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     return Response(data, status, media_type="text/xml", headers=headers)

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lxml import etree
-
 from iam.directory.saml_identity import UpstreamOptions
 from iam.directory.saml_metadata import POST
 from iam.directory.saml_providers import SamlProvider
 from iam.directory.users import User
 from iam.kernel.clock import Instant, after, to_iso
 from iam.kernel.secrets import Random
-from iam.kernel.xml import Element, plain
+from iam.kernel.xml import Element, add_element, new_element, plain
 from iam.saml.names import BEARER, NAME_ID_FORMATS, SAML, SAMLP, SUCCESS, XS, XSI
 from iam.saml.reading import SKEW, NameId
 from iam.sessions.model import Session
@@ -50,7 +48,7 @@ def message(
     name: str, entity: str, destination: str, now: Instant, random: Random, **attributes: str | None
 ) -> Element:
     """The head of a message of ours. `entity`: which of our two entityIDs it is from."""
-    root = etree.Element(
+    root = new_element(
         f"{{{SAMLP}}}{name}",
         {
             "ID": make_message_id(random),
@@ -221,7 +219,7 @@ def _add_attributes(assertion: Element, provider: SamlProvider, user: User) -> N
             format_ = _URI if ":" in name else _BASIC
             attribute = _add(statement, SAML, "Attribute", Name=name, NameFormat=format_)
             for value in values:
-                node: Any = etree.SubElement(
+                node: Any = add_element(
                     attribute, f"{{{SAML}}}AttributeValue", nsmap={"xs": XS, "xsi": XSI}
                 )
                 node.text = plain(value)
@@ -244,7 +242,7 @@ def _values(source: str, user: User) -> tuple[str, ...]:
 def _add(
     parent: Element, namespace: str, name: str, text: str | None = None, **attributes: str
 ) -> Element:
-    node = etree.SubElement(parent, f"{{{namespace}}}{name}", attributes)
+    node = add_element(parent, f"{{{namespace}}}{name}", attributes)
     if text is not None:
         node.text = plain(text)
     return node
