@@ -6,7 +6,6 @@ nodes), so it must not do anything but talk to its connection.
 """
 
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -44,6 +43,8 @@ def sqlite_module() -> ModuleType:
     try:
         from pysqlite3 import dbapi2
     except ImportError:
+        import sqlite3
+
         return sqlite3
     module: ModuleType = dbapi2
     return module
