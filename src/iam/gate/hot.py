@@ -163,36 +163,36 @@ class _Question:
         if error is not None:
             self._fail(error)
             return
+        gate = self._gate
+        now = gate.clock()
         try:
-            self._judge(row)
+            outcome, row, reason = judge(self._token, row, now)
+            if row is None:
+                gate.validations["unknown"] += 1
+                self.refuse(SessionUnknown())
+            elif reason is not None:
+                gate.validations[str(outcome)] += 1
+                self.refuse(refused(reason))
+            elif (row.organization, row.application) != self.home:
+                # Not by the session's `instance`: a back end may give its sessions any label, also the
+                # name of somebody else's host.
+                gate.validations["wrong_application"] += 1
+                self.refuse(ApplicationWrong())
+            else:
+                gate.validations["valid"] += 1
+                gate.touch(row, now)
+                self._let_in(row)
         except Exception as bug:  # noqa: BLE001 - nobody may be left without an answer
             _log.exception("crash", exc_info=bug)
             _send(self._answer, problem(500, "internal_error", "Something went wrong on our side."))
 
-    def _judge(self, row: LiveRow | None) -> None:
-        gate = self._gate
-        now = gate.clock()
-        outcome, row, reason = judge(self._token, row, now)
-        if row is None:
-            gate.validations["unknown"] += 1
-            self.refuse(SessionUnknown())
-        elif reason is not None:
-            gate.validations[str(outcome)] += 1
-            self.refuse(refused(reason))
-        elif (row.organization, row.application) != self.home:
-            # Not by the session's `instance`: a back end may give its sessions any label, also the
-            # name of somebody else's host.
-            gate.validations["wrong_application"] += 1
-            self.refuse(ApplicationWrong())
+    def _let_in(self, row: LiveRow) -> None:
+        if self._door.as_json:
+            body = _session_json(row)
+            more = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+            self._answer(200, _identity(row) + more, body)
         else:
-            gate.validations["valid"] += 1
-            gate.touch(row, now)
-            if self._door.as_json:
-                body = _session_json(row)
-                more = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
-                self._answer(200, _identity(row) + more, body)
-            else:
-                self._answer(200, _identity(row) + b"content-length: 0\r\n", b"")
+            self._answer(200, _identity(row) + b"content-length: 0\r\n", b"")
 
     def refuse(self, error: IamError) -> None:
         """Answer no, as the door says it."""

@@ -18,6 +18,7 @@ from asyncio import AbstractEventLoop
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from iam.gate.asked import Asked
 from iam.gate.doors import DOORS, ENVOY, Door
@@ -104,7 +105,7 @@ class GateProtocol(HttpToolsProtocol):
     loop: AbstractEventLoop
     _parsing = False
     """Whether uvicorn's parser is in the middle of a request: what comes then is its rest."""
-    _heard_at = 0.0
+    _answered_at = 0.0
     _exchange: "_Exchange | None" = None
 
     def data_received(self, data: bytes) -> None:
@@ -139,10 +140,11 @@ class GateProtocol(HttpToolsProtocol):
                     return False
             elif not colon:
                 return False
-        self._heard_at = self.loop.time()
         exchange = self._exchange
         if exchange is None:
-            answered = self.app_state.setdefault(_ANSWERED_KEY, _Answered(self.loop))
+            answered = self.app_state.setdefault(
+                _ANSWERED_KEY, _Answered(self.loop, self.server_state)
+            )
             exchange = _Exchange(self, self.app_state[STATE_KEY], answered)
             self._exchange = exchange
         exchange.begin(data, door, cookie, authorization, host)
@@ -173,19 +175,20 @@ class GateProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._parsing = False
 
-    def keep_alive(self) -> None:
+    def keep_alive(self, now: float) -> None:
         """The short way's answer is written: close the connection when nothing more comes.
 
         One timer for many answers: to set and to cancel one for each costs as much as half of it.
         """
+        self._answered_at = now
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def timeout_keep_alive_handler(self) -> None:
-        """The timer has run out: look whether anything came meanwhile."""
-        left = self._heard_at + self.timeout_keep_alive - self.loop.time()
+        """The timer has run out: look whether anything was answered meanwhile."""
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
         cycle: Any = self.cycle
         if left > 0 or not cycle.response_complete:
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -208,10 +211,12 @@ class _Exchange:
     __slots__ = (
         "_answered",
         "_believed",
+        "_body",
         "_gate",
         "_head",
+        "_lines",
         "_protocol",
-        "_response",
+        "_status",
         "disconnected",
         "keep_alive",
         "response_complete",
@@ -221,7 +226,8 @@ class _Exchange:
     def __init__(self, protocol: GateProtocol, gate: Gate, answered: "_Answered") -> None:
         self._protocol, self._gate, self._answered = protocol, gate, answered
         self._believed = gate.believes(protocol.client[0] if protocol.client else None)
-        self._head = self._response = b""
+        self._head = self._lines = self._body = b""
+        self._status = 0
         self.disconnected = False
         self.keep_alive = True
         self.response_complete = True
@@ -250,25 +256,26 @@ class _Exchange:
         return Asked(method, path, headers)
 
     def _answer(self, status: int, head: bytes, body: bytes) -> None:
-        ours = _default_head(self._protocol.server_state.default_headers)
-        close = b"" if self.keep_alive else b"connection: close\r\n"
-        self._response = STATUS_LINE[status] + ours + close + head + b"\r\n" + body
+        self._status, self._lines, self._body = status, head, body
         self._answered.add(self)
 
-    def write(self) -> None:
-        """Write the response and leave the connection as uvicorn leaves it."""
+    def write(self, ours: bytes, now: float) -> None:
+        """Write the response, with these lines of the server, and leave the connection as uvicorn
+        leaves it. `now`: the time of its loop."""
         self.response_complete = True
         protocol = self._protocol
-        if self.disconnected or protocol.transport.is_closing():
+        transport = protocol.transport
+        if self.disconnected or transport.is_closing():
             return  # nobody is there to hear it
-        protocol.transport.write(self._response)
+        close = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        transport.write(b"".join((STATUS_LINE[self._status], ours, self._lines, close, self._body)))
         if not self.keep_alive:
-            protocol.transport.close()
+            transport.close()
         if protocol.pipeline:
             protocol.on_response_complete()
         else:
             protocol.server_state.total_requests += 1
-            protocol.keep_alive()
+            protocol.keep_alive(now)
 
 
 class _Answered:
@@ -278,9 +285,11 @@ class _Answered:
     costs the kernel as much as the validation.
     """
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: AbstractEventLoop, server: ServerState) -> None:
+        self._loop, self._server = loop, server
         self._waiting: list[_Exchange] = []
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._lines = b""
 
     def add(self, exchange: _Exchange) -> None:
         """Have it written when this turn of the event loop is over."""
@@ -290,22 +299,9 @@ class _Answered:
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for exchange in waiting:
-            exchange.write()
-
-
-class _DefaultHead:
-    """uvicorn's own headers as they are sent; it makes a new list once a second, for `date`."""
-
-    def __init__(self) -> None:
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._written = b""
-
-    def __call__(self, headers: list[tuple[bytes, bytes]]) -> bytes:
-        if self._headers is not headers:
+        headers, now = self._server.default_headers, self._loop.time()
+        if headers is not self._headers:  # uvicorn makes a new list once a second, for `date`
             self._headers = headers
-            self._written = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        return self._written
-
-
-_default_head = _DefaultHead()
+            self._lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        for exchange in waiting:
+            exchange.write(self._lines, now)

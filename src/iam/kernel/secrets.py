@@ -61,4 +61,4 @@ def parse_token(text: str) -> Token:
     length, so a megabyte costs no more than its first 71 characters.
     """
     match = _TOKEN.fullmatch(text)
-    return Token(match[1], match[2]) if match else NOBODY
+    return Token(*match.groups()) if match else NOBODY
