@@ -58,6 +58,8 @@ def event_types() -> set[str]:
             if isinstance(node, ast.Call) and _name_of(node).strip("_").lower() in (
                 "event",
                 "note",
+                "credentials_changed",
+                "finish",  # an enrolment, which hands the word on
             ):
                 given = [*node.args, *(word.value for word in node.keywords if word.arg == "type")]
                 found |= {

@@ -9,21 +9,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from iam import audit
 from iam.db import Database
-from iam.directory.users import User, find_user
+from iam.directory.users import find_user
 from iam.kernel.authn import PASSWORD, with_code
 from iam.kernel.clock import Instant, after
 from iam.kernel.errors import Invalid
-from iam.kernel.events import NOWHERE, Actor, Event, Origin, user_actor
-from iam.kernel.ids import EVENT, make_id
+from iam.kernel.events import NOWHERE, Actor, Origin, user_actor
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher, EncryptionKeyWrong
-from iam.sessions import cut, rules, store
+from iam.sessions import rules, store
 from iam.sessions.lifecycle import Ended, Started
-from iam.sessions.model import EndReason, LiveRow, Selection
+from iam.sessions.model import LiveRow
 from iam.sessions.raising import raise_session
 from iam.sessions.validate import SessionUnknown
+from iam.signin.credentials import credentials_changed
 from iam.signin.factors import (
     CodeWrong,
     FactorExists,
@@ -159,8 +158,16 @@ def enrol(
         raise SessionUnknown
     amr = with_code((PASSWORD, *session.amr))
     at = max(begun, session.authenticated_at or begun)
-    raised, ended = raise_holder(connection, change, amr, at, now, random)
-    note(connection, "factor.added", user, change, now, random, {"factor": factor})
+    raised, ended = finish(
+        connection,
+        change,
+        "factor.added",
+        factor,
+        amr=amr,
+        authenticated_at=at,
+        now=now,
+        random=random,
+    )
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -180,8 +187,16 @@ def remove(
     confirm(connection, holder, proof)
     user = find_user(connection, holder.organization, holder.user)
     remove_factor(connection, user.id)
-    raised, ended = raise_holder(connection, change, (PASSWORD,), now, now, random)
-    note(connection, "factor.removed", user, change, now, random, {"factor": proof.factor})
+    raised, ended = finish(
+        connection,
+        change,
+        "factor.removed",
+        proof.factor,
+        amr=(PASSWORD,),
+        authenticated_at=now,
+        now=now,
+        random=random,
+    )
     return Changed(raised=raised, ended=ended)
 
 
@@ -200,9 +215,16 @@ def renew(
         raise FactorMissing
     user = find_user(connection, holder.organization, holder.user)
     codes = renew_recovery_codes(connection, user.id, random)
-    raised, ended = raise_holder(connection, change, proof.amr, now, now, random)
-    data: dict[str, object] = {"factor": proof.factor}
-    note(connection, "factor.recovery_renewed", user, change, now, random, data)
+    raised, ended = finish(
+        connection,
+        change,
+        "factor.recovery_renewed",
+        proof.factor,
+        amr=proof.amr,
+        authenticated_at=now,
+        now=now,
+        random=random,
+    )
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -226,38 +248,35 @@ def remove_by_administrator(
     user = find_user(connection, organization, name)
     factor = find_factor(connection, user.id)
     remove_factor(connection, user.id)
-    ended = cut.end_at_once(
+    return credentials_changed(
         connection,
-        Selection(organization=organization, user=name),
-        reason=EndReason.CREDENTIALS_CHANGED,
+        "factor.removed",
+        organization,
+        name,
+        data={"factor": factor.id if factor is not None else None},
         actor=actor,
         now=now,
         random=random,
         origin=origin,
     )
-    event = Event(
-        id=make_id(EVENT, now, random),
-        at=now,
-        type="factor.removed",
-        actor=actor,
-        organization=organization,
-        user=name,
-        origin=origin,
-        data={"factor": factor.id if factor is not None else None},
-    )
-    audit.append(connection, [event])
-    return ended
 
 
-def raise_holder(
+def finish(
     connection: Connection,
     change: Change,
+    type_: str,
+    factor: str | None,
+    *,
     amr: tuple[str, ...],
     authenticated_at: Instant,
     now: Instant,
     random: Random,
 ) -> tuple[Started, tuple[Ended, ...]]:
-    """The holder's session with a new secret (ASVS 7.2.4), and the others ended if they are to be."""
+    """The holder's session with a new secret (ASVS 7.2.4), and what `credentials_changed` ends.
+
+    Raises:
+        SessionUnknown: the session has ended meanwhile.
+    """
     holder, actor, origin = change.holder, change.actor, change.origin
     raised = raise_session(
         connection,
@@ -271,39 +290,17 @@ def raise_holder(
     )
     if raised is None:
         raise SessionUnknown
-    ended: tuple[Ended, ...] = ()
-    if change.end_others:
-        ended = cut.end_at_once(
-            connection,
-            Selection(organization=holder.organization, user=holder.user, but=holder.id),
-            reason=EndReason.CREDENTIALS_CHANGED,
-            actor=actor,
-            now=now,
-            random=random,
-            origin=origin,
-        )
-    return raised, ended
-
-
-def note(
-    connection: Connection,
-    type_: str,
-    user: User,
-    change: Change,
-    now: Instant,
-    random: Random,
-    data: dict[str, object],
-) -> None:
-    """The event of a change, by the holder's session."""
-    event = Event(
-        id=make_id(EVENT, now, random),
-        at=now,
-        type=type_,
-        actor=change.actor,
-        organization=user.organization,
-        user=user.name,
-        session=change.holder.id,
-        origin=change.origin,
-        data=data,
+    ended = credentials_changed(
+        connection,
+        type_,
+        holder.organization,
+        holder.user,
+        data={"factor": factor},
+        actor=actor,
+        now=now,
+        random=random,
+        origin=origin,
+        holder=holder.id,
+        end_others=change.end_others,
     )
-    audit.append(connection, [event])
+    return raised, ended

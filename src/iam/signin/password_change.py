@@ -4,18 +4,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from iam import audit
 from iam.db import Database
 from iam.directory.users import set_password_hash
 from iam.kernel.clock import Instant
-from iam.kernel.events import NOWHERE, Event, Origin, user_actor
-from iam.kernel.ids import EVENT, make_id
+from iam.kernel.events import NOWHERE, Origin, user_actor
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher
-from iam.sessions import cut, lifecycle, rules
+from iam.sessions import lifecycle, rules
 from iam.sessions.lifecycle import Ended, Started
-from iam.sessions.model import EndReason, LiveRow, Selection
+from iam.sessions.model import LiveRow
 from iam.sessions.validate import SessionUnknown
+from iam.signin.credentials import credentials_changed
 from iam.signin.passwords import Passwords
 from iam.signin.proof import Proof, confirm, prove
 
@@ -94,27 +93,17 @@ def _change(
     )
     if rotated is None:
         raise SessionUnknown
-    ended: tuple[Ended, ...] = ()
-    if change.end_others:
-        ended = cut.end_at_once(
-            connection,
-            Selection(organization=organization, user=user, but=holder.id),
-            reason=EndReason.CREDENTIALS_CHANGED,
-            actor=actor,
-            now=now,
-            random=random,
-            origin=origin,
-        )
-    event = Event(
-        id=make_id(EVENT, now, random),
-        at=now,
-        type="user.updated",
-        actor=actor,
-        organization=organization,
-        user=user,
-        session=holder.id,
-        origin=origin,
+    ended = credentials_changed(
+        connection,
+        "user.updated",
+        organization,
+        user,
         data={"changed": ["password"]},
+        actor=actor,
+        now=now,
+        random=random,
+        origin=origin,
+        holder=holder.id,
+        end_others=change.end_others,
     )
-    audit.append(connection, [event])
     return PasswordChanged(rotated=rotated, ended=ended)

@@ -24,10 +24,10 @@ from iam.kernel.events import Actor, Event, Origin, mail_actor
 from iam.kernel.ids import EVENT, make_id
 from iam.kernel.secrets import Random, hash_secret
 from iam.languages import _
-from iam.sessions import cut, rules
+from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
-from iam.sessions.model import EndReason, Selection
 from iam.signin import throttle
+from iam.signin.credentials import credentials_changed
 
 
 class NoAddress(Conflict):
@@ -146,29 +146,19 @@ def set_by_link(
     rules.hold_rules(connection, organization)
     if good_link(connection, mail_id, now) is None or not mails.use_link(connection, mail_id, now):
         return None
-    actor = mail_actor(organization, user)
     set_password_hash(connection, organization, user, password_hash)
     throttle.forgive(connection, throttle.account_key(organization, user))
-    ended = cut.end_at_once(
+    ended = credentials_changed(
         connection,
-        Selection(organization=organization, user=user),
-        reason=EndReason.CREDENTIALS_CHANGED,
-        actor=actor,
+        "user.updated",
+        organization,
+        user,
+        data={"changed": ["password"], "mail": mail_id},
+        actor=mail_actor(organization, user),
         now=now,
         random=random,
         origin=origin,
     )
-    event = Event(
-        id=make_id(EVENT, now, random),
-        at=now,
-        type="user.updated",
-        actor=actor,
-        organization=organization,
-        user=user,
-        origin=origin,
-        data={"changed": ["password"], "mail": mail_id},
-    )
-    audit.append(connection, [event])
     return mail, ended
 
 

@@ -13,26 +13,23 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from iam import audit
 from iam.db.factor_tables import enrolment as table
 from iam.directory.users import User
 from iam.kernel.authn import PASSWORD, with_code
 from iam.kernel.clock import Instant, after
-from iam.kernel.events import NOWHERE, Actor, Event, Origin
-from iam.kernel.ids import EVENT, make_id
+from iam.kernel.events import NOWHERE, Actor, Origin
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher, EncryptionKeyWrong
-from iam.sessions import cut, rules, store
+from iam.sessions import rules, store
 from iam.sessions.lifecycle import Ended
-from iam.sessions.model import EndReason, Selection
 from iam.sessions.validate import SessionUnknown
+from iam.signin.credentials import credentials_changed
 from iam.signin.enrolment import (
     CONFIRMED_WITHIN,
     Change,
     Changed,
     EnrolmentInvalid,
-    note,
-    raise_holder,
+    finish,
 )
 from iam.signin.factors import (
     CodeWrong,
@@ -133,8 +130,16 @@ def enable(
         raise SessionUnknown
     amr = with_code((PASSWORD, *session.amr))
     at = max(under_way.begun_at, session.authenticated_at or under_way.begun_at)
-    raised, ended = raise_holder(connection, change, amr, at, now, random)
-    note(connection, "factor.added", user, change, now, random, {"factor": factor})
+    raised, ended = finish(
+        connection,
+        change,
+        "factor.added",
+        factor,
+        amr=amr,
+        authenticated_at=at,
+        now=now,
+        random=random,
+    )
     return Changed(raised=raised, ended=ended)
 
 
@@ -158,27 +163,17 @@ def enable_for(
     """
     rules.hold_rules(connection, user.organization)
     factor, _ = _add(connection, cipher, user, by, now, random, secret)
-    ended = cut.end_at_once(
+    return credentials_changed(
         connection,
-        Selection(organization=user.organization, user=user.name),
-        reason=EndReason.CREDENTIALS_CHANGED,
+        "factor.added",
+        user.organization,
+        user.name,
+        data={"factor": factor},
         actor=actor,
         now=now,
         random=random,
         origin=origin,
     )
-    event = Event(
-        id=make_id(EVENT, now, random),
-        at=now,
-        type="factor.added",
-        actor=actor,
-        organization=user.organization,
-        user=user.name,
-        origin=origin,
-        data={"factor": factor},
-    )
-    audit.append(connection, [event])
-    return ended
 
 
 def forget(connection: Connection, user: User) -> None:
