@@ -42,6 +42,38 @@ def test_a_back_end_holds_a_session_for_each_of_its_instances(both_worlds: World
     assert (session["amr"], session["authenticated_at"], session["acr"]) == ([], None, None)
 
 
+def test_who_may_start_sessions_is_found_out_anew_for_each(both_worlds: World) -> None:
+    world = both_worlds
+    world.make_organization("acme")
+    world.make_user("acme", "ann")
+    shop = world.make_application("acme", "shop")
+    client = basic(shop)
+
+    def started(headers: dict[str, str]) -> tuple[int, str | None]:
+        answer = world.post("/v1/sessions", json={"user": "ann"}, headers=headers)
+        return answer.status_code, answer.json().get("code")
+
+    assert started(client) == (201, None)
+    for wrong in (
+        {**shop, "client_id": "app_" + "0" * 26},
+        {**shop, "client_id": shop["client_id"] + "\0"},
+        {**shop, "client_id": ""},
+        {**shop, "client_id": "é" * 300},
+        {**shop, "client_secret": "A" * 43},
+        {**shop, "client_secret": ""},
+    ):
+        assert started(basic(wrong)) == (401, "client_invalid")
+    assert started({"authorization": "Basic !"}) == (401, "client_invalid")
+    assert started({}) == (401, "authentication_required")
+    assert started(client) == (201, None)
+    fresh = world.post("/v1/applications/acme/shop/secret", headers=world.admin).json()
+    assert started(client) == (401, "client_invalid")
+    assert started(basic(fresh)) == (201, None)
+    off = world.patch("/v1/applications/acme/shop", json={"enabled": False}, headers=world.admin)
+    assert off.status_code == 200
+    assert started(basic(fresh)) == (401, "client_invalid")
+
+
 def test_a_back_end_says_where_its_user_comes_from(world: World) -> None:
     client, _ = _populate(world)
     body: dict[str, Any] = {

@@ -21,7 +21,7 @@ from iam.keys.cipher import (
     open_cipher,
 )
 from iam.keys.rotation import rotate
-from iam.keys.signing import KEPT, PUBLISHED_AHEAD
+from iam.keys.signing import KEPT, PUBLISHED_AHEAD, load_keys
 from iam.server.build import build_engine, close_engine, prepare_database
 from iam.server.jobs import look_at_keys
 from iam.settings import Settings, load_settings
@@ -135,6 +135,18 @@ def test_a_new_key_is_published_first_and_signs_later_on_every_node(
     assert signed_by(party) == before
     party.world.clock.move(1)
     assert signed_by(party) in made
+
+
+def test_a_key_that_is_known_is_not_read_again_and_a_new_one_is(world: World) -> None:
+    engine = world.engine
+    known = engine.keys
+    turn(world)
+
+    found = engine.database.look(lambda c: load_keys(c, engine.cipher, known))
+
+    again = [one.key for one in found if one.id in {key.id for key in known}]
+    assert len(found) == len(known) + 2
+    assert {id(key) for key in again} == {id(one.key) for one in known}
 
 
 def test_what_the_former_key_has_signed_is_still_good(party: Party, other: World) -> None:

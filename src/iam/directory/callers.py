@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from iam.db import Database, DatabaseUnavailable
+from iam.kernel.ids import is_client_id
 from iam.kernel.secrets import proves
 from iam.sessions.model import BUILT_IN_APPLICATION
 from iam.sessions.reader import Question, Reader, from_json, open_reader
@@ -61,8 +62,8 @@ class Callers:
     async def proven(self, client_id: str, secret: str) -> Caller | None:
         """The application that these credentials prove; None if they prove none, or none can be read now:
         whoever has to say which of them reads it in another way."""
-        # A NUL would break the statement, and with it the answers of those who share it.
-        if not (client_id.isascii() and client_id.isprintable()):
+        # What no statement can hold would break it for all who share it.
+        if not is_client_id(client_id):
             return None
         if self._reader is None:
             self._reader = open_reader(self._database, CALLERS, connections=1)

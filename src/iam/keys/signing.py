@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from joserfc.jwk import ECKey, RSAKey
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from iam.db.tables import signing_key
 from iam.kernel.clock import Instant, after
@@ -75,23 +75,28 @@ def add_keys(
         )
 
 
-def load_keys(connection: Connection, cipher: Cipher) -> tuple[SigningKey, ...]:
+def load_keys(
+    connection: Connection, cipher: Cipher, known: Sequence[SigningKey] = ()
+) -> tuple[SigningKey, ...]:
     """All signing keys, by ID.
+
+    Args:
+        known: keys that were loaded before. What an ID names never changes, and to read an RSA key keeps
+            the interpreter busy for 50 ms, in which no validation is answered.
 
     Raises:
         EncryptionKeyWrong: they were encrypted under a key that is not at hand.
     """
-    query = select(signing_key).order_by(signing_key.c.id)
-    return tuple(
-        SigningKey(
-            row.id,
-            row.algorithm,
-            read_key(cipher.decrypt(row.private_key, row.id), row.id, row.algorithm),
-            Instant(row.active_at),
-            Instant(row.created_at),
+    at_hand = {one.id: one.key for one in known}
+
+    def loaded(row: Row[Any]) -> SigningKey:
+        pem = cipher.decrypt(row.private_key, row.id)
+        key = at_hand.get(row.id) or read_key(pem, row.id, row.algorithm)
+        return SigningKey(
+            row.id, row.algorithm, key, Instant(row.active_at), Instant(row.created_at)
         )
-        for row in connection.execute(query)
-    )
+
+    return tuple(map(loaded, connection.execute(select(signing_key).order_by(signing_key.c.id))))
 
 
 def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> int:

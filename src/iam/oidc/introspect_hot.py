@@ -5,7 +5,6 @@ each read by its key together with those of whoever asks at the same moment. Any
 refusal, is `introspect`'s to answer. Both ways give the same answers.
 """
 
-import asyncio
 import base64
 import re
 from collections.abc import Sequence
@@ -118,11 +117,11 @@ class Introspection:
         if credentials is None:
             return None
         client_id, secret = credentials
+        # Asked before the caller is awaited, so that both are read at once.
+        reading = self._open().read(asked[1].decode())
+        caller = await self._engine.callers.proven(client_id, secret)
         try:
-            caller, token = await asyncio.gather(
-                self._engine.callers.proven(client_id, secret),
-                self._open().read(asked[1].decode()),
-            )
+            token = await reading
         except DatabaseUnavailable:
             return None
         if caller is None:
