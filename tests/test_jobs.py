@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from iam.audit import list_events
 from iam.kernel.clock import Instant
 from iam.server.jobs import write_touches
 from iam.web.engine import in_thread
@@ -59,3 +60,26 @@ def test_the_gate_answers_while_every_caller_waits_for_the_database(world: World
     may_end.set()
 
     assert answer.status_code == 401
+
+
+def test_events_go_after_their_time_all_but_the_newest(both_worlds: World) -> None:
+    world = both_worlds
+    for name in ("acme", "globex"):
+        world.make_organization(name)
+        world.clock.move(1)
+
+    def noted() -> list[str | None]:
+        found = world.engine.database.read(
+            lambda c: list_events(c, organization=None, type_="organization.created")
+        )
+        return [one.organization for one in found]
+
+    kept = noted()
+    world.clock.move(world.engine.settings.event_retention - 60)
+    world.sweep()
+    assert noted() == kept, "they are not old enough"
+    world.clock.move(120)
+    # The sweep before noted the ends of what had expired, which is newer than all of these.
+    world.sweep()
+    assert noted() == []
+    assert world.engine.database.read(lambda c: list_events(c, organization=None))

@@ -26,6 +26,7 @@ def test_without_any_setting_there_is_a_server_on_loopback_with_sqlite() -> None
         ("IAM_PORT", "65536", "IAM_PORT is '65536', but "),
         ("IAM_WORKERS", "0", "IAM_WORKERS is '0', but "),
         ("IAM_RETENTION", "59", "IAM_RETENTION is '59', but "),
+        ("IAM_EVENT_RETENTION", "86399", "it must be at least 86400 (a day), or 0 to keep them"),
         ("IAM_SWEEP_INTERVAL", "0", "IAM_SWEEP_INTERVAL is '0', but "),
         ("IAM_PASSWORD_MEMORY_KIB", "7", "IAM_PASSWORD_MEMORY_KIB is '7', but "),
         ("IAM_LOG_LEVEL", "loud", "IAM_LOG_LEVEL is 'loud', but it must be debug, info, "),
@@ -131,6 +132,19 @@ def test_proxies_are_networks_separated_by_commas(monkeypatch: pytest.MonkeyPatc
 
 
 SERVER = "smtp://iam:p%40ss@mail.example.com"
+
+
+def test_a_wrong_database_is_one_sentence_that_does_not_show_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IAM_DATABASE_URL", "postgres://iam:hunter2@db/iam")
+
+    with pytest.raises(SettingsInvalid) as wrong:
+        load_settings()
+
+    assert wrong.value.mistakes == [
+        "IAM_DATABASE_URL it must begin with postgresql:// or sqlite:///."
+    ]
 
 
 @pytest.mark.parametrize(

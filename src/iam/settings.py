@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+_DAY = 24 * 60 * 60
+
 
 class SettingsInvalid(Exception):
     """The environment does not make a server that may start; one sentence per mistake."""
@@ -76,6 +78,9 @@ class Settings(BaseSettings):
     )
     retention: int = Field(
         30 * 24 * 60 * 60, ge=60, description="Seconds for which ended sessions stay as history."
+    )
+    event_retention: int = Field(
+        400 * 24 * 60 * 60, ge=0, description="Seconds for which events stay; 0: for ever."
     )
     fresh_authentication: int = Field(
         900,
@@ -168,6 +173,13 @@ class Settings(BaseSettings):
         scheme = value.split(":", 1)[0].split("+", 1)[0]
         if value and scheme not in ("sqlite", "postgresql"):
             raise ValueError("it must begin with postgresql:// or sqlite:///")
+        return value
+
+    @field_validator("event_retention")
+    @classmethod
+    def _event_retention(cls, value: int) -> int:
+        if 0 < value < _DAY:
+            raise ValueError(f"it must be at least {_DAY} (a day), or 0 to keep them for ever")
         return value
 
     @field_validator("smtp_url")
@@ -312,11 +324,17 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsInvalid([_sentence(dict(one)) for one in error.errors()]) from None
 
 
+_WITH_SECRETS = frozenset(
+    {"IAM_ADMIN_PASSWORD", "IAM_DATABASE_URL", "IAM_ENCRYPTION_KEY", "IAM_SMTP_URL"}
+)
+"""Settings whose value may hold a password, and so is never repeated."""
+
+
 def _sentence(error: dict[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     if not error["loc"]:
         return f"{message}."
     name = "IAM_" + str(error["loc"][0]).upper()
-    secret = name in ("IAM_ADMIN_PASSWORD", "IAM_ENCRYPTION_KEY", "IAM_SMTP_URL")
+    secret = name in _WITH_SECRETS
     shown = "" if secret or error["input"] is None else f" is {str(error['input'])!r}, but"
     return f"{name}{shown} {message[0].lower() + message[1:]}."

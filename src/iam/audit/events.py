@@ -3,16 +3,18 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from iam.audit import outbox
 from iam.db.prepared import Asked, together
 from iam.db.tables import event as table
-from iam.kernel.clock import Instant
+from iam.kernel.clock import Instant, after
 from iam.kernel.events import Actor, Event, Origin
 from iam.kernel.ids import EVENT, first_id
 
 MAXIMUM_PAGE = 200
+PURGED = 1000
+"""How many events one transaction deletes."""
 
 
 def append(connection: Connection, events: Iterable[Event]) -> None:
@@ -135,6 +137,22 @@ def timeline(
         found += [event_of(row) for row in rows]
     found.sort(key=lambda one: one.id)
     return tuple(found[:limit])
+
+
+def purge(connection: Connection, now: Instant, retention: int) -> int:
+    """Delete events, `PURGED` at most, that are older than `retention` seconds; answer how many.
+
+    The newest one stays: the feed counts from there (`audit.feed`).
+    """
+    newest = select(func.max(table.c.id)).scalar_subquery()
+    old = (
+        select(table.c.id)
+        .where(table.c.id < first_id(EVENT, after(now, -retention)), table.c.id < newest)
+        .order_by(table.c.id)
+        .limit(PURGED)
+    )
+    gone: int = connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
+    return gone
 
 
 # Bound on the IDs in one statement: databases limit their number.

@@ -13,7 +13,7 @@ import structlog
 from anyio import CapacityLimiter
 from sqlalchemy import Connection
 
-from iam.audit import figures
+from iam.audit import events, figures
 from iam.db.lease import take_lease
 from iam.delivery import mails, outbox
 from iam.delivery.deliverer import Deliverer
@@ -33,6 +33,7 @@ from iam.saml.notice import soap_logout
 from iam.sessions import bulk, store, sweep, touch
 from iam.sessions.figures import measure_level
 from iam.sessions.moves import note_moves
+from iam.settings import Settings
 from iam.signin import codes, federation_requests, known_devices, stepwise, throttle
 from iam.web.engine import Engine, in_thread
 
@@ -146,7 +147,7 @@ def _batches(found: dict[str, _Value]) -> Iterator[dict[str, _Value]]:
 
 async def look_at_keys(engine: Engine) -> None:
     """Know the signing keys that there are by now."""
-    load = partial(load_keys, cipher=engine.cipher)
+    load = partial(load_keys, cipher=engine.cipher, known=engine.keys)
     engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
@@ -165,12 +166,21 @@ async def look_at_metadata(engine: Engine, holder: str) -> None:
 
 
 _Purge = Callable[[Connection, Instant, int], int]
-# What is kept for the retention time, and how many rows one transaction deletes.
-_HISTORY: tuple[tuple[_Purge, int], ...] = (
-    (sweep.purge, sweep.BATCH),
-    (outbox.purge, outbox.PURGED),
-    (mails.purge, outbox.PURGED),
-)
+
+
+def _history(settings: Settings) -> list[tuple[_Purge, int, int]]:
+    """What is kept for its time: what deletes it after that, how many rows in one transaction, and for how
+    many seconds it is kept."""
+    kept: list[tuple[_Purge, int, int]] = [
+        (sweep.purge, sweep.BATCH, settings.retention),
+        (outbox.purge, outbox.PURGED, settings.retention),
+        (mails.purge, outbox.PURGED, settings.retention),
+    ]
+    if settings.event_retention:
+        kept.append((events.purge, events.PURGED, settings.event_retention))
+    return kept
+
+
 # What is worth nothing after its own short time.
 _SHORT_LIVED: tuple[Callable[[Connection, Instant], object], ...] = (
     codes.purge,
@@ -206,8 +216,8 @@ async def sweep_once(engine: Engine, holder: str) -> int:
             engine.count_ended(step.ended)
         return step is not None
 
-    def purge(table: _Purge, full: int) -> bool:
-        return write(lambda c: table(c, clock(), engine.settings.retention)) == full
+    def purge(table: _Purge, full: int, retention: int) -> bool:
+        return write(lambda c: table(c, clock(), retention)) == full
 
     def forget() -> bool:
         for table in _SHORT_LIVED:
@@ -232,7 +242,7 @@ async def sweep_once(engine: Engine, holder: str) -> int:
         return more
 
     await _count_active(engine)
-    purges = [partial(purge, table, full) for table, full in _HISTORY]
+    purges = [partial(purge, *kept) for kept in _history(engine.settings)]
     await _in_turn(engine, holder, [expire, take_up, *purges, forget, keys, count_hours])
     if expired:
         _log.info("sweep", expired=expired)
