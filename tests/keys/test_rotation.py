@@ -142,7 +142,7 @@ def test_a_key_that_is_known_is_not_read_again_and_a_new_one_is(world: World) ->
     known = engine.keys
     turn(world)
 
-    found = engine.database.look(lambda c: load_keys(c, engine.cipher, known))
+    found = engine.database.look(lambda c: load_keys(c, engine.cipher))
 
     again = [one.key for one in found if one.id in {key.id for key in known}]
     assert len(found) == len(known) + 2

@@ -7,10 +7,11 @@ stays published after another has taken its place, for as long as what it signed
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from joserfc.jwk import ECKey, RSAKey
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from iam.db.tables import signing_key
 from iam.kernel.clock import Instant, after
@@ -75,28 +76,23 @@ def add_keys(
         )
 
 
-def load_keys(
-    connection: Connection, cipher: Cipher, known: Sequence[SigningKey] = ()
-) -> tuple[SigningKey, ...]:
+def load_keys(connection: Connection, cipher: Cipher) -> tuple[SigningKey, ...]:
     """All signing keys, by ID.
-
-    Args:
-        known: keys that were loaded before. What an ID names never changes, and to read an RSA key keeps
-            the interpreter busy for 50 ms, in which no validation is answered.
 
     Raises:
         EncryptionKeyWrong: they were encrypted under a key that is not at hand.
     """
-    at_hand = {one.id: one.key for one in known}
-
-    def loaded(row: Row[Any]) -> SigningKey:
-        pem = cipher.decrypt(row.private_key, row.id)
-        key = at_hand.get(row.id) or read_key(pem, row.id, row.algorithm)
-        return SigningKey(
-            row.id, row.algorithm, key, Instant(row.active_at), Instant(row.created_at)
+    query = select(signing_key).order_by(signing_key.c.id)
+    return tuple(
+        SigningKey(
+            row.id,
+            row.algorithm,
+            read_key(cipher.decrypt(row.private_key, row.id), row.id, row.algorithm),
+            Instant(row.active_at),
+            Instant(row.created_at),
         )
-
-    return tuple(map(loaded, connection.execute(select(signing_key).order_by(signing_key.c.id))))
+        for row in connection.execute(query)
+    )
 
 
 def encrypt_again(connection: Connection, cipher: Cipher, random: Random) -> int:
@@ -173,8 +169,13 @@ def _generate(algorithm: str) -> RSAKey | ECKey:
     return RSAKey.generate_key(RSA_BITS) if algorithm == "RS256" else ECKey.generate_key("P-256")
 
 
+@lru_cache(maxsize=32)
 def read_key(pem: str, key_id: str, algorithm: str) -> RSAKey | ECKey:
-    """The key pair in a PEM, under this ID."""
+    """The key pair in a PEM, under this ID.
+
+    Read once: an RSA key keeps the interpreter busy for 50 ms, in which no validation is answered, and every
+    node looks at the keys every few seconds.
+    """
     parameters: Any = {"kid": key_id, "alg": algorithm, "use": "sig"}
     kind = RSAKey if algorithm == "RS256" else ECKey
     return kind.import_key(pem, parameters)

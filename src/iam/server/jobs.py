@@ -147,7 +147,7 @@ def _batches(found: dict[str, _Value]) -> Iterator[dict[str, _Value]]:
 
 async def look_at_keys(engine: Engine) -> None:
     """Know the signing keys that there are by now."""
-    load = partial(load_keys, cipher=engine.cipher, known=engine.keys)
+    load = partial(load_keys, cipher=engine.cipher)
     engine.key_ring.replace(await in_thread(partial(engine.database.look, load), engine.threads))
 
 
