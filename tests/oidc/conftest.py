@@ -15,6 +15,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from iam.delivery.deliverer import Deliverer
 from iam.directory.applications import (
     Application,
     ApplicationChange,
@@ -24,11 +25,14 @@ from iam.directory.applications import (
 from iam.directory.organizations import create_organization
 from iam.directory.users import User, create_user
 from iam.kernel.events import SYSTEM
+from iam.server.jobs import make_deliverer
 from iam.sessions import lifecycle, store
 from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
 from iam.sessions.policy import end_reason
+from tests.support.receiver import Receiver
+from tests.support.told import ATTEMPTS, tell
 from tests.support.world import ISSUER, World, make_world
 
 FORM = "application/x-www-form-urlencoded"
@@ -319,3 +323,27 @@ __all__ = [
     "header_of",
     "query_of",
 ]
+
+
+@pytest.fixture
+def stage(database_url: str) -> Iterator[Party]:
+    """A server that may deliver to loopback, with people and applications."""
+    with make_world(database_url, delivery_allow_private=True, delivery_attempts=ATTEMPTS) as world:
+        made = Party(world)
+        made.populate()
+        yield made
+
+
+@pytest.fixture
+def deliverer(stage: Party) -> Iterator[Deliverer]:
+    made = make_deliverer(stage.world.engine)
+    yield made
+    stage.world.portal.call(made.close)
+
+
+@pytest.fixture
+def wiki(stage: Party) -> Iterator[Receiver]:
+    """Where the application wiki is told."""
+    with Receiver() as receiver:
+        assert tell(stage, "wiki", f"{receiver.url}/ended?from=iam").status_code == 200
+        yield receiver
