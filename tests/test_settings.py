@@ -143,7 +143,7 @@ def test_a_wrong_database_is_one_sentence_that_does_not_show_the_password(
         load_settings()
 
     assert wrong.value.mistakes == [
-        "IAM_DATABASE_URL it must begin with postgresql:// or sqlite:///."
+        "IAM_DATABASE_URL: it must begin with postgresql:// or sqlite:///."
     ]
 
 
@@ -171,7 +171,7 @@ def test_a_wrong_mail_server_is_one_sentence_that_does_not_show_the_password(
         load_settings()
 
     (mistake,) = wrong.value.mistakes
-    assert mistake.startswith("IAM_SMTP_URL ")
+    assert mistake.startswith("IAM_SMTP_URL: ")
     assert sentence in mistake
     assert mistake.endswith(".")
     assert "hunter2" not in mistake

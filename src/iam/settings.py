@@ -335,6 +335,6 @@ def _sentence(error: dict[str, Any]) -> str:
     if not error["loc"]:
         return f"{message}."
     name = "IAM_" + str(error["loc"][0]).upper()
-    secret = name in _WITH_SECRETS
-    shown = "" if secret or error["input"] is None else f" is {str(error['input'])!r}, but"
+    hidden = name in _WITH_SECRETS or error["input"] is None
+    shown = ":" if hidden else f" is {str(error['input'])!r}, but"
     return f"{name}{shown} {message[0].lower() + message[1:]}."
