@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from iam.audit import list_events
-from iam.kernel.clock import Instant
+from iam.audit.events import purge
+from iam.audit.feed import newest, read_after
+from iam.audit.figures import count_next_hours
+from iam.kernel.clock import Instant, after
 from iam.server.jobs import write_touches
 from iam.web.engine import in_thread
 from tests.support.world import World
@@ -83,3 +86,22 @@ def test_events_go_after_their_time_all_but_the_newest(both_worlds: World) -> No
     world.sweep()
     assert noted() == []
     assert world.engine.database.read(lambda c: list_events(c, organization=None))
+
+
+def test_whoever_follows_events_misses_none_when_old_ones_go(both_worlds: World) -> None:
+    world = both_worlds
+    database = world.engine.database
+    # Of one instant: their IDs are in another order than they were written in.
+    for _ in range(8):
+        assert world.admin
+    position = database.read(lambda c: newest(c, world.clock()))
+    later = after(world.clock(), 2 * 86400)
+    assert database.write(lambda c: purge(c, later, 86400)) == 0, "they have not been counted"
+    while database.write(lambda c: count_next_hours(c, later)):
+        pass
+    assert database.write(lambda c: purge(c, later, 86400)) >= 16
+
+    world.make_organization("acme")
+
+    found, _ = database.read(lambda c: read_after(c, position))
+    assert "organization.created" in [one.type for one in found]

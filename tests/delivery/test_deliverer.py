@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
+from iam.db.tables import event
 from iam.delivery.deliverer import Deliverer
 from iam.delivery.outbox import FIRST_PAUSE, LONGEST_PAUSE, pause
 from iam.server.jobs import make_deliverer
@@ -81,8 +83,8 @@ def test_a_notice_says_what_happened_and_is_signed_by_standard_webhooks(
         stage.portal.call(deliverer.run_due)
 
     (notice,) = receiver.notices
-    event = stage.get("/v1/events?type=session.ended&organization=acme", headers=stage.admin)
-    (told,) = event.json()["items"]
+    found = stage.get("/v1/events?type=session.ended&organization=acme", headers=stage.admin)
+    (told,) = found.json()["items"]
     assert notice.content == {"type": "session.ended", "timestamp": told["at"], "data": told}
     assert told["session"] == session
     assert told["reason"] == "ended_by_admin"
@@ -361,3 +363,20 @@ def test_the_history_of_deliveries_is_purged_and_what_waits_stays(
         stage.clock.move(stage.engine.settings.retention + 60)
         stage.sweep()
     assert [one["session"] for one in deliveries(stage)] == [waiting]
+
+
+def test_a_notice_of_an_event_that_is_gone_is_given_up_and_holds_up_no_other(
+    stage: World, shop: dict[str, str], deliverer: Deliverer
+) -> None:
+    with Receiver() as receiver:
+        subscribe(stage, receiver.url, "session.started")
+        lost = start(stage, shop)
+        stage.engine.database.write(
+            lambda c: c.execute(delete(event).where(event.c.session_id == lost))
+        )
+        told = start(stage, shop)
+        stage.portal.call(deliverer.run_due)
+
+    assert [notice.session for notice in receiver.notices] == [told]
+    (given_up,) = deliveries(stage, "&state=dead")
+    assert (given_up["session"], given_up["last_error"]) == (lost, "event_forgotten")

@@ -24,6 +24,7 @@ def opened(url: str, folder: Path, **settings: Any) -> Iterator[World]:
         delivery_attempts=ATTEMPTS,
         delivery_timeout=30,
         delivery_allow_private=True,
+        event_retention=0,
         **settings,
     ) as world:
         world.make_organization("acme", display_name="Acme Corporation")

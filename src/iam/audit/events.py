@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import BigInteger, Connection, Row, delete, func, literal_column, select
 
 from iam.audit import outbox
+from iam.audit.figures import HOUR, last_counted
 from iam.db.prepared import Asked, together
 from iam.db.tables import event as table
 from iam.kernel.clock import Instant, after
@@ -142,15 +143,18 @@ def timeline(
 def purge(connection: Connection, now: Instant, retention: int) -> int:
     """Delete events, `PURGED` at most, that are older than `retention` seconds; answer how many.
 
-    The newest one stays: the feed counts from there (`audit.feed`).
+    Not before they have been counted (`audit.figures`).
     """
-    newest = select(func.max(table.c.id)).scalar_subquery()
-    old = (
-        select(table.c.id)
-        .where(table.c.id < first_id(EVENT, after(now, -retention)), table.c.id < newest)
-        .order_by(table.c.id)
-        .limit(PURGED)
-    )
+    counted = last_counted(connection)
+    if counted is None:
+        return 0
+    until = min(after(now, -retention), Instant(counted + HOUR))
+    old = select(table.c.id).where(table.c.id < first_id(EVENT, until))
+    if connection.dialect.name == "sqlite":
+        # The feed counts rows there, and the number of the last one would be given to the next.
+        row = literal_column("event.rowid", BigInteger)
+        old = old.where(row < select(func.max(row)).select_from(table).scalar_subquery())
+    old = old.order_by(table.c.id).limit(PURGED)
     gone: int = connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
     return gone
 

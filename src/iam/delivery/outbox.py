@@ -117,9 +117,11 @@ def _events(connection: Connection, webhook_id: str, rows: Sequence[Row[Any]]) -
     if target is None:
         return ()
     events = audit.read_events(connection, [row.event for row in rows])
+    _forget(connection, [row.seq for row in rows if row.event not in events], "event_forgotten")
     return tuple(
         Claim(row.seq, row.attempts, target.url, WebhookNotice(events[row.event], target.secret))
         for row in rows
+        if row.event in events
     )
 
 
@@ -138,6 +140,7 @@ def _logouts(
     events = audit.read_events(connection, [row.event for row in rows])
     subjects = read_subjects(connection, [row.session_id for row in rows])
     _forget(connection, [row.seq for row in rows if row.session_id not in subjects])
+    _forget(connection, [row.seq for row in rows if row.event not in events], "event_forgotten")
     return tuple(
         Claim(
             row.seq,
@@ -152,7 +155,7 @@ def _logouts(
             ),
         )
         for row in rows
-        if row.session_id in subjects
+        if row.session_id in subjects and row.event in events
     )
 
 
@@ -205,10 +208,11 @@ def _saml_logouts(
     )
 
 
-def _forget(connection: Connection, gone: Sequence[int]) -> None:
-    """A session that is history no longer takes with it what its application knew it by."""
+def _forget(connection: Connection, gone: Sequence[int], why: str = "session_forgotten") -> None:
+    """Give up what waited for so long that what it tells of is history no longer: a session, with which goes
+    what its application knew it by, or an event (`audit.purge`)."""
     if gone:
-        forgotten = {"state": "dead", "last_error": "session_forgotten"}
+        forgotten = {"state": "dead", "last_error": why}
         connection.execute(update(table).where(table.c.seq.in_(gone)).values(forgotten))
 
 

@@ -65,9 +65,9 @@ class Callers:
         # What no statement can hold would break it for all who share it.
         if not is_client_id(client_id):
             return None
-        if self._reader is None:
-            self._reader = open_reader(self._database, CALLERS, connections=1)
         try:
+            if self._reader is None:
+                self._reader = open_reader(self._database, CALLERS, connections=1)
             caller = await self._reader.read(client_id)
         except DatabaseUnavailable:
             return None

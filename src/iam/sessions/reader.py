@@ -132,14 +132,17 @@ class SqliteReader(Reader[Found]):
         self._make = question.make
         self._statements = [f"{question.select} IN ({','.join('?' * n)})" for n in range(BATCH + 1)]
         self._module = sqlite_module()
-        self._connection = self._module.connect(
-            Path(str(database.url.database)).absolute().as_uri() + "?mode=ro",
-            uri=True,
-            isolation_level=None,
-            timeout=0.25,
-            cached_statements=BATCH * 2,
-            check_same_thread=False,
-        )
+        try:
+            self._connection = self._module.connect(
+                Path(str(database.url.database)).absolute().as_uri() + "?mode=ro",
+                uri=True,
+                isolation_level=None,
+                timeout=0.25,
+                cached_statements=BATCH * 2,
+                check_same_thread=False,
+            )
+        except self._module.Error as error:
+            raise DatabaseUnavailable(str(error)) from error
         self._connection.execute("PRAGMA query_only=ON")
         self._connection.execute("PRAGMA mmap_size=0")
         # Room for the upper levels of the key's tree, 4 MB with a million sessions; any commit of another

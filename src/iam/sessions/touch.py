@@ -111,9 +111,10 @@ _TOUCH = (
 _TOUCH_SQLITE = text(
     _TOUCH.format(touched="SELECT key AS id, value AS at FROM json_each(:touches)")
 )
-# Rows are found, and so locked, in the order of these lists, in which everybody locks. To lock them first,
-# in an order that no planner could change, would write each of them twice: a ring of two that wait for each
-# other is broken by the database, and whoever it turned away tries again (`db.engine`).
+# Rows are found by the index, and so locked, in the order of these lists, in which everybody locks. In a
+# small table they may be found otherwise. To lock them first, in an order that no planner could change, would
+# write each of them twice: a ring of two that wait for each other is broken by the database, and whoever it
+# turned away tries again (`db.engine`).
 _TOUCH_POSTGRESQL = text(
     _TOUCH.format(
         touched="SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:ats AS bigint[])) AS t (id, at)"
