@@ -73,6 +73,16 @@ def test_a_database_that_nobody_has_set_up_is_said_to_be_so(iam: Iam, database: 
     assert "iam migrate" in done.stderr
 
 
+def test_doctor_has_a_line_for_each_part_and_fails_if_one_is_missing(iam: Iam) -> None:
+    done = iam("doctor")
+
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert "FAIL  signing keys: none; start the server once, it makes the first" in lines
+    assert "ok    SAML: its libraries load" in lines
+    assert [one for one in lines if one.startswith("ok    database: ")]
+
+
 def test_a_first_start_says_where_to_sign_in_as_whom_and_a_second_changes_nothing(
     tmp_path: Path,
 ) -> None:

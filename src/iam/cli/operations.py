@@ -108,8 +108,20 @@ def doctor() -> None:
             )
         else:
             print(f"ok    SQLite {'.'.join(map(str, version))}")
-    if failed:
+    speaks_saml = _speaks_saml()
+    if failed or not speaks_saml:
         sys.exit(1)
+
+
+def _speaks_saml() -> bool:
+    """Whether the libraries for XML load, which a server does only with its first SAML message."""
+    try:
+        import xmlsec  # noqa: F401 - loading is what is tried
+    except Exception as error:  # noqa: BLE001 - two that do not fit each other have an error of their own
+        print(f"FAIL  SAML: {error}")
+        return False
+    print("ok    SAML: its libraries load")
+    return True
 
 
 def _print_mail(settings: Settings) -> None:
