@@ -89,6 +89,7 @@ def test_it_is_told_in_a_frame_whether_somebody_is_signed_in(
     server, _, address = application
     state = page.locator("#state")
     page.goto(address)
+    expect(state).to_have_text("signed out")  # until then nothing listens
     page.click("#silent")
     expect(state).to_have_text("silently: user-not-logged-in")
 
@@ -99,6 +100,7 @@ def test_it_is_told_in_a_frame_whether_somebody_is_signed_in(
     page.click("#sign-in")
     page.wait_for_url("**/account/sessions")
     page.goto(address)
+    expect(state).to_have_text("signed out")  # until then nothing listens
     page.click("#silent")
 
     expect(state).to_have_text("silently: signed in")
@@ -173,6 +175,7 @@ def test_a_page_of_another_origin_that_opens_the_window_is_told_nothing(
     page.click("#sign-in")
     page.wait_for_url("**/account/sessions")
     page.goto(address)
+    expect(page.locator("#state")).to_have_text("signed out")
     there = json.loads(page.locator("#addresses").inner_text())[0] + "&popup=1"
     # The same application on another name: not what is registered.
     page.goto(address.replace("127.0.0.1", "localhost"))
