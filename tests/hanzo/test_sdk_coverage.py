@@ -9,7 +9,13 @@ import pytest
 from tests.hanzo.sdk_site import Site
 from tests.support.casdoor import async_python_sdk, node_sdk, python_sdk, sdk_methods
 
-FILES = ("test_sdks", "test_object_sdks", "test_remaining_sdks", "test_browser_sdk")
+FILES = (
+    "test_sdks",
+    "test_object_sdks",
+    "test_installation_sdks",
+    "test_remaining_sdks",
+    "test_browser_sdk",
+)
 APPLICATION = Path(__file__).parents[1] / "clients" / "casdoor" / "browser" / "app.mjs"
 
 PERMISSIONS = "permissions (Casbin models) are not evaluated"

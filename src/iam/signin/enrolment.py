@@ -153,21 +153,7 @@ def enrol(
     user = find_user(connection, holder.organization, holder.user)
     factor = add_factor(connection, cipher, user.id, secret, step=step, now=now, random=random)
     codes = renew_recovery_codes(connection, user.id, random)
-    session = store.read_session(connection, holder.id)
-    if session is None:
-        raise SessionUnknown
-    amr = with_code((PASSWORD, *session.amr))
-    at = max(begun, session.authenticated_at or begun)
-    raised, ended = finish(
-        connection,
-        change,
-        "factor.added",
-        factor,
-        amr=amr,
-        authenticated_at=at,
-        now=now,
-        random=random,
-    )
+    raised, ended = finish_adding(connection, change, factor, begun, now, random)
     return Changed(raised=raised, ended=ended, recovery_codes=codes)
 
 
@@ -258,6 +244,37 @@ def remove_by_administrator(
         now=now,
         random=random,
         origin=origin,
+    )
+
+
+def finish_adding(
+    connection: Connection,
+    change: Change,
+    factor: str,
+    begun: Instant,
+    now: Instant,
+    random: Random,
+) -> tuple[Started, tuple[Ended, ...]]:
+    """What `finish` does where a factor was added: the session is raised by it.
+
+    Args:
+        begun: when its holder showed their password for this.
+
+    Raises:
+        SessionUnknown: the session has ended meanwhile.
+    """
+    session = store.read_session(connection, change.holder.id)
+    if session is None:
+        raise SessionUnknown
+    return finish(
+        connection,
+        change,
+        "factor.added",
+        factor,
+        amr=with_code((PASSWORD, *session.amr)),
+        authenticated_at=max(begun, session.authenticated_at or begun),
+        now=now,
+        random=random,
     )
 
 

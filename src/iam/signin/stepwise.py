@@ -15,21 +15,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.factor_tables import enrolment as table
 from iam.directory.users import User
-from iam.kernel.authn import PASSWORD, with_code
 from iam.kernel.clock import Instant, after
 from iam.kernel.events import NOWHERE, Actor, Origin
 from iam.kernel.secrets import Random
 from iam.keys.cipher import Cipher, EncryptionKeyWrong
-from iam.sessions import rules, store
+from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
-from iam.sessions.validate import SessionUnknown
 from iam.signin.credentials import credentials_changed
 from iam.signin.enrolment import (
     CONFIRMED_WITHIN,
     Change,
     Changed,
     EnrolmentInvalid,
-    finish,
+    finish_adding,
 )
 from iam.signin.factors import (
     CodeWrong,
@@ -125,21 +123,7 @@ def enable(
     """
     rules.hold_rules(connection, user.organization)
     factor, under_way = _add(connection, cipher, user, by, now, random, secret)
-    session = store.read_session(connection, change.holder.id)
-    if session is None:
-        raise SessionUnknown
-    amr = with_code((PASSWORD, *session.amr))
-    at = max(under_way.begun_at, session.authenticated_at or under_way.begun_at)
-    raised, ended = finish(
-        connection,
-        change,
-        "factor.added",
-        factor,
-        amr=amr,
-        authenticated_at=at,
-        now=now,
-        random=random,
-    )
+    raised, ended = finish_adding(connection, change, factor, under_way.begun_at, now, random)
     return Changed(raised=raised, ended=ended)
 
 
