@@ -1,6 +1,8 @@
 """The validating readers: what is committed now, for everybody who waits, and never without an answer."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -139,10 +141,12 @@ def postgres_database(postgres_cluster: Cluster) -> Iterator[Database]:
     postgres_cluster.drop(url)
 
 
-_READERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+_OF_READERS = (
+    "FROM pg_stat_activity "
     "WHERE pid <> pg_backend_pid() AND query LIKE 'PREPARE%' AND datname = current_database()"
 )
+_READERS = f"SELECT pg_terminate_backend(pid) {_OF_READERS}"
+_READER_PIDS = f"SELECT pid {_OF_READERS}"
 
 
 async def read_until_it_works(reader: Reader[LiveRow], number: int) -> LiveRow | None:
@@ -188,6 +192,35 @@ def test_a_database_that_is_silent_counts_as_away(postgres_database: Database) -
             )
             assert all(isinstance(one, DatabaseUnavailable) for one in answers)
         assert await read_until_it_works(reader, 0) is not None
+        await reader.close()
+
+    asyncio.run(main())
+
+
+def test_who_waits_long_for_one_connection_goes_by_another(postgres_database: Database) -> None:
+    fill(postgres_database, 2)
+    url = postgres_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def main() -> None:
+        reader = PostgresReader(postgres_database, SESSIONS, patience=60)
+        assert await reader.read(session_id(0)) is not None
+        with psycopg.connect(url, autocommit=True) as connection:
+            while len(backends := [pid for (pid,) in connection.execute(_READER_PIDS)]) < 2:
+                await asyncio.sleep(0.01)
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            reads = [asyncio.ensure_future(reader.read(session_id(0)))]
+            await asyncio.sleep(0)  # it is under way
+            reads.append(asyncio.ensure_future(reader.read(session_id(1))))
+            await asyncio.sleep(0.1)
+            os.kill(backends[0], signal.SIGCONT)
+            done, waiting = await asyncio.wait(reads, timeout=30, return_when="FIRST_COMPLETED")
+            assert (len(done), len(waiting)) == (1, 1)
+        finally:
+            for pid in backends:
+                os.kill(pid, signal.SIGCONT)
+        assert [row.user for row in await asyncio.gather(*reads) if row] == ["user0", "user1"]
         await reader.close()
 
     asyncio.run(main())

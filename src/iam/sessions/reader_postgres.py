@@ -14,14 +14,18 @@ from iam.sessions.reader import BATCH, Done, Found, Question, Reader, deliver, r
 _TEXT = 25
 _WAITS = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds before each try to mend a connection; the last one again and again."""
+_COMPANY = 0.005
+"""Seconds that questions wait for the batch under way to come home, unless they fill one of their own."""
 
 
 class PostgresReader(Reader[Found]):
     """Reads over a few connections of its own, one batch in flight on each.
 
     While a batch travels, the next one gathers: the busier, the more validations share a round
-    trip. Works on libpq's own non-blocking calls, because one answer has to reach many waiting
-    requests at once, and an `await` for each would cost more than the read.
+    trip. A further connection is for a whole batch that waits, or for one that has waited long
+    enough: half-empty batches side by side cost the database more than they save anybody. Works on
+    libpq's own non-blocking calls, because one answer has to reach many waiting requests at once, and
+    an `await` for each would cost more than the read.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class PostgresReader(Reader[Found]):
         self._prepare = f"PREPARE {question.name} (text[]) AS {question.select} = ANY($1)"
         self._idle: list[_Line[Found]] = []
         self._lines = [_Line(self) for _ in range(connections)]
+        self._is_late_soon = False
 
     async def close(self) -> None:
         """See `Reader.close`."""
@@ -75,11 +80,24 @@ class PostgresReader(Reader[Found]):
 
     def _depart(self) -> None:
         while self._pending and self._idle:
-            batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
-            self._idle.pop().send(batch)
+            if len(self._pending) < BATCH and any(line.is_under_way for line in self._lines):
+                if not self._is_late_soon:
+                    self._is_late_soon = True
+                    asyncio.get_running_loop().call_later(_COMPANY, self._on_late)
+                return
+            self._send()
         if self._pending and not any(line.is_promising for line in self._lines):
             waiting, self._pending = self._pending, []
             refuse(waiting, DatabaseUnavailable("no connection to the database"))
+
+    def _on_late(self) -> None:
+        self._is_late_soon = False
+        if self._pending and self._idle:
+            self._send()
+
+    def _send(self) -> None:
+        batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+        self._idle.pop().send(batch)
 
 
 class _Line(Generic[Found]):
@@ -100,6 +118,11 @@ class _Line(Generic[Found]):
     def is_promising(self) -> bool:
         """Whether a batch should wait for it: it carries one, or has just begun to connect."""
         return not self._is_shut and (self._connection is not None or self._is_new)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it carries a batch."""
+        return bool(self._flight)
 
     @property
     def _link(self) -> pq.abc.PGconn:
