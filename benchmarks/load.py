@@ -11,6 +11,9 @@ import msgspec
 
 from tests.support.run import run_directory
 
+LOAD_CORES = frozenset(sorted(os.sched_getaffinity(0))[-1:])
+"""Where the load generator runs: a client that wanders would slow what it measures."""
+
 
 class Load(msgspec.Struct):
     """What a run of load measured. Latencies are milliseconds."""
@@ -81,6 +84,4 @@ def run_load(
 
 
 def _last_core() -> None:
-    # The server gets the others: a client that wanders onto its core would slow what it measures.
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[-1:])
+    os.sched_setaffinity(0, LOAD_CORES)
