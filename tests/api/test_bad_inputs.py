@@ -460,6 +460,17 @@ def test_a_page_that_cannot_be_is_422(world: World, query: str) -> None:
             _is_problem(world.get(f"{operation.path}?{query}", headers=admin), 422)
 
 
+def test_a_parameter_that_a_route_has_not_is_422_and_nothing_is_done(world: World) -> None:
+    admin = world.admin
+    for operation in OPERATIONS:
+        answer = world.request(
+            operation.method, f"{operation.path}?dryrun=true&usr=x", headers=admin
+        )
+        _is_problem(answer, 422)
+        fields = [one["field"] for one in answer.json()["errors"]]
+        assert {"dryrun", "usr"} <= set(fields), operation
+
+
 def test_filters_and_names_of_any_text_are_answered_not_crashed_on(world: World) -> None:
     admin = world.admin
     for text in ("%00", "%0a", "%ff", "%ed%a0%80", "%27%22--", "%25", "x" * 300, "%F0%9F%92%A9"):

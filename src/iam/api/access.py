@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -174,6 +175,29 @@ Administrator = Annotated[OwnCall, Depends(_person_with(Right.CHANGE))]
 """An administrator of the installation or of an organization."""
 
 
+async def only_known_parameters(request: Request) -> None:
+    """Refuse a query with a parameter that the route has not: a misspelt filter would list everything, and a
+    misspelt `dry_run` would be none.
+
+    Raises:
+        RequestValidationError: it names them.
+    """
+    _refuse_unknown(request, request.scope["route"])
+
+
+def _refuse_unknown(request: Request, route: APIRoute) -> None:
+    if not request.scope["query_string"]:
+        return
+    fields = get_flat_params(route.dependant)
+    known = {one.alias for one in fields if isinstance(one.field_info, params.Query)}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        words = "This parameter is not known here."
+        raise RequestValidationError(
+            [{"type": "extra", "loc": ("query", name), "msg": words} for name in unknown]
+        )
+
+
 class OneHop(APIRoute):
     """A route of the form `(call: Manager, body: SomeBody) -> Change`, made by `Engine.changes`.
 
@@ -186,6 +210,7 @@ class OneHop(APIRoute):
         work, takes = self.endpoint, get_type_hints(self.endpoint)["body"]
 
         async def handle(request: Request) -> Response:
+            _refuse_unknown(request, self)
             sent, engine = await request.body(), engine_of(request)
             client = await proven_client(engine, request)
             return await engine.changes.run(

@@ -4,7 +4,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, get_args
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -33,6 +33,7 @@ from iam.api import (
     users_api,
     webhooks_api,
 )
+from iam.api.access import only_known_parameters
 from iam.api.documents import complete
 from iam.api.guard import Guard
 from iam.directory.providers import Kind
@@ -68,6 +69,7 @@ def create_api() -> FastAPI:
         redoc_url=None,
         openapi_tags=_TAGS,
         redirect_slashes=False,
+        dependencies=[Depends(only_known_parameters)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.add_exception_handler(IamError, on_iam_error)
