@@ -166,6 +166,29 @@ def test_an_address_is_removed_with_null(world: World) -> None:
     assert world.patch(place, json={"email": None}, headers=admin).json()["email"] is None
 
 
+def test_a_users_language_and_time_zone_are_set_changed_and_removed(both_worlds: World) -> None:
+    world = both_worlds
+    admin = world.admin
+    world.post("/v1/organizations", json={"name": "acme"}, headers=admin)
+    body = {"organization": "acme", "name": "ann", "locale": "de", "zoneinfo": "Europe/Berlin"}
+    made = world.post("/v1/users", json=body, headers=admin).json()
+    assert (made["locale"], made["zoneinfo"]) == ("de", "Europe/Berlin")
+
+    place = "/v1/users/acme/ann"
+    kept = world.patch(place, json={"locale": "ja"}, headers=admin).json()
+    assert (kept["locale"], kept["zoneinfo"]) == ("ja", "Europe/Berlin")
+    removed = world.patch(place, json={"zoneinfo": None}, headers=admin).json()
+    assert (removed["locale"], removed["zoneinfo"]) == ("ja", None)
+
+    for wrong in ({"locale": "tlh"}, {"zoneinfo": "Europe/Atlantis"}, {"locale": "../de"}):
+        answer = world.patch(place, json=wrong, headers=admin)
+        assert (answer.status_code, answer.json()["code"]) == (422, "preference_invalid")
+        another = {"organization": "acme", "name": "bob"} | wrong
+        assert world.post("/v1/users", json=another, headers=admin).status_code == 422
+    assert world.get(place, headers=admin).json() == removed
+    assert world.get("/v1/users/acme/bob", headers=admin).status_code == 404
+
+
 def test_an_organizations_administrator_makes_users_but_no_organizations(
     world: World, acme: Tenant
 ) -> None:

@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -24,10 +25,13 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy import delete
 
 from iam.api import openapi_document
+from iam.api.schemas import TIME_ZONE
 from iam.db.tables import policy
+from iam.directory.preferences import time_zones
 from tests.support.tenants import Tenant, make_tenant
 from tests.support.world import ISSUER, World, make_world
 
+schemathesis.openapi.format(TIME_ZONE, st.sampled_from(time_zones()))
 _document = schemathesis.openapi.from_dict(openapi_document())
 # That free JSON may hold no NUL is said in words: no schema can say it of what is nested.
 _document.config.generation.update(allow_x00=False)

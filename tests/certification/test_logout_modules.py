@@ -117,7 +117,7 @@ def test_oidcc_rp_initiated_logout_bad_id_token_hint(party: Party, tmp_path: obj
         nonce=None,
     )
     forged = make_id_token(
-        grant, session, "x", replace(key, id=mine.id), ISSUER, party.world.clock()
+        grant, session, {}, "x", replace(key, id=mine.id), ISSUER, party.world.clock()
     )
 
     answer = visit.logout(id_token_hint=forged, post_logout_redirect_uri=SIGNED_OUT, state="s")

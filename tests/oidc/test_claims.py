@@ -7,6 +7,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from iam.directory.applications import ApplicationChange, update_application
+from iam.directory.preferences import Preferences, set_preferences
 from iam.kernel.events import SYSTEM
 from tests.oidc.conftest import Party, hidden_fields, query_of
 
@@ -64,6 +65,28 @@ def test_a_scope_and_claims_add_up(party: Party) -> None:
         "preferred_username": "ada",
         "email": "ada@acme.test",
     }
+
+
+def test_the_language_and_the_time_zone_that_people_have_chosen_are_part_of_their_profile(
+    own_party: Party,
+) -> None:
+    party = own_party
+    token = party.browser().token
+    before = party.tokens(token, scope="openid profile")
+    assert party.userinfo(before["access_token"]).json().keys() & {"locale", "zoneinfo"} == set()
+
+    chosen = Preferences("de", "Europe/Berlin")
+    party.world.engine.database.write(lambda c: set_preferences(c, "acme", "ada", chosen))
+
+    said = {"locale": "de", "zoneinfo": "Europe/Berlin"}
+    assert party.userinfo(before["access_token"]).json().items() >= said.items()
+    asked = json.dumps({"userinfo": {"zoneinfo": None}, "id_token": {"locale": None}})
+    got = party.tokens(token, scope="openid", claims=asked)
+    told = party.userinfo(got["access_token"]).json()
+    assert told == {"sub": party.users["ada"].id, "zoneinfo": "Europe/Berlin"}
+    claims = party.claims(got["id_token"])
+    assert claims["locale"] == "de"
+    assert "zoneinfo" not in claims
 
 
 @pytest.mark.parametrize(

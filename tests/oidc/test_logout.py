@@ -200,7 +200,7 @@ def _tokens(party: Party, key: SigningKey, issuer: str) -> tuple[str, str, str]:
     )
     now = party.world.clock()
     access, _ = make_access_token(grant, key, issuer, now, jti="j")
-    id_token = make_id_token(grant, party.session(sid), access, key, issuer, now)
+    id_token = make_id_token(grant, party.session(sid), {}, access, key, issuer, now)
     return id_token, access, browser.token
 
 

@@ -117,6 +117,19 @@ def test_a_spreadsheet_with_semicolons_and_a_byte_order_mark_is_read(
     assert "ina" in _names(world)
 
 
+def test_a_language_and_a_time_zone_come_along_or_are_said_not_to_be(
+    world: World, boss: Surfer
+) -> None:
+    page = _send(boss, "name,locale\nina,de\nole,tlh\n", confirmed="1")
+    assert page.status_code == 422
+    assert "no such language or time zone" in page.text
+    boss.get(PATH)
+    file = "name,email,locale,zoneinfo\nina,ina@acme.example,de,Europe/Berlin\n"
+    _send(boss, file, confirmed="1", invite="1")
+    ina = world.get("/v1/users/acme/ina", headers=world.admin).json()
+    assert (ina["locale"], ina["zoneinfo"]) == ("de", "Europe/Berlin")
+
+
 def test_new_users_are_invited_where_that_is_asked_for(world: World, boss: Surfer) -> None:
     _send(boss, GOOD, confirmed="1", invite="1")
     mails = world.get("/v1/mails", headers=world.admin).json()["items"]

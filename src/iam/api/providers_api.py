@@ -80,6 +80,8 @@ def create(call: Administrator, body: ProviderBody) -> Response:
     owner = body.organization
     require_organization(call, owner)
     engine = call.engine
+    # Nothing is fetched for an organization that is not there.
+    engine.database.read(lambda c: find_organization(c, owner))
     options = _checked(call, body.kind, body.options)
     id_ = make_id(PROVIDER, call.now, engine.random)
     sealed = _sealed(call, id_, body.client_secret)

@@ -32,6 +32,7 @@ from iam.directory.patterns import (
 from iam.kernel.addresses import network_range
 from iam.kernel.clock import Instant, after, from_iso
 from iam.kernel.events import EVENT_TYPES
+from iam.languages import LANGUAGES
 from iam.sessions.knobs import LONGEST, MOST, AtLimit
 from iam.signin import passwords
 
@@ -131,6 +132,14 @@ DisplayName = Annotated[str, text_of(1, 128)]
 Label = Annotated[str, text_of(1, 128)]
 UserAgent = Annotated[str, text_of(1, 512)]
 Email = Annotated[str, text_of(3, 254, EMAIL_PATTERN)]
+TIME_ZONE = "iana-time-zone"
+"""The format, in the document, of what no pattern can say: the names of time zones."""
+Language = Annotated[str, text_of(1, 35), Field(json_schema_extra={"enum": list(LANGUAGES)})]
+TimeZone = Annotated[
+    str,
+    text_of(1, 64),
+    WithJsonSchema({"type": "string", "format": TIME_ZONE, "examples": ["Europe/Berlin"]}),
+]
 Password = Annotated[
     str, StringConstraints(min_length=passwords.SHORTEST, max_length=passwords.LONGEST)
 ]
@@ -305,6 +314,8 @@ class UserBody(Body):
     email: Email | None = None
     display_name: DisplayName | None = None
     roles: Roles = Field(default_factory=list)
+    locale: Language | None = None
+    zoneinfo: TimeZone | None = None
 
 
 class UserPatch(Body):
@@ -313,6 +324,10 @@ class UserPatch(Body):
     display_name: DisplayName = Field(default_factory=absent)
     roles: Roles = Field(default_factory=absent)
     enabled: StrictBool = Field(default_factory=absent)
+    locale: Language | None = Field(
+        default_factory=absent, description="null: what browsers ask for."
+    )
+    zoneinfo: TimeZone | None = Field(default_factory=absent, description="null: the browser's.")
 
 
 class WebhookBody(Body):

@@ -26,6 +26,7 @@ from iam.api.views import UsersView, UserView, user_view
 from iam.delivery.mails import Mail, find_mail
 from iam.directory import users
 from iam.directory.organizations import find_organization
+from iam.directory.preferences import Preferences
 from iam.directory.users import UserChange, find_user
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
@@ -88,6 +89,7 @@ def create_user(call: Administrator, body: UserBody) -> Response:
             display_name=body.display_name,
             email=body.email,
             roles=body.roles,
+            preferences=Preferences(body.locale, body.zoneinfo),
             now=call.now,
             random=call.engine.random,
         )
@@ -137,6 +139,8 @@ def update_user(
     change = UserChange(
         display_name=body.display_name,
         email=(body.email or "") if "email" in given else None,
+        locale=(body.locale or "") if "locale" in given else None,
+        zoneinfo=(body.zoneinfo or "") if "zoneinfo" in given else None,
         roles=body.roles,
         enabled=body.enabled,
         password_hash=_hashed(call, body.password),

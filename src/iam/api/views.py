@@ -327,6 +327,8 @@ class UserView(View):
     has_password: bool
     second_factor: bool = Field(description="Whether a code of an app is asked for as well.")
     created_at: datetime
+    locale: str | None = Field(description="Their language (BCP 47); null: what browsers ask for.")
+    zoneinfo: str | None = Field(description="Their time zone (IANA); null: the browser's.")
 
 
 class UsersView(View):
@@ -347,6 +349,8 @@ def user_view(user: User, *, second_factor: bool = False) -> dict[str, Any]:
         "has_password": user.has_password,
         "second_factor": second_factor,
         "created_at": to_iso(user.created_at),
+        "locale": user.preferences.locale,
+        "zoneinfo": user.preferences.zone,
     }
 
 

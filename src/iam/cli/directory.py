@@ -114,11 +114,16 @@ def create_user(
     display_name: DisplayName = None,
     email: Annotated[str | None, typer.Option(help="E-mail address.")] = None,
     role: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    locale: Annotated[str | None, typer.Option(help="Their language, like de.")] = None,
+    zoneinfo: Annotated[
+        str | None, typer.Option(help="Their time zone, like Europe/Berlin.")
+    ] = None,
     password: Annotated[bool, typer.Option(help="Ask for a password.")] = True,
 ) -> None:
     """Create a user; asks for the password unless --no-password."""
     from iam.api.schemas import UserBody
     from iam.directory.organizations import find_organization
+    from iam.directory.preferences import Preferences
     from iam.directory.users import create_user as create
     from iam.server.build import make_passwords
 
@@ -129,6 +134,8 @@ def create_user(
         display_name=display_name,
         email=email,
         roles=role,
+        locale=locale,
+        zoneinfo=zoneinfo,
     )
     with opened_database() as (settings, database):
         hashed = make_passwords(settings, system_random).hash(_ask()) if password else None
@@ -139,7 +146,8 @@ def create_user(
             find_organization(connection, organization)
             create(
                 connection,
-                **body.model_dump(exclude={"password"}),
+                **body.model_dump(exclude={"password", "locale", "zoneinfo"}),
+                preferences=Preferences(body.locale, body.zoneinfo),
                 password_hash=hashed,
                 now=now,
                 random=system_random,

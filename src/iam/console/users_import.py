@@ -134,6 +134,7 @@ def _write(connection: Connection, asked: Asked, lines: Sequence[Line]) -> _Repo
             display_name=line.display_name or None,
             email=line.email or None,
             roles=line.roles,
+            preferences=line.preferences,
             now=cause.now,
             random=cause.random,
         )

@@ -32,6 +32,26 @@ class Preferences:
     locale: str | None = None
     zone: str | None = None
 
+    @property
+    def exist(self) -> bool:
+        """Whether the language is spoken here and the time zone is one."""
+        return self.locale in (None, *LANGUAGES) and self.zone in (None, *time_zones())
+
+    def changed(self, locale: str | None, zone: str | None) -> "Preferences":
+        """With another language and zone: None leaves one, the empty string removes it."""
+        return Preferences(
+            self.locale if locale is None else locale or None,
+            self.zone if zone is None else zone or None,
+        )
+
+
+NO_PREFERENCES = Preferences()
+
+
+def columns_of(preferences: Preferences) -> dict[str, str | None]:
+    """Where they stand in a user's row."""
+    return {"locale": preferences.locale, "zoneinfo": preferences.zone}
+
 
 @functools.cache
 def time_zones() -> tuple[str, ...]:
@@ -40,10 +60,21 @@ def time_zones() -> tuple[str, ...]:
     return ("UTC", *sorted(zone for zone in places if not zone.startswith(("Etc/", "SystemV/"))))
 
 
+def check_preferences(wanted: Preferences) -> Preferences:
+    """`wanted`, if it can be chosen.
+
+    Raises:
+        PreferenceInvalid: the language is not spoken here, or the time zone does not exist.
+    """
+    if not wanted.exist:
+        raise PreferenceInvalid
+    return wanted
+
+
 def read_preferences(connection: Connection, organization: str, name: str) -> Preferences:
     """What this user has said; nothing of whoever does not exist."""
     [rows] = together(connection, (_READ, {"organization": organization, "name": name}))
-    return Preferences(rows[0].locale, rows[0].zoneinfo) if rows else Preferences()
+    return Preferences(rows[0].locale, rows[0].zoneinfo) if rows else NO_PREFERENCES
 
 
 def set_preferences(
@@ -54,11 +85,8 @@ def set_preferences(
     Raises:
         PreferenceInvalid: it is none that can be chosen.
     """
-    if wanted.locale not in (None, *LANGUAGES) or wanted.zone not in (None, *time_zones()):
-        raise PreferenceInvalid
-    if read_preferences(connection, organization, name) == wanted:
+    if read_preferences(connection, organization, name) == check_preferences(wanted):
         return False
-    values = {"locale": wanted.locale, "zoneinfo": wanted.zone}
     here = (user_account.c.organization == organization) & (user_account.c.name == name)
-    connection.execute(update(user_account).where(here).values(values))
+    connection.execute(update(user_account).where(here).values(columns_of(wanted)))
     return True

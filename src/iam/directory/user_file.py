@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
+from iam.directory.preferences import Preferences
 from iam.languages import _, written
 
-COLUMNS = ("name", "display_name", "email", "roles")
+COLUMNS = ("name", "display_name", "email", "roles", "locale", "zoneinfo")
 MOST_LINES = 1000
 LARGEST = 256 * 1024
 """Characters of a file."""
@@ -34,6 +35,7 @@ class Line:
     display_name: str
     email: str
     roles: tuple[str, ...]
+    preferences: Preferences
     mistakes: tuple[str, ...]
 
 
@@ -113,11 +115,15 @@ def _line(number: int, columns: list[str], values: list[str], seen: dict[str, in
         mistakes.append(_("at most %(number)s roles", number=_MOST_ROLES))
     if any(not re.fullmatch(ROLE_PATTERN, one, re.ASCII) for one in roles):
         mistakes.append(_("a role: letters, digits and . _ : -, up to 63"))
+    preferences = Preferences(given.get("locale") or None, given.get("zoneinfo") or None)
+    if not preferences.exist:
+        mistakes.append(_("there is no such language or time zone"))
     return Line(
         number=number,
         name=name,
         display_name=display_name,
         email=email,
         roles=roles,
+        preferences=preferences,
         mistakes=tuple(mistakes),
     )

@@ -23,6 +23,12 @@ from iam.db.tables import organization as organization_table
 from iam.db.tables import user_account
 from iam.directory.legacy import forget_members
 from iam.directory.names import NameTaken, Reserved, UserMissing, check_user_name
+from iam.directory.preferences import (
+    NO_PREFERENCES,
+    Preferences,
+    check_preferences,
+    columns_of,
+)
 from iam.kernel.clock import Instant
 from iam.kernel.events import Actor
 from iam.kernel.ids import USER, make_id
@@ -75,6 +81,7 @@ class User:
     organization_enabled: bool
     has_password: bool
     created_at: Instant
+    preferences: Preferences
 
     @property
     def admitted(self) -> bool:
@@ -89,13 +96,16 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChange:
-    """What to change; None leaves it. An e-mail address is removed with the empty string."""
+    """What to change; None leaves it. An e-mail address, a language (`locale`) and a time zone are removed
+    with the empty string."""
 
     display_name: str | None = None
     email: str | None = None
     roles: Sequence[str] | None = None
     enabled: bool | None = None
     password_hash: str | None = None
+    locale: str | None = None
+    zoneinfo: str | None = None
 
 
 def create_user(
@@ -107,6 +117,7 @@ def create_user(
     display_name: str | None,
     email: str | None,
     roles: Sequence[str],
+    preferences: Preferences = NO_PREFERENCES,
     now: Instant,
     random: Random,
 ) -> User:
@@ -114,6 +125,7 @@ def create_user(
 
     Raises:
         NameInvalid: the name's form.
+        PreferenceInvalid: there is no such language or time zone.
         NameTaken: the organization has a user of that name.
     """
     row = {
@@ -126,6 +138,7 @@ def create_user(
         "roles": list(roles),
         "enabled": True,
         "created_at": now,
+        **columns_of(check_preferences(preferences)),
     }
     try:
         with connection.begin_nested():
@@ -276,6 +289,7 @@ def update_user(
     Raises:
         UserMissing: there is none.
         Reserved: it would disable the first administrator or take their role away.
+        PreferenceInvalid: there is no such language or time zone.
     """
     rules.hold_rules(connection, organization)
     before = find_user(connection, organization, name)
@@ -290,6 +304,9 @@ def update_user(
         values["enabled"] = change.enabled
     if change.password_hash is not None:
         values["password_hash"] = change.password_hash
+    if change.locale is not None or change.zoneinfo is not None:
+        wanted = before.preferences.changed(change.locale, change.zoneinfo)
+        values |= columns_of(check_preferences(wanted))
     if _is_first(before) and (
         change.enabled is False or (change.roles is not None and ADMINISTRATOR not in change.roles)
     ):
@@ -374,4 +391,5 @@ def _user(row: Row[Any]) -> User:
         organization_enabled=bool(row.organization_enabled),
         has_password=row.password_hash is not None,
         created_at=Instant(row.created_at),
+        preferences=Preferences(row.locale, row.zoneinfo),
     )

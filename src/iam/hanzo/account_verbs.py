@@ -95,7 +95,7 @@ def userinfo(call: Call) -> Response:
             )
             scope, audience = token.scope, token.client_id
         assert call.person is not None  # noqa: S101 - whose user was just found
-        claims = claims_of(user.id, scope, call.person.session)
+        claims = claims_of(connection, user.id, scope, call.person.session)
         return {**claims, "iss": engine.settings.issuer, "aud": audience}
 
     return json_answer(engine.database.read(work))

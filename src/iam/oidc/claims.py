@@ -6,16 +6,25 @@ claim than `sub` and `acr` changes nothing of what is true (§5.5.1).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     InvalidRequestError,
 )
+from sqlalchemy import Connection
 
-SCOPE_OF = {"name": "profile", "preferred_username": "profile", "email": "email"}
-"""Each claim that can be asked for by itself, and the scope that gives it."""
+from iam.directory.preferences import read_preferences
+
+SCOPE_OF = {
+    "name": "profile",
+    "preferred_username": "profile",
+    "locale": "profile",
+    "zoneinfo": "profile",
+    "email": "email",
+}
+"""Each claim that can be asked for by itself, and the scope that gives it (§5.4)."""
 _MOST = 20
 
 
@@ -92,9 +101,23 @@ def _object(value: object) -> dict[str, Any]:
     return value
 
 
+def claims_of_scopes(scope: Collection[str]) -> tuple[str, ...]:
+    """The claims that these scopes give (§5.4)."""
+    return tuple(name for name, gives in SCOPE_OF.items() if gives in scope)
+
+
 def values_for(
-    names: tuple[str, ...], *, name: str, user: str, email: str | None
+    connection: Connection,
+    names: Collection[str],
+    *,
+    organization: str,
+    user: str,
+    name: str,
+    email: str | None,
 ) -> dict[str, str]:
     """These claims of a user, as far as they have them."""
     known = {"name": name, "preferred_username": user, "email": email}
-    return {one: value for one in names if (value := known.get(one)) is not None}
+    if not known.keys() >= set(names):
+        said = read_preferences(connection, organization, user)
+        known |= {"locale": said.locale, "zoneinfo": said.zone}
+    return {one: value for one in SCOPE_OF if one in names and (value := known[one]) is not None}

@@ -73,6 +73,8 @@ async def configuration(request: Request) -> Response:
                 "acr",
                 "name",
                 "preferred_username",
+                "locale",
+                "zoneinfo",
                 "email",
             ],
             "authorization_response_iss_parameter_supported": True,

@@ -29,6 +29,7 @@ from iam.kernel.secrets import make_secret
 from iam.keys import signer
 from iam.oidc import access_tokens, client_auth, refresh_tokens
 from iam.oidc import pushed as pushed_requests
+from iam.oidc.claims import values_for
 from iam.oidc.clients import OpenidClient, find_openid_client
 from iam.oidc.code_grant import CodeGrant, Pkce
 from iam.oidc.tokens import Grant, make_access_token, make_id_token
@@ -228,8 +229,17 @@ class Provider(AuthorizationServer):  # type: ignore[misc] # Authlib's base has 
         }
         if user.scope:
             body["scope"] = " ".join(user.scope)
-        if "openid" in user.scope and user.session is not None:
-            body["id_token"] = make_id_token(user, user.session, access, key, issuer, self.now)
+        session = user.session
+        if "openid" in user.scope and session is not None:
+            said = values_for(
+                self.connection,
+                user.id_token_claims,
+                organization=session.organization,
+                user=session.user,
+                name=session.identity.display_name,
+                email=session.identity.email,
+            )
+            body["id_token"] = make_id_token(user, session, said, access, key, issuer, self.now)
         if include_refresh_token:
             # One of an application that authenticates is bound to that already (RFC 9449 §5).
             jkt = self.jkt if client.application.public else None

@@ -14,7 +14,6 @@ from joserfc.jwk import ECKey, GuestProtocol, RSAKey
 from iam.kernel.clock import Instant, after
 from iam.keys import SigningKey
 from iam.keys.signing import ALGORITHMS
-from iam.oidc.claims import values_for
 from iam.sessions.model import Session
 
 OFFLINE = "offline_access"
@@ -144,14 +143,17 @@ def one_or_many(audience: tuple[str, ...]) -> str | list[str]:
 
 
 def make_id_token(
-    grant: Grant, session: Session, access_token: str, key: SigningKey, issuer: str, now: Instant
+    grant: Grant,
+    session: Session,
+    said: Mapping[str, str],
+    access_token: str,
+    key: SigningKey,
+    issuer: str,
+    now: Instant,
 ) -> str:
-    """An ID token (OpenID Connect Core §2) of this session that goes with this access token."""
+    """An ID token (OpenID Connect Core §2) of this session that goes with this access token; `said`: what
+    else of the user it was asked to say."""
     issued = now // 1000
-    who = session.identity
-    said = values_for(
-        grant.id_token_claims, name=who.display_name, user=session.user, email=who.email
-    )
     claims: dict[str, Any] = {
         **said,
         "iss": issuer,

@@ -1,5 +1,7 @@
 """Userinfo: asks the session at every call, and so refuses the moment it ends."""
 
+from collections.abc import Collection
+
 from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped] # Authlib ships no types
     OAuth2Error,
 )
@@ -10,10 +12,10 @@ from starlette.responses import JSONResponse, Response
 from iam.kernel.clock import Instant
 from iam.keys.client_keys import ALGORITHMS
 from iam.oidc.access_tokens import read_access_token
-from iam.oidc.claims import values_for
+from iam.oidc.claims import claims_of_scopes, values_for
 from iam.oidc.dpop import ProofInvalid, proven_key
 from iam.oidc.token import with_nonce
-from iam.oidc.tokens import AccessToken, TokenInvalid
+from iam.oidc.tokens import TokenInvalid
 from iam.sessions.model import LiveRow
 from iam.sessions.store import read_live_row
 from iam.sessions.validate import Outcome, verdict_on
@@ -37,7 +39,7 @@ async def userinfo(request: Request) -> Response:
     # A proof is used up, which takes a connection that writes.
     run = engine.database.write if scheme == "DPoP" else engine.database.read
     try:
-        token, row = await in_thread(
+        row, claims = await in_thread(
             lambda: run(lambda c: _read(c, request, engine, scheme, text.strip(), now))
         )
     except TokenInvalid as error:
@@ -51,30 +53,37 @@ async def userinfo(request: Request) -> Response:
     if row is None or verdict.outcome is not Outcome.VALID:
         state = "is locked" if verdict.outcome is Outcome.LOCKED else "has ended"
         return _refuse(scheme, 401, "invalid_token", f"The session {state}")
-    if "openid" not in token.scope:
+    if claims is None:
         description = "The scope openid was not asked for"
         return _refuse(scheme, 403, "insufficient_scope", description, "openid")
-    claims = claims_of(token.subject, token.scope, row)
-    claims |= values_for(
-        token.userinfo_claims, name=row.display_name, user=row.user, email=row.email
-    )
     answer = JSONResponse(claims, headers={"cache-control": "no-store"})
     return with_nonce(answer, request, engine, now)
 
 
-def claims_of(subject: str, scope: tuple[str, ...], row: LiveRow) -> dict[str, str]:
-    """What these scopes let a client know of a session's user (Core §5.4)."""
-    claims = {"sub": subject}
-    if "profile" in scope:
-        claims |= {"name": row.display_name, "preferred_username": row.user}
-    if "email" in scope and row.email is not None:
-        claims["email"] = row.email
-    return claims
+def claims_of(
+    connection: Connection,
+    subject: str,
+    scope: Collection[str],
+    row: LiveRow,
+    asked: Collection[str] = (),
+) -> dict[str, str]:
+    """What these scopes, and claims that were asked for by name, let a client know of a session's user
+    (Core §5.4)."""
+    said = values_for(
+        connection,
+        {*claims_of_scopes(scope), *asked},
+        organization=row.organization,
+        user=row.user,
+        name=row.display_name,
+        email=row.email,
+    )
+    return {"sub": subject, **said}
 
 
 def _read(
     connection: Connection, request: Request, engine: Engine, scheme: str, text: str, now: Instant
-) -> tuple[AccessToken, LiveRow | None]:
+) -> tuple[LiveRow | None, dict[str, str] | None]:
+    """The session that the token names, and what to say of its user: None if that was not asked for."""
     issuer = engine.settings.issuer
     token = read_access_token(connection, text, engine.keys, issuer, now)
     if issuer not in token.audience or token.session_id is None:
@@ -96,7 +105,10 @@ def _read(
     elif token.jkt is not None:
         # Whoever stole it would show it just like that (RFC 9449 §7.2).
         raise TokenInvalid("it is bound to a key: use DPoP")
-    return token, read_live_row(connection, token.session_id)
+    row = read_live_row(connection, token.session_id)
+    if row is None or "openid" not in token.scope:
+        return row, None
+    return row, claims_of(connection, token.subject, token.scope, row, token.userinfo_claims)
 
 
 def _refuse(
