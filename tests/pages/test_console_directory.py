@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from iam import audit
 from iam.directory.applications import find_client
+from iam.directory.preferences import Preferences
 from iam.directory.users import find_user
 from iam.kernel.events import Event
 from iam.sessions import store
@@ -69,6 +70,21 @@ def test_a_user_is_added_changed_and_found(world: World, alice: Surfer) -> None:
     assert [one.actor for one in _events(world, "user.created")] == ["user:acme/alice"]
     [changed] = _events(world, "user.updated")
     assert changed.data["roles"] == ["dev", "ops"]
+
+
+def test_a_users_language_and_time_zone_are_chosen_for_them(world: World, alice: Surfer) -> None:
+    chosen = {"locale": "fr", "zoneinfo": "Europe/Paris"}
+    alice.get("/console/users/new")
+    alice.submit("/console/users/new", organization="acme", name="carol", **chosen)
+    page = alice.get("/console/users/acme/carol").text
+    assert '<option value="fr" selected>Français</option>' in page
+    assert '<option value="Europe/Paris" selected>Europe/Paris</option>' in page
+    alice.submit("/console/users/acme/carol", do="save", locale="ja", zoneinfo="")
+    user = world.engine.database.read(lambda c: find_user(c, "acme", "carol"))
+    assert user.preferences == Preferences("ja", None)
+    alice.get("/console/users/acme/carol")
+    refused = alice.submit("/console/users/acme/carol", do="save", locale="tlh", zoneinfo="Mars")
+    assert (refused.status_code, refused.text.count("Choose one of these.")) == (422, 2)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from iam.directory.applications import Application
+from iam.directory.preferences import time_zones
 from iam.directory.providers import add_link, find_provider
 from iam.directory.users import find_user
 from iam.sessions.counting import Count
@@ -51,6 +52,7 @@ NAMES = (
         FIREFOX,
         IPHONE,
     ),
+    *(zone.replace("_", " ") for zone in time_zones()),
 )
 """What stands on these pages and is nobody's to translate."""
 IDS = re.compile(r"\b(?:ses|evt)_[0-9a-z]{26}\b|\b2026-01-01T00:00\b")

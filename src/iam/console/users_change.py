@@ -28,10 +28,11 @@ from iam.console.asking import (
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
-from iam.console.users_page import EDITED, INVITE, NAME, PASSWORD, PATH, read_user
+from iam.console.users_page import EDITED, INVITE, LOCALE, NAME, PASSWORD, PATH, ZONE, read_user
 from iam.directory import providers, users
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
+from iam.directory.preferences import Preferences
 from iam.directory.users import User, UserChange, find_user
 from iam.kernel.errors import IamError
 from iam.kernel.secrets import make_secret
@@ -78,7 +79,7 @@ async def create(request: Request) -> Response:
     name = sent.text(
         "name", longest=127, pattern=USER_NAME_PATTERN, words=NAME.spoken().hint, required=True
     )
-    display_name, email, roles = _edited(sent)
+    display_name, email, roles, preferences = _edited(sent)
     password, invites = _password(sent), bool(sent.choices("invite", INVITE.options))
     if invites and not email:
         sent.wrong["email"] = _("An invitation needs an address.")
@@ -101,6 +102,7 @@ async def create(request: Request) -> Response:
             display_name=display_name or None,
             email=email or None,
             roles=roles,
+            preferences=preferences,
             now=cause.now,
             random=cause.random,
         )
@@ -127,7 +129,7 @@ async def change(request: Request) -> Response:
 
 async def _save(request: Request, asked: Asked) -> Response:
     sent = Sent(asked.fields)
-    display_name, email, roles = _edited(sent)
+    display_name, email, roles, preferences = _edited(sent)
     if sent.wrong:
         return await _again(request, asked, sent.wrong, None)
     owner, name = named(request)
@@ -138,9 +140,15 @@ async def _save(request: Request, asked: Asked) -> Response:
     if set(roles) != set(before.roles) or (email or None) != before.email:
         about = _("You wanted to change the address or the roles of %(user)s.", user=name)
         await recently(request, asked, _("Save"), about, path_of("users", owner, name))
-    given = UserChange(display_name=display_name or None, email=email, roles=roles)
+    given = UserChange(
+        display_name=display_name or None,
+        email=email,
+        roles=roles,
+        locale=preferences.locale or "",
+        zoneinfo=preferences.zone or "",
+    )
     try:
-        await _update(request, asked, given, ("display_name", "email", "roles"), roles=roles)
+        await _update(request, asked, given, tuple(one.name for one in EDITED), roles=roles)
     except IamError as error:
         return await _again(request, asked, {}, error)
     return see_other(f"{path_of('users', *named(request))}?notice=saved")
@@ -361,7 +369,7 @@ def _new(organization: str) -> NewThing:
     )
 
 
-def _edited(sent: Sent) -> tuple[str, str, list[str]]:
+def _edited(sent: Sent) -> tuple[str, str, list[str], Preferences]:
     words = _("Up to 63 letters, digits and . _ : -, beginning with a letter or digit.")
     return (
         sent.text("display_name"),
@@ -369,6 +377,10 @@ def _edited(sent: Sent) -> tuple[str, str, list[str]]:
             "email", longest=254, pattern=EMAIL_PATTERN, words=_("This is no e-mail address.")
         ),
         sent.lines("roles", pattern=ROLE_PATTERN, words=words, longest=63, most=32),
+        Preferences(
+            sent.choice("locale", LOCALE.options) or None,
+            sent.choice("zoneinfo", ZONE.options) or None,
+        ),
     )
 
 

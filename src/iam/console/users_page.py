@@ -12,10 +12,11 @@ from iam.console.forms import Field
 from iam.console.rows import names_of, row_of
 from iam.console.scope import organization_in_scope, require_console
 from iam.directory import users
+from iam.directory.preferences import time_zones
 from iam.directory.providers import link_id, list_links, list_providers
 from iam.directory.users import ADMINISTRATOR, AUDITOR, SUPPORT, User, find_user
 from iam.kernel.clock import Instant
-from iam.languages import N_
+from iam.languages import LANGUAGES, N_
 from iam.sessions.search import SessionFilter, list_sessions
 from iam.signin.factors import find_factor, recovery_left
 from iam.signin.passwords import SHORTEST
@@ -54,6 +55,21 @@ INVITE = Field(
     hint=N_("The link works once, for a week. Then leave the password empty."),
     value=(),
 )
+_BY_BROWSER = ("", N_("As the browser says"))
+LOCALE = Field(
+    name="locale",
+    label=N_("Language"),
+    kind="choice",
+    options=(_BY_BROWSER, *LANGUAGES.items()),
+    more=True,
+)
+ZONE = Field(
+    name="zoneinfo",
+    label=N_("Time zone"),
+    kind="choice",
+    options=(_BY_BROWSER, *((zone, zone.replace("_", " ")) for zone in time_zones())),
+    more=True,
+)
 EDITED = (
     Field(name="display_name", label=N_("Name as people read it")),
     Field(name="email", label=N_("E-mail address")),
@@ -67,6 +83,8 @@ EDITED = (
         ),
         places={"administrator": ADMINISTRATOR, "auditor": AUDITOR, "support": SUPPORT},
     ),
+    LOCALE,
+    ZONE,
 )
 _NOTICES = {
     "created": N_("The user has been added."),
@@ -197,6 +215,8 @@ def edited(user: User) -> list[Field]:
         "display_name": user.display_name,
         "email": user.email or "",
         "roles": "\n".join(user.roles),
+        "locale": user.preferences.locale or "",
+        "zoneinfo": user.preferences.zone or "",
     }
     return [one.with_value(values[one.name]) for one in EDITED]
 
