@@ -174,7 +174,7 @@ def test_an_application_of_somebody_else_has_to_be_allowed_what_it_asks_claim_by
     assert _error(silent) == "consent_required"
     question = own_party.authorize(token, scope="openid", claims=EMAIL)
     assert "Your e-mail address" in question.text
-    assert "Your name and your user name" in question.text
+    assert "Your name, your user name, your language and your time zone" in question.text
 
     code = allow(scope="openid", claims=EMAIL)
     withdrawn = own_party.world.delete(

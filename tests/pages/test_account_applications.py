@@ -32,7 +32,7 @@ def test_it_says_where_one_is_signed_in_and_what_is_known(
     enter(world, bob.session_id, "phone")
     page = bob.get(PATH).text
     assert "Wiki" in page
-    assert "Your name and your user name" in page
+    assert "Your name, your user name, your language and your time zone" in page
     assert page.count('action="/account/applications/withdraw"') == 1
     assert "Needs no permission of yours" in page  # of the phone
 

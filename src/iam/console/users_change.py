@@ -28,7 +28,7 @@ from iam.console.asking import (
 )
 from iam.console.forms import Sent, filled
 from iam.console.scope import organization_in_scope, require_console
-from iam.console.users_page import EDITED, INVITE, LOCALE, NAME, PASSWORD, PATH, ZONE, read_user
+from iam.console.users_page import INVITE, NAME, PATH, edited_fields, new_fields, read_user
 from iam.directory import providers, users
 from iam.directory.names import ROLE_PATTERN, USER_NAME_PATTERN
 from iam.directory.patterns import EMAIL_PATTERN
@@ -50,7 +50,6 @@ from iam.web.problems import status_of
 from iam.web.rights import Right
 from iam.web.visitor import visitor_of
 
-_NEW = (NAME, *EDITED, INVITE, PASSWORD)
 _MADE = 20
 """Characters of a password that is made here: 120 random bits."""
 
@@ -64,7 +63,7 @@ async def show_new(request: Request) -> Response:
     organization, _choices = await in_thread(
         lambda: engine.database.read(lambda c: one_organization(c, person, name))
     )
-    return new_page(request, visitor, _new(organization), list(_NEW), {})
+    return new_page(request, visitor, _new(organization), new_fields(), {})
 
 
 @page_errors
@@ -84,7 +83,7 @@ async def create(request: Request) -> Response:
     if invites and not email:
         sent.wrong["email"] = _("An invitation needs an address.")
     if sent.wrong:
-        fields = filled(_NEW, asked.fields)
+        fields = filled(new_fields(), asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, sent.wrong, status=422)
     if roles:
         about = _("You wanted to add the user %(user)s with roles.", user=name)
@@ -115,7 +114,7 @@ async def create(request: Request) -> Response:
     try:
         await in_thread(lambda: engine.database.write(work))
     except IamError as error:
-        fields = filled(_NEW, asked.fields)
+        fields = filled(new_fields(), asked.fields)
         return new_page(request, asked.visitor, _new(organization), fields, {}, error=error)
     notice = "invited" if invites else "created"
     return see_other(f"{path_of('users', organization, name)}?notice={notice}")
@@ -148,7 +147,9 @@ async def _save(request: Request, asked: Asked) -> Response:
         zoneinfo=preferences.zone or "",
     )
     try:
-        await _update(request, asked, given, tuple(one.name for one in EDITED), roles=roles)
+        await _update(
+            request, asked, given, tuple(one.name for one in edited_fields()), roles=roles
+        )
     except IamError as error:
         return await _again(request, asked, {}, error)
     return see_other(f"{path_of('users', *named(request))}?notice=saved")
@@ -342,7 +343,7 @@ async def _again(
         lambda: asked.engine.database.read(lambda c: read_user(c, person, owner, name, own, now))
     )
     if asked.fields.get("do") == "save":
-        context["fields"] = filled(EDITED, asked.fields)
+        context["fields"] = filled(edited_fields(), asked.fields)
     return render(
         request,
         "console_user.html",
@@ -371,16 +372,14 @@ def _new(organization: str) -> NewThing:
 
 def _edited(sent: Sent) -> tuple[str, str, list[str], Preferences]:
     words = _("Up to 63 letters, digits and . _ : -, beginning with a letter or digit.")
+    options = {one.name: one.options for one in edited_fields()}
     return (
         sent.text("display_name"),
         sent.text(
             "email", longest=254, pattern=EMAIL_PATTERN, words=_("This is no e-mail address.")
         ),
         sent.lines("roles", pattern=ROLE_PATTERN, words=words, longest=63, most=32),
-        Preferences(
-            sent.choice("locale", LOCALE.options) or None,
-            sent.choice("zoneinfo", ZONE.options) or None,
-        ),
+        Preferences(*(sent.choice(one, options[one]) or None for one in ("locale", "zoneinfo"))),
     )
 
 

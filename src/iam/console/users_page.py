@@ -1,5 +1,6 @@
 """`/console/users`: the people of an organization, and one of them."""
 
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,7 +38,7 @@ NAME = Field(
     required=True,
     hint=N_("Letters, digits and . _ @ + -, up to 127."),
 )
-PASSWORD = Field(
+_PASSWORD = Field(
     name="password",
     label=N_("Password"),
     kind="password",
@@ -56,21 +57,8 @@ INVITE = Field(
     value=(),
 )
 _BY_BROWSER = ("", N_("As the browser says"))
-LOCALE = Field(
-    name="locale",
-    label=N_("Language"),
-    kind="choice",
-    options=(_BY_BROWSER, *LANGUAGES.items()),
-    more=True,
-)
-ZONE = Field(
-    name="zoneinfo",
-    label=N_("Time zone"),
-    kind="choice",
-    options=(_BY_BROWSER, *((zone, zone.replace("_", " ")) for zone in time_zones())),
-    more=True,
-)
-EDITED = (
+_ZONE = Field(name="zoneinfo", label=N_("Time zone"), kind="choice", more=True)
+_EDITED = (
     Field(name="display_name", label=N_("Name as people read it")),
     Field(name="email", label=N_("E-mail address")),
     Field(
@@ -83,8 +71,13 @@ EDITED = (
         ),
         places={"administrator": ADMINISTRATOR, "auditor": AUDITOR, "support": SUPPORT},
     ),
-    LOCALE,
-    ZONE,
+    Field(
+        name="locale",
+        label=N_("Language"),
+        kind="choice",
+        options=(_BY_BROWSER, *LANGUAGES.items()),
+        more=True,
+    ),
 )
 _NOTICES = {
     "created": N_("The user has been added."),
@@ -218,7 +211,19 @@ def edited(user: User) -> list[Field]:
         "locale": user.preferences.locale or "",
         "zoneinfo": user.preferences.zone or "",
     }
-    return [one.with_value(values[one.name]) for one in EDITED]
+    return [one.with_value(values[one.name]) for one in edited_fields()]
+
+
+@cache
+def edited_fields() -> tuple[Field, ...]:
+    """What can be changed about a user. Made when a page wants it: to find the time zones takes a while."""
+    zones = [(zone, zone.replace("_", " ")) for zone in time_zones()]
+    return (*_EDITED, _ZONE.with_options((_BY_BROWSER, *zones)))
+
+
+def new_fields() -> list[Field]:
+    """What a new user is made of."""
+    return [NAME, *edited_fields(), INVITE, _PASSWORD]
 
 
 def _row(user: User, now: Instant) -> dict[str, Any]:

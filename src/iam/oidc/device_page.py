@@ -32,7 +32,7 @@ from iam.web.visitor import Visitor, posting_visitor, visitor_of
 
 _SCOPES = {
     "openid": N_("know who you are"),
-    "profile": N_("read your name"),
+    "profile": N_("read your name, your language and your time zone"),
     "email": N_("read your e-mail address"),
     "offline_access": N_("stay signed in"),
 }

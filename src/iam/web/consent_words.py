@@ -4,7 +4,7 @@ from iam.languages import N_, gettext
 
 _SCOPES = {
     "openid": N_("Who you are: an identifier that is always the same"),
-    "profile": N_("Your name and your user name"),
+    "profile": N_("Your name, your user name, your language and your time zone"),
     "email": N_("Your e-mail address"),
     "offline_access": N_("To stay signed in for you while you are away"),
 }
