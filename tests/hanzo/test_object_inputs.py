@@ -166,10 +166,9 @@ QUERIES: list[tuple[str, dict[str, str]]] = [
 
 def _state(legacy: Legacy) -> Any:
     world = legacy.world
-    native = [
-        world.get(path, params={"organization": "acme"}, headers=world.admin).json()["items"]
-        for path in ("/v1/organizations", "/v1/users", "/v1/applications", "/v1/providers")
-    ]
+    kinds = ("users", "applications", "providers")
+    paths = ("/v1/organizations", *(f"/v1/{one}?organization=acme" for one in kinds))
+    native = [world.get(path, headers=world.admin).json()["items"] for path in paths]
     admin = legacy.headers("built-in", "admin")
     kept = [
         legacy.get(verb, owner="acme", headers=admin)["data"]

@@ -78,11 +78,9 @@ def _callers(legacy: Legacy) -> dict[str, dict[str, str]]:
 
 def _state(legacy: Legacy) -> Any:
     world = legacy.world
-    paths = ("/v1/organizations", "/v1/users", "/v1/applications", "/v1/providers")
-    return [
-        world.get(path, params={"organization": "globex"}, headers=world.admin).json()["items"]
-        for path in paths
-    ]
+    kinds = ("users", "applications", "providers")
+    paths = ("/v1/organizations", *(f"/v1/{one}?organization=globex" for one in kinds))
+    return [world.get(path, headers=world.admin).json()["items"] for path in paths]
 
 
 @pytest.mark.parametrize("verb", OF_GLOBEX)
