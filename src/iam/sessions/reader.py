@@ -26,6 +26,7 @@ Done = Callable[[Found | None, DatabaseUnavailable | None], None]
 
 BATCH = 64
 """Keys in one statement, at most: more only makes the first of them wait for the last."""
+_DEPARTURES = (1, BATCH)
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ class Reader(ABC, Generic[Found]):
 
     def submit(self, key: str, done: Done[Found]) -> None:
         """Read one row as committed now and hand it to `done`, after this has returned."""
-        if not self._pending:
-            # All requests that this turn of the event loop finds on its sockets get on board.
-            asyncio.get_running_loop().call_soon(self._depart)
         self._pending.append((key, done))
+        # All requests that this turn of the event loop finds on its sockets get on board; and who was held
+        # back to fill a batch leaves when it is full.
+        if len(self._pending) in _DEPARTURES:
+            asyncio.get_running_loop().call_soon(self._depart)
 
     def read(self, key: str) -> Awaitable[Found | None]:
         """The same for those that can wait; None if there is no such row.

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
 
-from iam.directory.preferences import Preferences, read_preferences
+from iam.directory.preferences import NO_PREFERENCES, Preferences, read_preferences
 from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
 from iam.languages import speak
@@ -205,7 +205,7 @@ async def hold(engine: Engine, request: Request, now: Instant) -> Held:
     def work(connection: Connection) -> tuple[Held, Preferences]:
         held = read_held(connection, request, settings, now)
         if held.current is None:
-            return held, Preferences()
+            return held, NO_PREFERENCES
         return held, read_preferences(connection, *held.current.who)
 
     held, said = await in_thread(lambda: engine.database.read(work))

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from iam.directory.preferences import Preferences, read_preferences
+from iam.directory.preferences import NO_PREFERENCES, Preferences, read_preferences
 from iam.kernel.clock import Instant
 from iam.kernel.errors import Unauthenticated
 from iam.languages import speak
@@ -60,9 +60,9 @@ def _look(connection: Connection, token: str, now: Instant) -> tuple[Verdict, Pr
     verdict = validate(connection, token, now)
     row = verdict.row
     if row is None:
-        return verdict, Preferences()
+        return verdict, NO_PREFERENCES
     if row.application != BUILT_IN_APPLICATION:
-        return Verdict(Outcome.UNKNOWN, None, None), Preferences()
+        return Verdict(Outcome.UNKNOWN, None, None), NO_PREFERENCES
     return verdict, read_preferences(connection, row.organization, row.user)
 
 
