@@ -88,6 +88,37 @@ def test_all_who_wait_get_their_own_row(database: Database) -> None:
     run(database, work)
 
 
+def test_a_row_is_read_as_it_was_written(database: Database) -> None:
+    fill(database, 1)
+    strange = {
+        "secret_hash": bytes(range(0, 256, 8)),
+        "display_name": 'An "odd", \\n[name]\n\t\x7f\u2028 {} null \U0001f600',
+        "email": "",
+        "parent": "null",
+        "last_active_at": 2**53 + 1,
+    }
+    database.write(lambda c: c.execute(session.update().values(strange)))
+
+    async def work(reader: Reader[LiveRow]) -> None:
+        row = await reader.read(session_id(0))
+        assert row is not None
+        assert {name: getattr(row, name) for name in strange} == strange
+        assert (row.instance, row.ended_at, row.roles) == (None, None, "")
+
+    run(database, work)
+
+
+def test_whatever_is_asked_for_is_a_key_like_any_other(database: Database) -> None:
+    fill(database, 1)
+
+    async def work(reader: Reader[LiveRow]) -> None:
+        odd = ["", '"', "]", "\\", "ses_\u00e9\U0001f600", "x" * 100_000]
+        rows = await asyncio.gather(*(reader.read(one) for one in [*odd, session_id(0)]))
+        assert [row is not None for row in rows] == [False] * len(odd) + [True]
+
+    run(database, work)
+
+
 def test_an_end_is_seen_by_the_very_next_read(database: Database) -> None:
     fill(database, 100)
 

@@ -1,13 +1,15 @@
 """Applications as callers that come by the thousand: what proves them, read anew for each call."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from sqlalchemy import select
 
 from iam.db import Database, DatabaseUnavailable
+from iam.db.tables import application, organization
 from iam.kernel.ids import is_client_id
 from iam.kernel.secrets import proves
 from iam.sessions.model import BUILT_IN_APPLICATION
-from iam.sessions.reader import Question, Reader, from_json, open_reader
+from iam.sessions.reader import Question, Reader, open_reader
 
 
 class Caller(NamedTuple):
@@ -29,26 +31,25 @@ class Caller(NamedTuple):
         return (
             self.method in (None, "client_secret_basic")
             and proves(secret, self.secret_hash)
-            and bool(self.enabled and self.organization_enabled)
+            and self.enabled
+            and self.organization_enabled
             and self.name != BUILT_IN_APPLICATION
         )
 
 
-def _caller(columns: Sequence[Any]) -> Caller:
-    caller = Caller._make(columns)
-    return caller._replace(
-        resources=from_json(caller.resources),
-        manages_organization=bool(caller.manages_organization),
-    )
-
-
-CALLERS = Question[Caller](
-    "iam_read_callers",
-    "SELECT a.client_id, a.organization, a.name, a.secret_hash, a.token_endpoint_auth_method,"
-    " a.resources, a.manages_organization, a.enabled, o.enabled"
-    " FROM application AS a JOIN organization AS o ON o.name = a.organization WHERE a.client_id",
-    _caller,
+_columns = (
+    application.c.client_id,
+    application.c.organization,
+    application.c.name,
+    application.c.secret_hash,
+    application.c.token_endpoint_auth_method,
+    application.c.resources,
+    application.c.manages_organization,
+    application.c.enabled,
+    organization.c.enabled,
 )
+_both = application.join(organization, organization.c.name == application.c.organization)
+CALLERS = Question[Caller]("iam_read_callers", select(*_columns).select_from(_both), Caller._make)
 """Callers by their client ID."""
 
 

@@ -11,16 +11,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy import select
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from iam.db import DatabaseUnavailable
+from iam.db.tables import session
+from iam.db.token_tables import access_token
 from iam.directory.callers import Caller
 from iam.kernel.clock import Instant
 from iam.kernel.secrets import proves
 from iam.oidc.access_tokens import is_for
 from iam.oidc.introspect import INACTIVE, SignedIn, described
 from iam.oidc.tokens import AccessToken
-from iam.sessions.reader import Question, Reader, from_json, open_reader
+from iam.sessions.reader import Question, Reader, open_reader
 from iam.sessions.validate import refusal
 from iam.web.engine import Engine
 
@@ -63,21 +66,33 @@ class _Token(NamedTuple):
     locked_at: Instant | None
 
 
-def _token(columns: Sequence[Any]) -> _Token:
-    token = _Token._make(columns)
-    return token._replace(
-        audience=from_json(token.audience), act=from_json(token.act), amr=from_json(token.amr)
-    )
-
-
+_columns = (
+    access_token.c.id,
+    access_token.c.secret_hash,
+    access_token.c.client_id,
+    access_token.c.subject,
+    access_token.c.scope,
+    access_token.c.audience,
+    access_token.c.jkt,
+    access_token.c.act,
+    access_token.c.created_at,
+    access_token.c.expires_at,
+    session.c.id,
+    session.c.organization,
+    session.c.user_name,
+    session.c.amr,
+    session.c.acr,
+    session.c.authenticated_at,
+    session.c.last_active_at,
+    session.c.idle_timeout,
+    session.c.expires_at,
+    session.c.ended_at,
+    session.c.end_reason,
+    session.c.locked_at,
+)
+_both = access_token.outerjoin(session, session.c.id == access_token.c.session_id)
 _TOKENS = Question[_Token](
-    "iam_read_access_tokens",
-    "SELECT t.id, t.secret_hash, t.client_id, t.subject, t.scope, t.audience, t.jkt, t.act,"
-    " t.created_at, t.expires_at, s.id, s.organization, s.user_name, s.amr, s.acr,"
-    " s.authenticated_at, s.last_active_at, s.idle_timeout, s.expires_at, s.ended_at,"
-    " s.end_reason, s.locked_at"
-    " FROM access_token AS t LEFT JOIN session AS s ON s.id = t.session_id WHERE t.id",
-    _token,
+    "iam_read_access_tokens", select(*_columns).select_from(_both), _Token._make
 )
 
 

@@ -7,11 +7,14 @@ from typing import Any, Generic
 
 from psycopg import AsyncConnection, Error, OperationalError, pq
 from psycopg.adapt import Transformer
+from sqlalchemy import func, text
+from sqlalchemy.dialects import postgresql
 
 from iam.db import Database, DatabaseUnavailable
 from iam.sessions.reader import BATCH, Done, Found, Question, Reader, deliver, refuse
 
 _TEXT = 25
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it so
 _WAITS = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds before each try to mend a connection; the last one again and again."""
 _COMPANY = 0.005
@@ -42,7 +45,9 @@ class PostgresReader(Reader[Found]):
         self._conninfo = url.render_as_string(hide_password=False)
         self.patience = patience
         self.make, self.statement = question.make, question.name.encode()
-        self._prepare = f"PREPARE {question.name} (text[]) AS {question.select} = ANY($1)"
+        key, *_ = question.columns
+        statement = question.select.where(key == func.any(text("$1")))
+        self._prepare = f"PREPARE {question.name} (text[]) AS {statement.compile(dialect=_DIALECT)}"
         self._idle: list[_Line[Found]] = []
         self._lines = [_Line(self) for _ in range(connections)]
         self._is_late_soon = False
@@ -235,7 +240,7 @@ class _Line(Generic[Found]):
 def _text_array(texts: list[str]) -> bytes:
     """PostgreSQL's binary form of a one-dimensional text[]."""
     parts = [struct.pack("!5i", 1, 0, _TEXT, len(texts), 1)]
-    for text in texts:
-        value = text.encode()
+    for each in texts:
+        value = each.encode()
         parts += (len(value).to_bytes(4, "big"), value)
     return b"".join(parts)
