@@ -7,7 +7,8 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 
-from iam.languages import ENGLISH, LANGUAGES, _, n_, speaking, times
+from iam.languages import ENGLISH, LANGUAGES, _, n_, reader, speaking, times
+from iam.web.engine import in_hash_pool
 from scripts import languages
 from tests.support.world import World
 
@@ -101,6 +102,14 @@ def test_pages_and_titles_are_in_the_language(world: World) -> None:
     assert times.length(60) == "1 minute"
     with speaking("de"):
         assert times.length(120) == "2 Minuten"
+
+
+def test_what_is_said_while_a_password_is_hashed_is_in_the_language(world: World) -> None:
+    async def said() -> str:
+        with speaking("de"):
+            return await in_hash_pool(world.engine, lambda: reader().language)
+
+    assert world.portal.call(said) == "de"
 
 
 def test_templates_translate_nothing_but_sentences_of_ours() -> None:

@@ -4,7 +4,6 @@ Reached in two ways: from the sign-in page, with a ticket that stands for the pa
 and on the way into an application, with the browser session.
 """
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
@@ -36,7 +35,7 @@ from iam.web.arriving import (
 from iam.web.cookies import FLOW, device_secret, read_cookie
 from iam.web.csrf import check_csrf
 from iam.web.destination import Destination, find_destination
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import engine_of, in_hash_pool, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, see_other
 from iam.web.returning import return_path
@@ -129,7 +128,7 @@ async def _go_on_signing_in(
     proven = Proven.from_payload(payload["proven"])
     work = partial(go_on, engine.database, proven, arrival, now, engine.random)
     try:
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except NoRoom as full:
         if not full.crowd.may_choose:
             raise

@@ -4,7 +4,6 @@ Reached in two ways: from the sign-in page, with a ticket that stands for the pa
 on the way into an application that wants it, with the browser session, which is raised by it.
 """
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
@@ -35,7 +34,7 @@ from iam.web.brand_files import brand_for
 from iam.web.cookies import FLOW, device_secret, read_cookie, set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import engine_of, in_hash_pool, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import HOME, return_path, sign_in_address
@@ -210,7 +209,7 @@ async def _go_on_signing_in(
             lambda: show_code(engine.database, engine.cipher, proven, claim, now, engine.random)
         )
         work = partial(go_on, engine.database, both, arrival, now, engine.random)
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except CodeWrong as error:
         engine.metrics.sign_ins["failed"] += 1
         return await again(status=403, error=_try_again(error))

@@ -1,6 +1,5 @@
 """`/account/second-factor`: a person adds an authenticator app to their password, and removes it again."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,7 +30,7 @@ from iam.signin.proof import PasswordWrong, Proof, prove
 from iam.signin.totp import enrolment_address
 from iam.web.address import origin_of
 from iam.web.cookies import set_browser_session
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_hash_pool, in_thread
 from iam.web.forms import FormInvalid, read_form
 from iam.web.pages import moment, page_errors, render, see_other
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
@@ -178,7 +177,7 @@ async def _proof(asked: _Asked) -> Proof | Response:
         random=engine.random,
     )
     try:
-        return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        return await in_hash_pool(engine, work)
     except PasswordWrong:
         engine.metrics.sign_ins["failed"] += 1
         return await _again(asked, 403, "password", _("This is not your password."))

@@ -1,6 +1,5 @@
 """`/account/password`: a person changes their own password, and whoever else uses the old one is out."""
 
-import asyncio
 from functools import partial
 
 from starlette.requests import Request
@@ -14,7 +13,7 @@ from iam.signin.passwords import LONGEST, SHORTEST
 from iam.signin.proof import PasswordWrong, needs_factor
 from iam.web.address import origin_of
 from iam.web.cookies import set_browser_session
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import engine_of, in_hash_pool, in_thread
 from iam.web.forms import read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.visitor import Visitor, posting_visitor, visitor_of
@@ -62,7 +61,7 @@ async def save_password(request: Request) -> Response:
         engine.random,
     )
     try:
-        changed = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        changed = await in_hash_pool(engine, work)
     except PasswordWrong:
         wrong["current"] = _("This is not your password.")
         return await _page(request, visitor, wrong, keep=keep, status=403)

@@ -4,8 +4,6 @@ The link is all there is to it: it works in any browser, once, and signs nobody 
 nothing up, because programs that examine mails follow the links in them.
 """
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +15,7 @@ from iam.signin.passwords import LONGEST, SHORTEST
 from iam.web.address import origin_of
 from iam.web.brand_files import brand_for
 from iam.web.csrf import check_origin
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_hash_pool, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import error_page, page_errors, render
 
@@ -47,8 +45,7 @@ async def set_password(request: Request) -> Response:
         wrong["again"] = _("This is not the same as the one above.")
     if wrong:
         return await _page(request, mail, token, wrong, status=422)
-    loop = asyncio.get_running_loop()
-    hashed = await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, new)
+    hashed = await in_hash_pool(engine, lambda: engine.passwords.hash(new))
     origin, mail_id = origin_of(request, engine.settings), mail.id
     done = await in_thread(
         lambda: engine.database.write(

@@ -1,6 +1,5 @@
 """`/sign-in`: a plain form that works without JavaScript, on a phone and at a desk."""
 
-import asyncio
 import re
 from functools import partial
 
@@ -29,7 +28,7 @@ from iam.web.continue_with import start_address
 from iam.web.cookies import FLOW, device_secret, read_cookie, set_cookie
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import engine_of, in_hash_pool, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.fresh import is_again
 from iam.web.pages import page_errors, render, see_other
@@ -192,7 +191,7 @@ async def check_sign_in(request: Request) -> Response:
         sign_in_with_password, engine.database, engine.passwords, attempt, now, engine.random
     )
     try:
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except CredentialsInvalid as error:
         engine.metrics.sign_ins["failed"] += 1
         words = _("%(problem)s Check both and try again.", problem=gettext(error.title))

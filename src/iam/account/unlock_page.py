@@ -4,7 +4,6 @@ The sign-in page leads here whoever comes with a locked browser session, or want
 whose session in this browser is locked.
 """
 
-import asyncio
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlencode
@@ -29,7 +28,7 @@ from iam.web.brand_files import PageBrand, brand_of
 from iam.web.cookies import set_browser_session
 from iam.web.csrf import check_csrf, csrf_token
 from iam.web.destination import Destination, find_destination, form_targets
-from iam.web.engine import engine_of, in_thread
+from iam.web.engine import engine_of, in_hash_pool, in_thread
 from iam.web.forms import query_text, read_form
 from iam.web.pages import page_errors, render, see_other
 from iam.web.returning import return_path, sign_in_address
@@ -128,7 +127,7 @@ async def check_unlock(request: Request) -> Response:
         engine.random,
     )
     try:
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except PasswordWrong as wrong:
         engine.metrics.sign_ins["failed"] += 1
         error = _error(_("That did not work"), _again_words(wrong), "password")

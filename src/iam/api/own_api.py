@@ -1,6 +1,5 @@
 """What somebody does about their own sessions with their password: change it, lock and unlock."""
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -25,7 +24,7 @@ from iam.signin.unlock import Unlock, unlock_with_password
 from iam.web.address import origin_of
 from iam.web.caller import Person, presented_token
 from iam.web.cookies import set_browser_session
-from iam.web.engine import Engine, engine_of
+from iam.web.engine import Engine, engine_of, in_hash_pool
 
 router = APIRouter(tags=["session"])
 Result = TypeVar("Result")
@@ -136,7 +135,7 @@ async def unlock(request: Request, call: LockedSession, body: UnlockBody) -> Res
 async def _proven(engine: Engine, work: Callable[[], Result]) -> Result:
     """Run in the hash pool what a password has to prove, counted like a sign-in if it does not."""
     try:
-        return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        return await in_hash_pool(engine, work)
     except (PasswordWrong, CodeWrong):
         engine.metrics.sign_ins["failed"] += 1
         raise

@@ -1,6 +1,5 @@
 """Signing in with a password, and what everybody may do with their own sessions."""
 
-import asyncio
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -33,7 +32,7 @@ from iam.signin.factors import CodeWrong
 from iam.signin.password_sign_in import CredentialsInvalid, PasswordAttempt
 from iam.signin.second_step import sign_in_with_code
 from iam.web.address import origin_of
-from iam.web.engine import engine_of
+from iam.web.engine import engine_of, in_hash_pool
 from iam.web.visitor import forget_browser
 
 router = APIRouter(tags=["session"])
@@ -79,7 +78,7 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     )
     counts = engine.metrics.sign_ins
     try:
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except (CredentialsInvalid, CodeWrong):
         counts["failed"] += 1
         raise

@@ -6,7 +6,6 @@ administrator, or an application that manages the organization, may do it for a 
 could as well set; all the user's sessions end then.
 """
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -35,7 +34,7 @@ from iam.signin.password_sign_in import CredentialsInvalid
 from iam.signin.proof import PasswordWrong, Proof, confirm, prove
 from iam.signin.totp import enrolment_address
 from iam.web.cookies import device_secret
-from iam.web.engine import in_thread
+from iam.web.engine import in_hash_pool, in_thread
 
 Result = TypeVar("Result")
 
@@ -282,7 +281,7 @@ async def _prove(call: Call, code: str | None, without: IamError) -> Proof:
         random=engine.random,
     )
     try:
-        return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        return await in_hash_pool(engine, work)
     except FactorRequired as error:
         raise without from error
     except (PasswordWrong, CodeWrong) as error:

@@ -4,7 +4,6 @@ Where people go (authorize, logout), a redirect leads on to our own page. Where 
 may also come as JSON or in the query, as theirs do.
 """
 
-import asyncio
 import json
 from functools import partial
 from urllib.parse import urlencode
@@ -42,7 +41,7 @@ from iam.sessions.lifecycle import Started
 from iam.signin.arrival import Arrival, NoRoom
 from iam.signin.password_sign_in import PasswordAttempt, sign_in_with_password
 from iam.web.address import origin_of
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_hash_pool, in_thread
 from iam.web.pages import see_other
 from iam.web.returning import HOME
 
@@ -240,7 +239,7 @@ async def sign_in(engine: Engine, attempt: PasswordAttempt, now: Instant) -> Sta
     )
     counts = engine.metrics.sign_ins
     try:
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except Throttled as error:
         counts["throttled"] += 1
         raise InvalidGrantError(error.title) from error

@@ -4,7 +4,6 @@ Guesses are counted together with those of sign-ins, whichever way they come. Ev
 own, so nobody who waits for a hash keeps a thread from others.
 """
 
-import asyncio
 from functools import partial
 
 from sqlalchemy import Connection
@@ -29,7 +28,7 @@ from iam.signin.factors import CodeWrong, FactorRequired
 from iam.signin.password_change import PasswordChange, PasswordChanged, change_password
 from iam.signin.password_sign_in import CredentialsInvalid
 from iam.signin.proof import PasswordWrong
-from iam.web.engine import in_thread
+from iam.web.engine import in_hash_pool, in_thread
 
 _LONGEST = 1024
 _NAMES = {"password": "newPassword"}
@@ -84,7 +83,7 @@ async def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
             call.now,
             engine.random,
         )
-        return await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        return await in_hash_pool(engine, work)
     except FactorRequired as error:
         raise Told("code_needed") from error
     except (PasswordWrong, CodeWrong) as error:
@@ -96,8 +95,8 @@ async def _change_own(call: Call, old: str, new: str) -> PasswordChanged:
 
 
 async def _set(call: Call, owner: str, name: str, new: str) -> None:
-    engine, loop = call.engine, asyncio.get_running_loop()
-    hashed = await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, new)
+    engine = call.engine
+    hashed = await in_hash_pool(engine, lambda: engine.passwords.hash(new))
 
     def work(connection: Connection) -> tuple[Ended, ...]:
         change = UserChange(password_hash=hashed)
@@ -119,7 +118,7 @@ async def _prove(call: Call, owner: str, name: str, password: str) -> None:
         Throttled: too many failures; the password was not looked at.
     """
     work = partial(_compare, call, owner, name, password[:_LONGEST])
-    await asyncio.get_running_loop().run_in_executor(call.engine.hash_pool, work)
+    await in_hash_pool(call.engine, work)
 
 
 def _compare(call: Call, owner: str, name: str, password: str) -> None:

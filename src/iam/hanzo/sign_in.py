@@ -4,7 +4,6 @@ Every way ends as it does on our own pages: a browser session, then the applicat
 of the OAuth door, tokens where the application may have them so, or a SAML response.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,7 +48,7 @@ from iam.signin.password_sign_in import (
 )
 from iam.web.cookies import device_secret
 from iam.web.csrf import check_origin
-from iam.web.engine import in_thread
+from iam.web.engine import in_hash_pool, in_thread
 
 _PASSWORD = "Password"  # noqa: S105 - the name of a way to sign in
 _IMPLICIT = "implicit"
@@ -199,7 +198,7 @@ async def _sign_in(call: Call, wish: _Wish, arrival: Arrival) -> Started:
     )
     counts = engine.metrics.sign_ins
     try:
-        started = await asyncio.get_running_loop().run_in_executor(engine.hash_pool, work)
+        started = await in_hash_pool(engine, work)
     except Throttled:
         counts["throttled"] += 1
         raise

@@ -1,6 +1,5 @@
 """Users by the verbs of Casdoor, as they are changed: `add-user`, `update-user`, `delete-user`."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from iam.hanzo.verbs import Verb, post
 from iam.kernel.errors import Forbidden
 from iam.sessions import rules
 from iam.sessions.lifecycle import Ended
-from iam.web.engine import in_thread
+from iam.web.engine import in_hash_pool, in_thread
 
 NAMES = {
     "organization": "owner",
@@ -238,8 +237,8 @@ async def _hashed(call: Call, password: str | None) -> str | None:
     keeps a thread from others."""
     if password is None:
         return None
-    engine, loop = call.engine, asyncio.get_running_loop()
-    return await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, password)
+    engine = call.engine
+    return await in_hash_pool(engine, lambda: engine.passwords.hash(password))
 
 
 VERBS: tuple[Verb, ...] = (

@@ -1,7 +1,9 @@
 """What a running process is made of. Doors get it whole; tests build it with their own clock."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -109,3 +111,12 @@ async def in_thread(work: Callable[[], Result], threads: CapacityLimiter | None 
     `threads`: which bounded number of threads it takes one of; by default the one for all callers.
     """
     return await anyio.to_thread.run_sync(work, limiter=threads)
+
+
+async def in_hash_pool(engine: Engine, work: Callable[[], Result]) -> Result:
+    """Run work that hashes a password in the pool that bounds how many are hashed at once.
+
+    It speaks the language of whoever waits for it.
+    """
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(engine.hash_pool, copy_context().run, work)
