@@ -4,9 +4,9 @@ import pytest
 
 from iam.directory.applications import Application
 from tests.support.people import populate
-from tests.support.pseudo import speak_pseudo
+from tests.support.pseudo import GERMAN, speak_pseudo
 from tests.support.surfer import Surfer
-from tests.support.world import World
+from tests.support.world import ADMIN_PASSWORD, World
 
 
 @pytest.fixture
@@ -41,3 +41,22 @@ def alice(world: World, applications: dict[str, Application]) -> Surfer:
 def pseudo(monkeypatch: pytest.MonkeyPatch) -> None:
     """German is a language in which every sentence stands in ⟦brackets⟧."""
     speak_pseudo(monkeypatch)
+
+
+@pytest.fixture
+def both(world: World, applications: dict[str, Application]) -> Surfer:
+    """A browser in which bob signed in first and alice then."""
+    surfer = Surfer(world)
+    for name in ("bob", "alice"):
+        assert surfer.sign_in("acme", name).status_code == 303
+        world.clock.move(1)
+    return surfer
+
+
+@pytest.fixture
+def root(pseudo: None, world: World, applications: dict[str, Application]) -> Surfer:
+    """The browser of the installation's administrator, answered in the language of ⟦brackets⟧."""
+    surfer = Surfer(world)
+    assert surfer.sign_in("built-in", "admin", ADMIN_PASSWORD).status_code == 303
+    surfer.headers |= GERMAN
+    return surfer

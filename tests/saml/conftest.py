@@ -38,6 +38,7 @@ RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 PPT = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 SSO, SLO = f"{ISSUER}/saml/sso", f"{ISSUER}/saml/slo"
 BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings:"
+BACK = "https://wiki.acme.test/slo"
 
 
 @dataclass
@@ -288,6 +289,17 @@ class Stage:
         return dict(self.world.engine.database.read(work))
 
 
+def register(stage: Stage, application: str, *logout: tuple[str, str], **options: Any) -> None:
+    """Register an application with these logout services."""
+    text = sp_metadata(
+        f"https://{application}.acme.test/saml",
+        (f"https://{application}.acme.test/acs",),
+        stage.key,
+        logout,
+    )
+    stage.register(application, metadata=text, **options)
+
+
 def redirect_query(
     message: str | bytes, *, key: KeyPair | None = None, kind: str = "SAMLRequest", **more: str
 ) -> str:
@@ -367,3 +379,10 @@ def own_stage(both_worlds: World, keys: KeyPair) -> Stage:
     made = Stage(both_worlds, keys)
     made.populate()
     return made
+
+
+@pytest.fixture
+def ready(own_stage: Stage) -> Stage:
+    """The usual, where the application takes answers to its logouts by redirect."""
+    register(own_stage, "wiki", ("HTTP-Redirect", BACK))
+    return own_stage

@@ -9,9 +9,9 @@ from iam.kernel.events import OPERATOR
 from iam.keys.rotation import rotate_saml
 from tests.saml.conftest import NS, KeyPair, Stage
 from tests.saml.test_sign_on import verify
-from tests.saml.test_upstream import encryption_certificate, make_idp
 from tests.support.processes import Server
 from tests.support.saml_idp import Idp, encrypted
+from tests.support.saml_upstream import encryption_certificate, make_idp
 from tests.support.surfer import Surfer
 from tests.support.world import World
 

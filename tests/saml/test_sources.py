@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from iam.delivery.saml_sources import fetch_metadata, look_at_sources
 from iam.server.jobs import look_at_metadata
 from tests.saml.conftest import KeyPair, Stage, make_key_pair, signed, sp_metadata
-from tests.saml.test_upstream import make_idp
 from tests.support.document_site import Site, run_site
 from tests.support.saml_idp import Idp, idp_metadata
+from tests.support.saml_upstream import make_idp
 from tests.support.surfer import Surfer
 from tests.support.world import World, make_world
 

@@ -1,35 +1,18 @@
-"""Signing in through a SAML identity provider: who comes in, as whom, and who does not."""
+"""Signing in through a SAML identity provider: what is asked, and which answers let somebody in."""
 
-import base64
-import zlib
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import xmlsec
 from lxml import etree
 
 from iam.kernel.clock import after, to_iso
-from tests.saml.conftest import (
-    FORMATS,
-    NS,
-    KeyPair,
-    make_key_pair,
-    signed,
-)
+from tests.saml.conftest import FORMATS, NS, KeyPair, make_key_pair, signed
 from tests.support.saml_idp import ACS, SP, SP_SLO, Idp, encrypted, idp_metadata
+from tests.support.saml_upstream import encryption_certificate, make_idp, session_of
 from tests.support.surfer import Surfer
 from tests.support.world import World, make_world
-
-
-def make_idp(world: World, key: KeyPair) -> Idp:
-    world.make_organization("acme")
-    world.make_user("acme", "bob", email="bob@acme.test")
-    world.make_application("acme", "wiki")
-    made = Idp(world, key)
-    made.register()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +27,6 @@ def idp(tmp_path_factory: pytest.TempPathFactory, keys: KeyPair) -> Iterator[Idp
 def own_idp(both_worlds: World, keys: KeyPair) -> Idp:
     """A test's own, on each kind of database."""
     return make_idp(both_worlds, keys)
-
-
-def session_of(idp: Idp, surfer: Surfer) -> dict[str, Any]:
-    answer = idp.world.get(f"/v1/sessions/{surfer.session_id}", headers=idp.world.admin)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def test_somebody_whom_the_provider_knows_comes_in_as_a_user_of_ours(own_idp: Idp) -> None:
@@ -158,12 +134,6 @@ def test_an_answer_may_be_signed_with_ecdsa_and_by_the_second_of_two_keys(own_id
     assert idp.bring(surfer, data).status_code == 303
 
 
-def encryption_certificate(idp: Idp) -> bytes:
-    root = etree.fromstring(idp.world.get("/saml/sp/metadata").content)
-    text = root.findtext(".//md:KeyDescriptor[@use='encryption']//ds:X509Certificate", None, NS)
-    return base64.b64decode(text)
-
-
 @pytest.mark.parametrize(
     ("method", "sign", "status"),
     [
@@ -248,84 +218,6 @@ def test_a_name_that_is_another_each_time_needs_an_attribute_to_know_people_by(
     assert session_of(idp, other)["user"] == first == "carl"
 
 
-def test_an_address_links_only_where_the_provider_is_believed(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-
-    assert idp.sign_in(surfer, name_id="b", attributes={"mail": "bob@acme.test"}).status_code == 303
-    assert session_of(idp, surfer)["user"] == "bob"
-
-    idp.change(trusted_domains=[])
-    stranger = Surfer(idp.world)
-    idp.world.make_user("acme", "carol", email="carol@acme.test")
-    idp.sign_in(stranger, name_id="c", attributes={"mail": "carol@acme.test"})
-    assert session_of(idp, stranger)["user"] != "carol"
-
-
-def test_a_provider_that_is_off_lets_nobody_in(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-    request, _ = idp.asked(surfer)
-    data = idp.message(idp.saying(request))
-    idp.change(enabled=False)
-
-    assert idp.bring(surfer, data).status_code == 404
-    assert surfer.get(f"/saml/sign-in/{idp.provider['id']}").status_code == 404
-    assert surfer.get("/saml/sign-in/idp_00000000000000000000000000").status_code == 404
-
-
-def test_what_a_provider_refuses_is_said_in_words(idp: Idp) -> None:
-    surfer = Surfer(idp.world)
-    request, _ = idp.asked(surfer)
-
-    answer = idp.bring(
-        surfer,
-        idp.message(idp.saying(request, status=("Responder", "AuthnFailed")), sign="response"),
-    )
-
-    assert answer.status_code == 422
-    assert "It could not tell that it is you." in answer.text
-
-
-def test_who_comes_unasked_comes_in_only_where_that_is_allowed(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-
-    refused = idp.bring(surfer, idp.message(idp.saying(None)))
-    assert refused.status_code == 404
-    idp.change(options={"metadata": idp.metadata, "allow_unsolicited": True})
-    answer = idp.bring(surfer, idp.message(idp.saying(None)), RelayState="/account/activity")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/account/activity")
-    elsewhere = Surfer(idp.world)
-    evil = idp.bring(elsewhere, idp.message(idp.saying(None)), RelayState="https://evil.example/")
-    assert evil.headers["location"] == "/account/sessions"
-
-
-def test_of_two_organizations_with_one_provider_nobody_is_guessed(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-    idp.world.make_organization("globex")
-    idp.change(options={"metadata": idp.metadata, "allow_unsolicited": True})
-    first = idp.provider
-    idp.register(organization="globex", options={"allow_unsolicited": True})
-
-    assert idp.bring(surfer, idp.message(idp.saying(None))).status_code == 422
-    idp.sign_in(surfer)
-    assert session_of(idp, surfer)["organization"] == "globex"
-    idp.provider = first
-    other = Surfer(idp.world)
-    idp.sign_in(other)
-    assert session_of(idp, other)["organization"] == "acme"
-
-
-def test_the_provider_of_another_organization_says_nothing_about_ours(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-    idp.world.make_organization("globex")
-    first = idp.provider
-    other = Idp(idp.world, make_key_pair(), entity_id="https://idp.globex.test/")
-    other.register(organization="globex")
-    request, _ = idp.asked(surfer)
-
-    assert first["id"] != other.provider["id"]
-    assert idp.bring(surfer, other.message(other.saying(request))).status_code == 422
-
-
 def test_the_button_is_on_the_organizations_page(idp: Idp) -> None:
     page = idp.world.get("/sign-in/acme")
 
@@ -370,76 +262,3 @@ def test_who_comes_unasked_and_has_no_room_says_so_as_well(own_idp: Idp) -> None
 
     assert answer.status_code == 303
     assert session_of(idp, second)["state"] == "active"
-
-
-def test_somebody_who_is_signed_in_links_their_account_there(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-    idp.change(creates_users=False)
-    surfer.sign_in("acme", "bob")
-    before = surfer.session_id
-    surfer.get("/account/ways")
-    page = surfer.submit(f"/saml/link/{idp.provider['id']}")
-    location = page.headers["refresh"].partition("url=")[2]
-    request = request_in(location)
-
-    # Brought to another browser it links nothing.
-    data = idp.message(idp.saying(request, name_id="bob-there"))
-    other = Surfer(idp.world)
-    other.sign_in("acme", "bob")
-    assert idp.bring(other, data).status_code == 422
-    surfer.get("/account/ways")
-    page = surfer.submit(f"/saml/link/{idp.provider['id']}")
-    request = request_in(page.headers["refresh"].partition("url=")[2])
-    answer = idp.bring(surfer, idp.message(idp.saying(request, name_id="bob-there")))
-
-    assert answer.headers["location"] == "/account/ways?notice=linked"
-    assert surfer.session_id == before
-    fresh = Surfer(idp.world)
-    assert idp.sign_in(fresh, name_id="bob-there").status_code == 303
-    assert session_of(idp, fresh)["user"] == "bob"
-    stranger = Surfer(idp.world)
-    assert idp.sign_in(stranger, name_id="nobody").status_code == 403
-
-
-def request_in(location: str) -> str:
-    given = dict(parse_qsl(urlsplit(location).query))
-    root = etree.fromstring(zlib.decompress(base64.b64decode(given["SAMLRequest"]), -15))
-    return str(root.get("ID"))
-
-
-def test_a_link_needs_a_sign_in_of_late_and_our_own_form(own_idp: Idp) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-    surfer.sign_in("acme", "bob")
-    surfer.get("/account/ways")
-    path = f"/saml/link/{idp.provider['id']}"
-
-    assert surfer.post(path, {}).status_code == 403
-    idp.world.clock.move(16 * 60)
-    surfer.get("/account/ways")
-    assert surfer.submit(path).headers["location"].startswith("/sign-in/acme?")
-
-
-def test_a_refused_answer_leaves_a_failed_sign_in(own_idp: Idp, strange_keys: KeyPair) -> None:
-    idp, surfer = own_idp, Surfer(own_idp.world)
-    request, _ = idp.asked(surfer)
-    idp.bring(surfer, idp.message(idp.saying(request), key=strange_keys))
-
-    query = {"type": "sign_in.failed"}
-    found = idp.world.get("/v1/events", params=query, headers=idp.world.admin).json()["items"][0]
-    assert (found["actor"], found["reason"]) == ("provider:acme/corp", "saml_signature_refused")
-
-
-def test_a_provider_does_not_become_another_one_under_its_users(own_idp: Idp) -> None:
-    idp = own_idp
-    other = Idp(idp.world, idp.key, entity_id="https://idp.other.test/saml")
-    path = f"/v1/providers/acme/{idp.provider['name']}"
-    changes = [
-        {"metadata": other.metadata},
-        {"metadata": idp.metadata, "subject_attribute": "mail"},
-    ]
-    assert idp.sign_in(Surfer(idp.world)).status_code == 303
-
-    for options in changes:
-        answer = idp.world.patch(path, json={"options": options}, headers=idp.world.admin)
-        assert (answer.status_code, answer.json()["code"]) == (409, "provider_linked")
-    idp.change(options={"metadata": idp.metadata, "sign_out_there": True})

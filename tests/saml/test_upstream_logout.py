@@ -10,12 +10,12 @@ from lxml import etree
 
 from iam.kernel.clock import after, to_iso
 from iam.server.jobs import make_deliverer
-from tests.saml.conftest import FORMATS, NS, KeyPair, Stage, redirected, signed
-from tests.saml.test_attacks import refused
-from tests.saml.test_logout import register, statuses
-from tests.saml.test_upstream import make_idp
+from tests.saml.conftest import FORMATS, NS, KeyPair, Stage, redirected, register, signed
 from tests.support.receiver import Receiver
+from tests.support.saml_attacks import refused
 from tests.support.saml_idp import SP, SP_SLO, Idp, idp_metadata
+from tests.support.saml_logout import statuses
+from tests.support.saml_upstream import make_idp
 from tests.support.surfer import Surfer
 from tests.support.world import World, make_world
 
