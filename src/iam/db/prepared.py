@@ -13,19 +13,31 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Delete,
     Dialect,
     Insert,
     Select,
+    Table,
     TextClause,
     Update,
+    bindparam,
 )
 from sqlalchemy.exc import DBAPIError
 
 Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
 Statement = Select[Any] | Insert | Update | Delete | TextClause
+
+
+def values_of(table: Table, *but: str) -> dict[str, BindParameter[Any]]:
+    """For an `INSERT`: a parameter for each column, named like it, except for these."""
+    return {
+        column.name: bindparam(column.name, type_=column.type)
+        for column in table.columns
+        if column.name not in but
+    }
 
 
 class Prepared:

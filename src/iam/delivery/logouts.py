@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from iam.db.notice_tables import client_session as table
+from iam.db.prepared import Prepared, values_of
 from iam.db.tables import application
 from iam.delivery.addresses import WebhookUrlRefused, check_webhook_url
 from iam.kernel.clock import Instant
@@ -64,9 +65,14 @@ def note_client_session(
 
     To be called wherever that happens: who is not noted is not told. Again is no mistake.
     """
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    values = {"session_id": session_id, "client_id": client_id, "subject": subject}
-    connection.execute(insert(table).values(values).on_conflict_do_nothing())
+    note = _NOTE_SQLITE if connection.dialect.name == "sqlite" else _NOTE_POSTGRESQL
+    note.run(connection, {"session_id": session_id, "client_id": client_id, "subject": subject})
+
+
+_NOTE_SQLITE, _NOTE_POSTGRESQL = (
+    Prepared(dialect.insert(table).values(values_of(table)).on_conflict_do_nothing())
+    for dialect in (sqlite, postgresql)
+)
 
 
 def read_subjects(connection: Connection, session_ids: Sequence[str]) -> dict[str, str]:

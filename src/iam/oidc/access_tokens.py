@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Prepared, values_of
 from iam.db.token_tables import access_token as table
 from iam.directory.applications import Application, find_client
 from iam.kernel.clock import Instant
@@ -25,6 +25,7 @@ from iam.sessions.model import Session
 from iam.sessions.validate import refusal
 
 _FORM = re.compile(r"(oat_[0-9a-hjkmnp-tv-z]{26})\.([A-Za-z0-9_-]{43})", re.ASCII)
+_INSERT = Prepared(insert(table).values(values_of(table)))
 _FIND = Prepared(select(table).where(table.c.id == bindparam("id")))
 
 
@@ -37,8 +38,8 @@ def issue_opaque(
         make_secret(random),
         access_token_until(grant, now),
     )
-    connection.execute(
-        insert(table),
+    _INSERT.run(
+        connection,
         {
             "id": name,
             "secret_hash": hash_secret(secret),

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from iam.db.prepared import Prepared
+from iam.db.prepared import Prepared, values_of
 from iam.db.token_tables import refresh_token as table
 from iam.kernel.clock import Instant, after
 from iam.kernel.ids import REFRESH, make_id
@@ -31,6 +31,7 @@ _FORM = re.compile(
 )
 _PROOF_BYTES = 16
 _SALT_BYTES = 32
+_INSERT = Prepared(insert(table).values(values_of(table)))
 _FIND = Prepared(select(table).where(table.c.id == bindparam("family")))
 
 
@@ -73,8 +74,8 @@ def issue(
     """
     family, secret = make_id(REFRESH, now, random), make_secret(random)
     proof = _text(random(_PROOF_BYTES))
-    connection.execute(
-        insert(table),
+    _INSERT.run(
+        connection,
         {
             "id": family,
             "session_id": grant.session.id if grant.session is not None else None,

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from iam.db.prepared import Asked, Prepared
+from iam.db.prepared import Asked, Prepared, values_of
 from iam.db.tables import session_record
 from iam.kernel.clock import Instant
 from iam.sessions.model import RecordKey, Session, SessionRecord
@@ -41,9 +41,7 @@ def adding(connection: Connection, new: Session) -> Asked:
 
 
 _RECORD_KEY = list(session_record.primary_key)
-_RECORD_VALUES: dict[str, Any] = {
-    column.name: bindparam(column.name, type_=column.type) for column in session_record.columns
-}
+_RECORD_VALUES: dict[str, Any] = {**values_of(session_record)}
 _APPEND_SQLITE = Prepared(
     sqlite.insert(session_record)
     .values(_RECORD_VALUES)

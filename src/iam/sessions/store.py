@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     JSON,
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from iam.db.prepared import Asked, Prepared
+from iam.db.prepared import Asked, Prepared, together, values_of
 from iam.db.tables import DUE_AT, session
 from iam.kernel.addresses import address_bytes
 from iam.kernel.clock import Instant
@@ -109,14 +110,36 @@ def inserting(connection: Connection, new: Session, secret_hash: bytes) -> list[
 
 # The statements of a start are built once: putting one together costs more than running it.
 _INSERT_SESSION = Prepared(
-    insert(session).values(
-        {
-            column.name: bindparam(column.name, type_=column.type)
-            for column in session.columns
-            if column.name not in ("ended_at", "end_reason", "ended_by", "locked_at")
-        }
-    )
+    insert(session).values(values_of(session, "ended_at", "end_reason", "ended_by", "locked_at"))
 )
+
+
+def entered(
+    connection: Connection, browser: str, application: str, instance: str | None
+) -> tuple[str, ...]:
+    """The IDs of the sessions of this application, whose end is not noted, that were entered from a browser
+    session: its children, and those that do not end with it."""
+    values = {"browser": browser, "application": application, "instance": instance}
+    return tuple(
+        row.id
+        for rows in together(connection, *((one, values) for one in _ENTERED))
+        for row in rows
+    )
+
+
+def _entered_by(column: Column[Any]) -> Prepared:
+    # Each side by an index of its own.
+    return Prepared(
+        select(session.c.id).where(
+            column == bindparam("browser"),
+            _LIVE,
+            session.c.application == bindparam("application"),
+            session.c.instance.is_not_distinct_from(bindparam("instance", type_=Text)),
+        )
+    )
+
+
+_ENTERED = (_entered_by(session.c.parent), _entered_by(session.c.entered_through))
 
 
 def lock_live(connection: Connection, session_ids: Iterable[str]) -> tuple[Session, ...]:

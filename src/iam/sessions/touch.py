@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, text
 
+from iam.db.prepared import Prepared
 from iam.db.tables import DUE_AT
 from iam.kernel.clock import Instant
 from iam.kernel.events import Origin
@@ -92,13 +93,13 @@ def write_touches(connection: Connection, touches: Mapping[str, Instant], now: I
         return
     if connection.dialect.name == "sqlite":
         pairs = {"touches": json.dumps(dict(touches)), "now": now}
-        connection.execute(_TOUCH_SQLITE, pairs)
+        _TOUCH_SQLITE.run(connection, pairs)
     else:
         # As texts: the driver would write a list value by value, which costs more than to change the row.
         ids = sorted(touches)
         ats = ",".join(str(touches[one]) for one in ids)
         lists = {"ids": f"{{{','.join(ids)}}}", "ats": f"{{{ats}}}", "now": now}
-        connection.execute(_TOUCH_POSTGRESQL, lists)
+        _TOUCH_POSTGRESQL.run(connection, lists)
 
 
 # One statement for all: thousands of them one by one would keep the interpreter from the validations
@@ -108,15 +109,17 @@ _TOUCH = (
     "WHERE session.id = touched.id AND ended_at IS NULL AND last_active_at < touched.at "
     f"AND {DUE_AT.text} > :now"
 )
-_TOUCH_SQLITE = text(
-    _TOUCH.format(touched="SELECT key AS id, value AS at FROM json_each(:touches)")
+_TOUCH_SQLITE = Prepared(
+    text(_TOUCH.format(touched="SELECT key AS id, value AS at FROM json_each(:touches)"))
 )
 # Rows are found by the index, and so locked, in the order of these lists, in which everybody locks. In a
 # small table they may be found otherwise. To lock them first, in an order that no planner could change, would
 # write each of them twice: a ring of two that wait for each other is broken by the database, and whoever it
 # turned away tries again (`db.engine`).
-_TOUCH_POSTGRESQL = text(
-    _TOUCH.format(
-        touched="SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:ats AS bigint[])) AS t (id, at)"
+_TOUCH_POSTGRESQL = Prepared(
+    text(
+        _TOUCH.format(
+            touched="SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:ats AS bigint[])) AS t (id, at)"
+        )
     )
 )

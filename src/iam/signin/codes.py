@@ -7,8 +7,9 @@ apart from an unknown code, because it means that somebody else has it too.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from iam.db.prepared import Prepared, values_of
 from iam.db.tables import one_time_code as table
 from iam.kernel.clock import Instant, after
 from iam.kernel.secrets import Random, hash_secret, make_secret
@@ -17,6 +18,14 @@ LIFETIME = 60
 """Seconds, as FAPI 2.0 §5.3.2.1 bounds it."""
 _REMEMBERED = 10 * 60
 """Seconds for which a used code is still known as used."""
+
+
+_HERE = table.c.code_hash == bindparam("key")
+_ISSUE = Prepared(insert(table).values(values_of(table, "used_at", "started_session")))
+# Of two who come with one code at the same moment, the second waits to see it used.
+_LOCK = Prepared(select(table).where(_HERE, table.c.kind == bindparam("kind")).with_for_update())
+_USE = Prepared(update(table).where(_HERE).values(used_at=bindparam("now")))
+_LED_TO = Prepared(update(table).where(_HERE).values(started_session=bindparam("session_id")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +51,8 @@ def issue_code(
 ) -> str:
     """A new code of this kind (`oidc`, `gate`, `limit`, `again`), good for `lifetime` seconds."""
     code = make_secret(random)
-    connection.execute(
-        insert(table),
+    _ISSUE.run(
+        connection,
         {
             "code_hash": hash_secret(code),
             "kind": kind,
@@ -58,25 +67,15 @@ def issue_code(
 def redeem_code(connection: Connection, kind: str, code: str, now: Instant) -> Code | None:
     """Use a code up; None if there is no such code or it is too old. A failed use uses it up as well."""
     key = hash_secret(code)
-    used = connection.execute(
-        update(table)
-        .where(
-            table.c.code_hash == key,
-            table.c.kind == kind,
-            table.c.used_at.is_(None),
-            table.c.expires_at > now,
-        )
-        .values(used_at=now)
-    ).rowcount
-    row = connection.execute(
-        select(table).where(table.c.code_hash == key, table.c.kind == kind)
-    ).one_or_none()
-    if row is None or (not used and row.used_at is None):
+    row = _LOCK.one_or_none(connection, {"key": key, "kind": kind})
+    if row is None or (row.used_at is None and row.expires_at <= now):
         return None
+    if row.used_at is None:
+        _USE.run(connection, {"key": key, "now": now})
     return Code(
         browser_session=row.browser_session,
         payload=row.payload,
-        replayed=not used,
+        replayed=row.used_at is not None,
         started_session=row.started_session,
     )
 
@@ -97,11 +96,7 @@ def peek_code(
 
 def note_started(connection: Connection, code: str, session_id: str) -> None:
     """Remember which session a code led to."""
-    connection.execute(
-        update(table)
-        .where(table.c.code_hash == hash_secret(code))
-        .values(started_session=session_id)
-    )
+    _LED_TO.run(connection, {"key": hash_secret(code), "session_id": session_id})
 
 
 def purge(connection: Connection, now: Instant) -> int:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from iam.db.prepared import together
-from iam.db.tables import session as session_table
 from iam.directory.applications import application_among, asking_application
 from iam.directory.names import ApplicationMissing, UserMissing
 from iam.directory.users import User, asking_user, user_among
@@ -211,16 +210,7 @@ def _require_open(session: Session, now: Instant) -> None:
 def _existing(
     connection: Connection, browser: Session, application: str, instance: str | None, now: Instant
 ) -> Session | None:
-    table = session_table
-    here = (
-        table.c.ended_at.is_(None),
-        table.c.application == application,
-        table.c.instance.is_(None) if instance is None else table.c.instance == instance,
-    )
-    # Each side by an index of its own.
-    children = select(table.c.id).where(table.c.parent == browser.id, *here)
-    others = select(table.c.id).where(table.c.entered_through == browser.id, *here)
-    entered = connection.execute(children.union_all(others)).scalars()
+    entered = store.entered(connection, browser.id, application, instance)
     for session in store.lock_live(connection, entered):
         if end_reason(session, now) is None:
             return session
