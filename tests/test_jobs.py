@@ -1,6 +1,7 @@
 """What runs beside the requests: it loses nothing, and does not keep the gate waiting."""
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from iam.audit.figures import count_next_hours
 from iam.kernel.clock import Instant, after
 from iam.server.jobs import write_touches
 from iam.web.engine import in_thread
-from tests.support.world import World
+from tests.support.world import ADMIN_PASSWORD, World
 
 
 def test_a_stop_in_the_middle_of_writing_touches_leaves_the_rest_to_be_written(
@@ -63,6 +64,25 @@ def test_the_gate_answers_while_every_caller_waits_for_the_database(world: World
     may_end.set()
 
     assert answer.status_code == 401
+
+
+def test_the_metrics_say_how_many_sessions_live(both_worlds: World) -> None:
+    world = both_worlds
+
+    def active() -> float:
+        world.engine.metrics.count_again_at = 0.0
+        world.sweep()
+        line = re.search(r"^iam_sessions_active (\S+)$", world.get("/metrics").text, re.MULTILINE)
+        assert line is not None
+        return float(line[1])
+
+    assert active() == 0
+    tokens = [world.sign_in("built-in", "admin", password=ADMIN_PASSWORD) for _ in range(3)]
+    assert active() == 3
+    world.delete("/v1/session", headers=world.bearer(tokens[0]))
+    assert active() == 2
+    world.clock.move(24 * 3600)
+    assert active() == 0
 
 
 def test_events_go_after_their_time_all_but_the_newest(both_worlds: World) -> None:

@@ -1,6 +1,5 @@
 """The sweep: it notes what deadlines ended, and in time forgets it."""
 
-from iam.kernel.clock import Instant
 from iam.kernel.events import SYSTEM
 from iam.sessions import store, sweep
 from iam.sessions.model import EndReason
@@ -92,33 +91,3 @@ def test_what_ended_is_kept_for_its_retention_and_then_purged(heart: Heart) -> N
     assert heart.database.read(lambda c: store.read_session(c, ended.session.id)) is None
     assert heart.over(live) is None
     assert len(heart.events("session.ended")) == 1, "the event stays"
-
-
-def test_the_number_of_live_sessions_is_that_of_the_rows_without_an_end(heart: Heart) -> None:
-    first, _ = heart.start(), heart.browser()
-    heart.end(first)
-
-    assert heart.database.read(store.count_live) == 1
-
-
-def test_who_was_active_is_looked_at_again_when_their_new_time_has_come(heart: Heart) -> None:
-    used = [heart.start() for _ in range(3)]
-    heart.move(1000)
-    for one in used:
-        heart.use(one)
-    idle = heart.start()
-    heart.move(900)
-
-    # Those who lived on are not in the way of the next look.
-    assert [heart.sweep(2), heart.sweep(2), heart.sweep(2)] == [(), (), ()]
-    heart.move(900)
-    assert sorted(ended_ids(heart.sweep(3) + heart.sweep(3))) == sorted(ids([*used, idle]))
-    heart.check()
-
-
-def test_due_sessions_are_found_in_one_organization_or_all(heart: Heart) -> None:
-    heart.start(), heart.start(organization="globex")
-    later = Instant(heart.now + 1_800_000)
-
-    assert len(heart.database.read(lambda c: store.select_due(c, "acme", later, 10))) == 1
-    assert len(heart.database.read(lambda c: store.select_due(c, None, later, 10))) == 2

@@ -62,7 +62,7 @@ def is_id(prefix: str, text: str) -> bool:
     return (
         len(text) == len(prefix) + ID_CHARACTERS
         and text.startswith(prefix)
-        and all(character in _ALPHABET for character in text[len(prefix) :])
+        and not text[len(prefix) :].strip(_ALPHABET)
     )
 
 

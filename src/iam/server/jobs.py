@@ -30,8 +30,8 @@ from iam.oidc import access_tokens, device_requests, pushed, spent
 from iam.saml import received
 from iam.saml.key import saml_key
 from iam.saml.notice import soap_logout
-from iam.sessions import bulk, store, sweep, touch
-from iam.sessions.figures import measure_level
+from iam.sessions import bulk, sweep, touch
+from iam.sessions.figures import count_live, measure_level
 from iam.sessions.moves import note_moves
 from iam.settings import Settings
 from iam.signin import codes, federation_requests, known_devices, stepwise, throttle
@@ -46,7 +46,8 @@ _METADATA = 60  # seconds between two looks whether some is due
 # Between two batches the sweep rests for so many times what the last one took: at most a fifth of a
 # core and of the database's writes is its own, however slow they are at the moment.
 _REST = 4
-# To count a million live sessions takes a fifth of a second; that may be a hundredth of the time.
+# To count what has moved since the last hour takes as long as there was much; that may be a hundredth of the
+# time.
 _REST_OF_COUNT = 100
 
 
@@ -254,8 +255,9 @@ async def _count_active(engine: Engine) -> None:
     metrics, began = engine.metrics, time.perf_counter()
     if began < metrics.count_again_at:
         return
-    read = engine.database.look
-    metrics.active = await in_thread(lambda: read(store.count_live), engine.threads)
+    clock, read = engine.clock, engine.database.read
+    found = await in_thread(lambda: read(lambda c: count_live(c, None, clock())), engine.threads)
+    metrics.active = found.number
     now = time.perf_counter()
     metrics.count_again_at = now + _REST_OF_COUNT * (now - began)
 

@@ -8,7 +8,7 @@ from iam.audit import figures
 from iam.db.tables import DUE_AT, session
 from iam.kernel.clock import Instant
 from iam.sessions.counting import Count, count_sessions
-from iam.sessions.search import SessionFilter
+from iam.sessions.search import SessionFilter, on_one_core
 
 LOOKED_AT = 20_000
 """So many of the newest live sessions are looked at to say what most of them are."""
@@ -56,6 +56,7 @@ def measure_level(connection: Connection) -> tuple[Instant, dict[str, int]] | No
     hour, level = figures.last_counted(connection), figures.read_level(connection, None)
     if hour is None or (level is not None and level[0] == hour):
         return None
+    on_one_core(connection)
     query = (
         select(session.c.organization, func.count())
         .where(session.c.ended_at.is_(None))

@@ -356,3 +356,9 @@ def plan_for_these_values(connection: Connection) -> None:
     """PostgreSQL would, from the sixth time on, use one plan for the rarest and the commonest value."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+def on_one_core(connection: Connection) -> None:
+    """PostgreSQL would put several to a count of a million, and whoever validates meanwhile would wait."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET LOCAL max_parallel_workers_per_gather = 0")

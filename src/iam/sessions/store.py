@@ -301,13 +301,6 @@ def purge_ended(connection: Connection, before: Instant, limit: int) -> int:
     return connection.execute(delete(session).where(session.c.id.in_(old))).rowcount
 
 
-def count_live(connection: Connection) -> int:
-    """How many sessions have no end noted (an index-only count)."""
-    return int(
-        connection.execute(select(func.count()).select_from(session).where(_LIVE)).scalar_one()
-    )
-
-
 def read_sessions(connection: Connection, session_ids: Sequence[str]) -> dict[str, Session]:
     """These sessions by ID; those without a row are left out."""
     if not session_ids:
