@@ -30,7 +30,6 @@ from iam.sessions import lifecycle, store
 from iam.sessions.layers import effective_policy
 from iam.sessions.lifecycle import NewSession, Started
 from iam.sessions.model import BUILT_IN_APPLICATION, EndReason, Session
-from iam.sessions.policy import end_reason
 from tests.support.receiver import Receiver
 from tests.support.told import ATTEMPTS, tell
 from tests.support.world import ISSUER, World, make_world
@@ -204,8 +203,7 @@ class Party:
 
     def ended(self, session_id: str) -> str | None:
         """Why this session is over; None while it lives."""
-        reason = end_reason(self.session(session_id), self.world.clock())
-        return None if reason is None else str(reason)
+        return self.world.ended(session_id)
 
     def code(self, token: str, application: str = "wiki", /, **changes: str | None) -> str:
         answer = self.authorize(token, application, **changes)

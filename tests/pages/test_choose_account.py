@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from iam.directory.applications import Application
-from tests.support.accounts import PAGE, ended, held, id_of, in_use
+from tests.support.accounts import PAGE, held, id_of, in_use
 from tests.support.people import enter
 from tests.support.surfer import Surfer
 from tests.support.world import PASSWORD, World, make_world
@@ -57,7 +57,7 @@ def test_signing_in_again_as_somebody_who_is_here_replaces_that_one(
     assert both.sign_in("acme", "alice", remember="1").status_code == 303
     assert held(both) == {id_of(bob)}
     assert both.session_id != alice, "a remembered one is a new one"
-    assert ended(world, alice) == "signed_out"
+    assert world.ended(alice) == "signed_out"
 
 
 def test_the_menu_offers_to_switch_only_where_there_is_whom_to_switch_to(

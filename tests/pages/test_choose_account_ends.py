@@ -9,7 +9,7 @@ from iam.directory.users import create_user
 from iam.kernel.events import SYSTEM
 from iam.sessions import lifecycle, store
 from iam.sessions.model import EndReason
-from tests.support.accounts import PAGE, ended, held, id_of, in_use
+from tests.support.accounts import PAGE, held, id_of, in_use
 from tests.support.people import enter
 from tests.support.surfer import Surfer
 from tests.support.world import PASSWORD, World
@@ -85,7 +85,7 @@ def test_signing_out_keeps_the_others_and_says_who_they_are(world: World, both: 
     page = both.submit("/sign-out").text
     assert "Alice is signed out" in page
     assert "Continue as Bob" in page
-    assert (ended(world, alice), ended(world, id_of(bob))) == ("signed_out", None)
+    assert (world.ended(alice), world.ended(id_of(bob))) == ("signed_out", None)
     assert "iam" not in both.cookies
     assert both.cookies["iam-others"] == bob
 
@@ -104,7 +104,7 @@ def test_one_that_is_not_in_use_can_be_signed_out(world: World, both: Surfer) ->
     assert "Bob is signed out" in page
     assert "Continue as Alice" in page
     assert "1 application" in page
-    assert (ended(world, bob), ended(world, child)) == ("signed_out", "parent_ended")
+    assert (world.ended(bob), world.ended(child)) == ("signed_out", "parent_ended")
     assert both.cookies["iam"] == alice
     assert "iam-others" not in both.cookies
     assert in_use(both) == "Alice"
@@ -115,7 +115,7 @@ def test_all_can_be_signed_out_at_once_each_by_themselves(world: World, both: Su
     both.get(PAGE)
     page = both.submit(PAGE, sign_out="all").text
     assert "You are signed out" in page
-    assert {ended(world, alice), ended(world, bob)} == {"signed_out"}
+    assert {world.ended(alice), world.ended(bob)} == {"signed_out"}
     assert both.cookies.keys() <= {"iam-device"}
     for session_id, who in ((alice, "user:acme/alice"), (bob, "user:acme/bob")):
         assert _ended_by(world, session_id) == who
@@ -150,8 +150,8 @@ def test_the_eighth_beside_is_no_more_and_the_one_used_longest_ago_ends(
         world.clock.move(2)
 
     assert held(surfer) == set(sessions[1:8])
-    assert ended(world, sessions[0]) == "limit"
-    assert [ended(world, one) for one in sessions[1:]] == [None] * 8
+    assert world.ended(sessions[0]) == "limit"
+    assert [world.ended(one) for one in sessions[1:]] == [None] * 8
 
 
 def test_only_who_asked_to_be_kept_signed_in_outlasts_the_browser(

@@ -1,55 +1,23 @@
-"""`/console`: the administrator's pages."""
+"""`/console`: who gets in, the records of an organization, and ending what they hold."""
 
 import re
 from html import unescape
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from iam import audit
-from iam.delivery.webhooks import create_webhook
 from iam.directory.users import UserChange, create_user, update_user
-from iam.kernel.events import SYSTEM, Origin, application_actor
-from iam.sessions import records, store
-from iam.sessions.layers import store_policy
+from iam.kernel.events import SYSTEM
+from iam.sessions import records
 from iam.sessions.model import RecordKey
-from iam.sessions.policy import Layer, Policy, end_reason
-from iam.signin.enter import start_for_user
-from tests.support.people import enter
+from tests.support.people import enter, serve_instance
 from tests.support.surfer import Surfer
 from tests.support.world import ADMIN_PASSWORD, World
-
-
-def _reason(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def _admin(world: World) -> Surfer:
     admin = Surfer(world)
     assert admin.sign_in("built-in", "admin", ADMIN_PASSWORD).status_code == 303
     return admin
-
-
-def _service(world: World, instance: str, user: str = "bob") -> str:
-    """A session that a back end holds; its ID."""
-    return world.engine.database.write(
-        lambda c: start_for_user(
-            c,
-            organization="acme",
-            user=user,
-            application="wiki",
-            actor=application_actor("acme", "wiki"),
-            instance=instance,
-            metadata={"region": "<b>eu</b>", "n": 3},
-            maximum_lifetime=None,
-            origin=Origin(),
-            device=None,
-            now=world.clock(),
-            random=world.engine.random,
-        )
-    ).session.id
 
 
 def _rows(surfer: Surfer, path: str = "/console/records") -> list[tuple[str, str]]:
@@ -65,7 +33,7 @@ def _tags(surfer: Surfer) -> list[str]:
 
 
 def test_only_administrators_get_in(world: World, bob: Surfer) -> None:
-    other = _service(world, "a")
+    other = serve_instance(world, "a")
     for path in (
         "/console/sessions",
         "/console/browsers",
@@ -80,7 +48,7 @@ def test_only_administrators_get_in(world: World, bob: Surfer) -> None:
         fields = {"organization": "acme", "user": "bob", "application": "wiki"}
         assert bob.submit(path, id=other, confirmed="1", **fields).status_code == 403
         bob.get("/account/sessions")
-    assert _reason(world, other) is None
+    assert world.ended(other) is None
 
 
 def test_an_administrator_sees_the_records_of_the_own_organization(
@@ -127,7 +95,7 @@ def test_another_tenant_does_not_exist(world: World, alice: Surfer) -> None:
             alice.get("/console/sessions")
             answer = alice.submit(path, confirmed=confirmed, **fields)
             assert answer.status_code == 404
-    assert _reason(world, theirs) is None
+    assert world.ended(theirs) is None
 
 
 def test_the_installations_administrator_chooses_among_all_organizations(
@@ -149,11 +117,11 @@ def test_a_session_is_ended_after_one_question(world: World, alice: Surfer, bob:
     asked = alice.submit("/console/sessions/end", id=bob.session_id, back=unescape(back[1]))
     assert "End this session?" in asked.text
     assert "bob is signed out of app-built-in" in asked.text
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
     fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
     done = alice.post("/console/sessions/end", {k: unescape(v) for k, v in fields.items()})
     assert done.headers["location"] == "/console/records?q=bob&notice=ended"
-    assert (_reason(world, bob.session_id), _reason(world, child)) == (
+    assert (world.ended(bob.session_id), world.ended(child)) == (
         "ended_by_admin",
         "parent_ended",
     )
@@ -168,20 +136,20 @@ def test_ending_the_own_session_is_a_sign_out(world: World, alice: Surfer) -> No
     done = alice.submit("/console/sessions/end", id=own, confirmed="1")
     assert "You are signed out" in done.text
     assert "iam" not in alice.cookies
-    assert _reason(world, own) == "signed_out"
+    assert world.ended(own) == "signed_out"
 
 
 def test_all_of_a_record_are_ended(world: World, alice: Surfer) -> None:
-    ids = [_service(world, f"worker-{number}") for number in range(20)]
-    rest = _service(world, "other", "alice")
+    ids = [serve_instance(world, f"worker-{number}") for number in range(20)]
+    rest = serve_instance(world, "other", "alice")
     assert _rows(alice)[1:] == [("alice", "wiki"), ("bob", "wiki")]
     record = {"organization": "acme", "user": "bob", "application": "wiki"}
     asked = alice.submit("/console/sessions/end-record", **record)
     assert "20 sessions end at once" in asked.text
     done = alice.submit("/console/sessions/end-record", confirmed="1", **record)
     assert done.headers["location"] == "/console/sessions?notice=record"
-    assert {_reason(world, one) for one in ids} == {"ended_by_admin"}
-    assert _reason(world, rest) is None
+    assert {world.ended(one) for one in ids} == {"ended_by_admin"}
+    assert world.ended(rest) is None
     key = RecordKey("acme", "bob", "wiki")
     assert world.engine.database.read(lambda c: records.read(c, key)) is None
     alice.get("/console/sessions")
@@ -201,53 +169,15 @@ def test_forms_from_elsewhere_end_nothing(world: World, alice: Surfer, bob: Surf
     ):
         answer = alice.post("/console/sessions/end", {"csrf": csrf, **fields}, **headers)
         assert answer.status_code == 403
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
 
 
 def test_nobody_is_led_elsewhere_from_the_console(world: World, alice: Surfer) -> None:
     for back in ("//evil.example", "/account/sessions", "https://evil.example/console/sessions"):
         alice.get("/console/sessions")
-        wanted = _service(world, "x")
+        wanted = serve_instance(world, "x")
         done = alice.submit("/console/sessions/end", id=wanted, confirmed="1", back=back)
         assert done.headers["location"] == "/console/sessions?notice=ended"
-
-
-def test_one_sessions_page_tells_all_about_it(world: World, alice: Surfer, bob: Surfer) -> None:
-    child = enter(world, bob.session_id, "wiki", "docs.acme.example")
-    page = alice.get(f"/console/sessions/{bob.session_id}").text
-    assert "Firefox on Linux" in page
-    assert "Password" in page
-    assert "docs.acme.example" in page
-    assert f"/console/sessions/{child}" in page
-    page = alice.get(f"/console/sessions/{child}").text
-    assert f"/console/sessions/{bob.session_id}" in page
-    page = alice.get(f"/console/sessions/{_service(world, 'billing-1')}").text
-    assert "by no person: started by an application" in page
-    assert "&lt;b&gt;eu&lt;/b&gt;" in page
-    assert "<b>eu" not in page
-
-
-def test_an_ended_session_says_why_when_and_by_whom(
-    world: World, alice: Surfer, bob: Surfer
-) -> None:
-    idle = _service(world, "a")
-    world.clock.move(10)
-    alice.get("/console/sessions")
-    alice.submit("/console/sessions/end", id=bob.session_id, confirmed="1")
-    page = alice.get(f"/console/sessions/{bob.session_id}").text
-    assert "An administrator ended it" in page
-    assert "alice (acme)" in page
-    assert "End session" not in page
-    world.clock.move(20 * 60)
-    alice.get("/console/sessions")
-    world.clock.move(1)
-    world.write_touches()
-    world.clock.move(15 * 60)
-    # Over by its deadline, although no sweep has been there.
-    page = alice.get(f"/console/sessions/{idle}").text
-    assert "Not used for longer than its idle timeout" in page
-    assert "the server, when its time was over" in page
-    assert _rows(alice) == [("alice", "app-built-in")]
 
 
 def test_many_records_come_in_pages_that_do_not_shift(world: World, alice: Surfer) -> None:
@@ -267,7 +197,7 @@ def test_many_records_come_in_pages_that_do_not_shift(world: World, alice: Surfe
 
     world.engine.database.write(people)
     for number in range(60):
-        _service(world, "one", f"user-{number:02d}")
+        serve_instance(world, "one", f"user-{number:02d}")
     first = _rows(alice)
     assert len(first) == 50
     following = re.search(r'rel="next" href="([^"]*)"', alice.page)
@@ -281,7 +211,7 @@ def test_many_records_come_in_pages_that_do_not_shift(world: World, alice: Surfe
 
 
 def test_a_record_of_many_sessions_shows_the_newest(world: World, alice: Surfer) -> None:
-    ids = [_service(world, f"worker-{number}") for number in range(120)]
+    ids = [serve_instance(world, f"worker-{number}") for number in range(120)]
     alice.get("/console/records?q=bob")
     assert set(_tags(alice)) == set(ids[20:])
     assert "and 20 older" in alice.page
@@ -303,112 +233,24 @@ def test_an_administrators_power_ends_with_the_role(world: World, alice: Surfer)
     assert alice.get("/console/sessions").status_code == 403
 
 
-def test_a_session_may_go_on_for_as_long_as_its_policy_allows_and_no_longer(
-    world: World, alice: Surfer
+def test_an_ended_session_says_why_when_and_by_whom(
+    world: World, alice: Surfer, bob: Surfer
 ) -> None:
-    wanted = _service(world, "a")
-    path = f"/console/sessions/{wanted}"
-
-    def expiry() -> int:
-        session = world.engine.database.read(lambda c: store.read_session(c, wanted))
-        assert session is not None
-        return session.expires_at
-
-    before = expiry()
-    for lifetime, notice in (("", "not-extended"), ("3600", "not-extended")):
-        alice.get(path)
-        answer = alice.submit(f"{path}/extend", lifetime=lifetime)
-        assert answer.headers["location"] == f"{path}?notice={notice}"
-    world.clock.move(600)
-    alice.get(path)
-    answer = alice.submit(f"{path}/extend", lifetime="")
-    assert "may go on for longer" in alice.get(answer.headers["location"]).text
-    assert expiry() == before + 600_000
-    assert "Session extended" in alice.page
-    assert alice.submit(f"{path}/extend", lifetime="1e9").status_code == 422
+    idle = serve_instance(world, "a")
+    world.clock.move(10)
     alice.get("/console/sessions")
-    alice.submit("/console/sessions/end", id=wanted, confirmed="1")
+    alice.submit("/console/sessions/end", id=bob.session_id, confirmed="1")
+    page = alice.get(f"/console/sessions/{bob.session_id}").text
+    assert "An administrator ended it" in page
+    assert "alice (acme)" in page
+    assert "End session" not in page
+    world.clock.move(20 * 60)
     alice.get("/console/sessions")
-    assert alice.submit(f"{path}/extend", lifetime="").status_code == 409
-
-
-def test_another_tenants_session_is_not_extended(world: World, alice: Surfer) -> None:
-    eve = Surfer(world)
-    eve.sign_in("globex", "eve")
-    alice.get("/console/sessions")
-    assert alice.submit(f"/console/sessions/{eve.session_id}/extend").status_code == 404
-
-
-def test_a_session_page_says_who_was_told_and_sends_it_again(world: World, alice: Surfer) -> None:
-    def add(connection: Connection) -> None:
-        for organization, name in (("acme", "acme"), ("globex", "globex"), (None, "everything")):
-            create_webhook(
-                connection,
-                organization=organization,
-                url=f"https://hooks.example/{name}",
-                event_types=["session.ended"],
-                now=world.clock(),
-                random=world.engine.random,
-            )
-
-    world.engine.database.write(add)
-    wanted = _service(world, "a")
-    assert "Nobody wanted to be told" in alice.get(f"/console/sessions/{wanted}").text
-    alice.submit("/console/sessions/end", id=wanted, confirmed="1")
-    page = alice.get(f"/console/sessions/{wanted}").text
-    assert "https://hooks.example/acme" in page
-    assert "Waiting" in page
-    # The installation's own are no business of a tenant's administrator.
-    assert "everything" not in page
-    assert "globex" not in page
-    world.engine.database.write(
-        lambda c: c.execute(text("UPDATE delivery SET state = 'dead', attempts = 8"))
-    )
-    assert "Given up" in alice.get(f"/console/sessions/{wanted}").text
-    [path] = re.findall(r'action="(/console/deliveries/dlv_\w+/redeliver)"', alice.page)
-    answer = alice.submit(path, back=f"/console/sessions/{wanted}")
-    assert "is being sent again" in alice.get(answer.headers["location"]).text
-    assert "Waiting" in alice.page
-    alice.get("/console/sessions")
-    again = alice.submit(path, back=f"/console/sessions/{wanted}")
-    assert "still to be sent" in alice.get(again.headers["location"]).text
-    events = world.engine.database.read(
-        lambda c: audit.list_events(c, organization="acme", type_="delivery.redelivered")
-    )
-    assert [event.actor for event in events] == ["user:acme/alice"]
-    eve = Surfer(world)
-    eve.sign_in("globex", "eve")
-    eve.get("/console/sessions")
-    assert eve.submit(path).status_code == 404
-
-
-def test_a_session_page_explains_each_rule_by_the_layer_that_sets_it(
-    world: World, alice: Surfer
-) -> None:
-    world.engine.database.write(
-        lambda c: store_policy(c, Layer("organization", "acme"), Policy(idle_timeout=900))
-    )
-    page = alice.get(f"/console/sessions/{_service(world, 'a')}").text
-    rows = re.findall(
-        r'rowheader" scope="row"[^>]*>([^<]*)</th><td role="cell"><strong>([^<]*)</strong></td>'
-        r'\s*<td role="cell"><span[^>]*>([^<]*)<',
-        page,
-    )
-    assert {
-        ("Idle timeout", "15 min", "Organization"),
-        ("Maximum lifetime", "12 h", "default"),
-    } <= set(rows)
-
-
-def test_a_session_is_locked_and_listed_as_such(world: World, alice: Surfer, bob: Surfer) -> None:
-    path = f"/console/sessions/{bob.session_id}"
-    alice.get(path)
-    done = alice.submit(f"{path}/lock")
-    assert "is locked until" in alice.get(done.headers["location"]).text
-    assert ">Locked</span>" in alice.page
-    assert bob.session_id in alice.get("/console/sessions?state=locked").text
-    assert bob.get("/account/sessions").status_code == 303
-    eve = Surfer(world)
-    eve.sign_in("globex", "eve")
-    eve.get("/account/sessions")
-    assert eve.submit(f"{path}/lock").status_code == 404
+    world.clock.move(1)
+    world.write_touches()
+    world.clock.move(15 * 60)
+    # Over by its deadline, although no sweep has been there.
+    page = alice.get(f"/console/sessions/{idle}").text
+    assert "Not used for longer than its idle timeout" in page
+    assert "the server, when its time was over" in page
+    assert _rows(alice) == [("alice", "app-built-in")]

@@ -11,8 +11,6 @@ from iam.directory.applications import find_client
 from iam.directory.preferences import Preferences
 from iam.directory.users import find_user
 from iam.kernel.events import Event
-from iam.sessions import store
-from iam.sessions.policy import end_reason
 from tests.support.authenticator import give_authenticator
 from tests.support.people import enter
 from tests.support.surfer import Surfer
@@ -33,13 +31,6 @@ def _events(world: World, type_: str, organization: str | None = "acme") -> list
             lambda c: audit.list_events(c, organization=organization, type_=type_)
         )
     )
-
-
-def _reason(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def _shown_once(page: str, words: str) -> str:
@@ -119,11 +110,11 @@ def test_disabling_a_user_asks_first_and_ends_their_sessions(
     alice.get("/console/users/acme/bob")
     asked = alice.submit("/console/users/acme/bob", do="disable")
     assert "Disable bob?" in asked.text
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
     fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
     done = alice.post("/console/users/acme/bob", {k: unescape(v) for k, v in fields.items()})
     assert done.headers["location"].endswith("notice=disabled")
-    assert _reason(world, bob.session_id) == "user_disabled"
+    assert world.ended(bob.session_id) == "user_disabled"
     alice.get("/console/users/acme/bob")
     alice.submit("/console/users/acme/bob", do="enable")
     assert Surfer(world).sign_in("acme", "bob").status_code == 303
@@ -136,7 +127,7 @@ def test_a_password_that_is_made_is_shown_once_and_ends_all_sessions(
     made = alice.submit("/console/users/acme/bob", do="password", password="")
     password = _shown_once(made.text, "password")
     assert made.headers["cache-control"] == "no-store"
-    assert _reason(world, bob.session_id) == "credentials_changed"
+    assert world.ended(bob.session_id) == "credentials_changed"
     assert Surfer(world).sign_in("acme", "bob", password).status_code == 303
     assert password not in alice.get("/console/users/acme/bob").text
     assert password not in str(_events(world, "user.updated"))
@@ -245,9 +236,9 @@ def test_an_application_is_changed_disabled_and_deleted(
     assert alice.submit(path, do="save", **fields).headers["location"].endswith("notice=saved")
     page = alice.get(path).text
     assert "The wiki" in page
-    assert _reason(world, child) is None
+    assert world.ended(child) is None
     alice.submit(path, do="disable", confirmed="1")
-    assert _reason(world, child) == "application_disabled"
+    assert world.ended(child) == "application_disabled"
     alice.get(path)
     alice.submit(path, do="enable")
     alice.get(path)

@@ -8,8 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from iam.kernel.events import Origin, application_actor
-from iam.sessions import bulk, store
-from iam.sessions.policy import end_reason
+from iam.sessions import bulk
 from iam.signin.enter import start_for_user
 from tests.support.people import enter
 from tests.support.surfer import IPHONE, Surfer
@@ -33,13 +32,6 @@ def _service(world: World, instance: str, user: str = "bob", ip: str = "10.1.2.3
             random=world.engine.random,
         )
     ).session.id
-
-
-def _reason(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def _listed(surfer: Surfer, path: str = "/console/sessions") -> list[str]:
@@ -130,7 +122,7 @@ def test_a_filter_that_cannot_be_understood_lists_nothing_and_ends_nothing(
         alice.get("/console/sessions")
         answer = alice.submit("/console/ends", what="all", **{name: value})
         assert answer.headers["location"].endswith("notice=none")
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
 
 
 def test_a_list_is_sorted_by_its_columns_and_paged_without_shifting(
@@ -158,12 +150,12 @@ def test_chosen_sessions_end_after_a_preview(world: World, alice: Surfer, bob: S
     alice.get("/console/sessions?user=bob")
     asked = alice.submit("/console/ends", what="chosen", id=bob.session_id, user="bob")
     assert "End 2 sessions?" in asked.text
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
     fields = _hidden(asked.text, action="/console/ends/chosen") | {"note": "lost laptop"}
     done = alice.post("/console/ends/chosen", fields)
     assert done.headers["location"].endswith("notice=ended-2")
     assert "2 sessions have ended" in alice.get(done.headers["location"]).text
-    assert [_reason(world, one) for one in (bob.session_id, child, rest)] == [
+    assert [world.ended(one) for one in (bob.session_id, child, rest)] == [
         "ended_by_admin",
         "parent_ended",
         None,
@@ -199,12 +191,12 @@ def test_more_than_a_hundred_end_only_when_their_number_is_typed(
     for typed in ("", "13", "all"):
         refused = alice.post(action, fields | {"typed": typed})
         assert (refused.status_code, "Type 130 to confirm" in refused.text) == (422, True)
-    assert _reason(world, ids[0]) is None
+    assert world.ended(ids[0]) is None
     answer = alice.post(action, fields | {"typed": "130", "note": "drill"})
     assert answer.headers["location"] == action
     assert "<strong>130</strong> of 130 ended" in alice.get(action).text
-    assert {_reason(world, one) for one in ids} == {"ended_by_admin"}
-    assert [_reason(world, one) for one in (bob.session_id, alice.session_id, late)] == [None] * 3
+    assert {world.ended(one) for one in ids} == {"ended_by_admin"}
+    assert [world.ended(one) for one in (bob.session_id, alice.session_id, late)] == [None] * 3
 
 
 def test_many_ends_go_on_form_by_form(
@@ -219,7 +211,7 @@ def test_many_ends_go_on_form_by_form(
     assert "<strong>20</strong> of 30 ended" in alice.get(action).text
     alice.post(action, _hidden(alice.page, action=action))
     assert "<strong>30</strong> of 30 ended" in alice.get(action).text
-    assert {_reason(world, one) for one in ids} == {"ended_by_admin"}
+    assert {world.ended(one) for one in ids} == {"ended_by_admin"}
 
 
 def test_all_that_match_leaves_the_own_browser_and_other_tenants_alone(
@@ -232,7 +224,7 @@ def test_all_that_match_leaves_the_own_browser_and_other_tenants_alone(
     assert "Your own session here stays" in asked.text
     [action] = re.findall(r'action="(/console/ends/blk_\w+)"', asked.text)
     alice.post(action, _hidden(asked.text, action=action))
-    assert [_reason(world, one.session_id) for one in (alice, bob, eve)] == [
+    assert [world.ended(one.session_id) for one in (alice, bob, eve)] == [
         None,
         "ended_by_admin",
         None,
@@ -259,7 +251,7 @@ def test_other_tenants_sessions_cannot_be_chosen(world: World, alice: Surfer) ->
         alice.submit(path, what="chosen", confirmed="1", id=eve.session_id)
     alice.get("/console/sessions")
     assert alice.submit("/console/ends", what="all", organization="globex").status_code == 404
-    assert _reason(world, eve.session_id) is None
+    assert world.ended(eve.session_id) is None
 
 
 def test_the_installations_administrator_sees_all_organizations_at_once(
@@ -289,7 +281,7 @@ def test_a_page_that_looks_by_itself_keeps_no_session_alive(world: World, alice:
         world.clock.move(9 * 60)
         alice.get("/console/sessions", headers={"iam-background": "1"})
         world.write_touches()
-    assert _reason(world, alice.session_id) == "idle"
+    assert world.ended(alice.session_id) == "idle"
 
 
 def test_somebody_at_the_page_keeps_their_session_alive(world: World, alice: Surfer) -> None:
@@ -298,7 +290,7 @@ def test_somebody_at_the_page_keeps_their_session_alive(world: World, alice: Sur
         assert alice.get("/console/sessions").status_code == 200
         world.clock.move(1)
         world.write_touches()
-    assert _reason(world, alice.session_id) is None
+    assert world.ended(alice.session_id) is None
 
 
 def test_what_people_call_themselves_is_text_and_no_markup(world: World, alice: Surfer) -> None:

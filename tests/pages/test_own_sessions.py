@@ -3,18 +3,10 @@
 import re
 
 from iam.kernel.events import SYSTEM
-from iam.sessions import lifecycle, store
-from iam.sessions.policy import end_reason
+from iam.sessions import lifecycle
 from tests.support.people import enter
 from tests.support.surfer import IPHONE, Surfer
 from tests.support.world import World
-
-
-def _reason(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def _phone(world: World, user: str = "bob") -> Surfer:
@@ -58,7 +50,7 @@ def test_only_live_sessions_are_shown(world: World, bob: Surfer) -> None:
     world.write_touches()
     world.clock.move(15 * 60)  # the phone is idle for too long, and no sweep has noted it
     assert _listed(bob) == [bob.session_id]
-    assert _reason(world, phone.session_id) == "idle"
+    assert world.ended(phone.session_id) == "idle"
 
 
 def test_another_session_is_ended_at_once(world: World, bob: Surfer) -> None:
@@ -68,7 +60,7 @@ def test_another_session_is_ended_at_once(world: World, bob: Surfer) -> None:
     assert answer.headers["location"] == "/account/sessions?notice=ended"
     assert "Signed out there." in bob.get(answer.headers["location"]).text
     assert phone.get("/account/sessions").status_code == 303
-    assert _reason(world, phone.session_id) == "ended_by_user"
+    assert world.ended(phone.session_id) == "ended_by_user"
     again = bob.submit("/account/sessions/end", id=phone.session_id)
     assert again.headers["location"] == "/account/sessions?notice=over"
 
@@ -80,7 +72,7 @@ def test_ending_the_session_in_use_is_a_sign_out(world: World, bob: Surfer) -> N
     answer = bob.submit("/account/sessions/end", id=browser)
     assert "You are signed out" in answer.text
     assert "iam" not in bob.cookies
-    assert (_reason(world, browser), _reason(world, child)) == ("signed_out", "parent_ended")
+    assert (world.ended(browser), world.ended(child)) == ("signed_out", "parent_ended")
 
 
 def test_all_others_are_ended_but_this_browser_and_what_was_entered_from_it(
@@ -93,8 +85,8 @@ def test_all_others_are_ended_but_this_browser_and_what_was_entered_from_it(
     assert bob.submit("/account/sessions/end-others").status_code == 303
     assert _listed(bob) == [bob.session_id, own]
     assert "Sign out all others" not in bob.page
-    assert _reason(world, on_phone) in ("ended_by_user", "parent_ended")
-    assert _reason(world, alice.session_id) is None
+    assert world.ended(on_phone) in ("ended_by_user", "parent_ended")
+    assert world.ended(alice.session_id) is None
 
 
 def test_nobody_ends_or_finds_what_belongs_to_somebody_else(
@@ -107,8 +99,8 @@ def test_nobody_ends_or_finds_what_belongs_to_somebody_else(
         answer = bob.submit("/account/sessions/end", id=wanted)
         assert (answer.status_code, "session_not_found" in answer.text) == (404, True)
         bob.get("/account/sessions")
-    assert _reason(world, alice.session_id) is None
-    assert _reason(world, eve.session_id) is None
+    assert world.ended(alice.session_id) is None
+    assert world.ended(eve.session_id) is None
     assert alice.session_id not in bob.get("/account/sessions").text
 
 
@@ -122,7 +114,7 @@ def test_forms_of_others_are_refused(world: World, bob: Surfer, alice: Surfer) -
     bob.get("/account/sessions")
     fields = {"csrf": bob.csrf, "id": phone.session_id}
     assert bob.post("/account/sessions/end", fields, origin="https://evil.test").status_code == 403
-    assert _reason(world, phone.session_id) is None
+    assert world.ended(phone.session_id) is None
 
 
 def test_the_token_of_an_application_opens_no_page(world: World, bob: Surfer) -> None:

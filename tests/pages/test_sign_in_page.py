@@ -7,20 +7,12 @@ import pytest
 from iam.directory.applications import Application, ApplicationChange, update_application
 from iam.kernel.clock import to_datetime, to_iso
 from iam.kernel.events import SYSTEM
-from iam.sessions import lifecycle, store
+from iam.sessions import lifecycle
 from iam.sessions.model import EndReason
-from iam.sessions.policy import end_reason
 from tests.support.surfer import Surfer
 from tests.support.world import ADMIN_PASSWORD, PASSWORD, World
 
 Applications = dict[str, Application]
-
-
-def _ended(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def test_signing_in_sets_the_browser_cookie_and_leads_to_the_own_sessions(surfer: Surfer) -> None:
@@ -202,15 +194,15 @@ def test_signing_in_as_another_user_makes_a_session_of_its_own_beside_the_former
     surfer.sign_in("acme", "alice")
     assert surfer.cookies["iam"] != first
     assert surfer.cookies["iam-others"] == first
-    assert _ended(world, first.partition(".")[0]) is None
-    assert _ended(world, surfer.session_id) is None
+    assert world.ended(first.partition(".")[0]) is None
+    assert world.ended(surfer.session_id) is None
 
 
 def test_a_failed_sign_in_leaves_the_former_session_alone(world: World, bob: Surfer) -> None:
     before = bob.session_id
     assert bob.sign_in("acme", "bob", "wrong wrong").status_code == 401
     assert bob.session_id == before
-    assert _ended(world, before) is None
+    assert world.ended(before) is None
 
 
 def test_whoever_is_signed_in_may_go_on_as_they_are(surfer: Surfer, bob: Surfer) -> None:

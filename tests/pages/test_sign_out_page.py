@@ -2,25 +2,16 @@
 
 from pathlib import Path
 
-from iam.sessions import store
-from iam.sessions.policy import end_reason
 from tests.support.people import enter
 from tests.support.surfer import Surfer
 from tests.support.world import World, make_world
-
-
-def _reason(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def test_following_the_link_asks_and_ends_nothing(world: World, bob: Surfer) -> None:
     enter(world, bob.session_id, "wiki")
     page = bob.get("/sign-out").text
     assert "1 application" in page
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
 
 
 def test_signing_out_ends_the_session_and_what_was_entered_from_it(
@@ -35,7 +26,7 @@ def test_signing_out_ends_the_session_and_what_was_entered_from_it(
     assert "1 application" in answer.text
     assert "clear-site-data" not in answer.headers  # http: browsers would only warn
     assert bob.cookies.keys() == {"iam-device"}  # which proves nothing
-    assert (_reason(world, browser), _reason(world, child)) == ("signed_out", "parent_ended")
+    assert (world.ended(browser), world.ended(child)) == ("signed_out", "parent_ended")
     bob.cookies["iam"] = token
     assert bob.get("/account/sessions").status_code == 303
 
@@ -49,7 +40,7 @@ def test_another_site_cannot_sign_somebody_out(world: World, bob: Surfer) -> Non
         ({"csrf": bob.csrf}, {"sec-fetch-site": "cross-site"}),
     ):
         assert bob.post("/sign-out", fields, **headers).status_code == 403
-    assert _reason(world, bob.session_id) is None
+    assert world.ended(bob.session_id) is None
 
 
 def test_signing_out_twice_is_no_mistake(bob: Surfer) -> None:

@@ -2,19 +2,9 @@
 
 import re
 
-from iam.sessions import store
-from iam.sessions.policy import end_reason
 from tests.support.surfer import Surfer
-from tests.support.world import World
 
 PAGE = "/choose-account"
-
-
-def ended(world: World, session_id: str) -> str | None:
-    session = world.engine.database.read(lambda c: store.read_session(c, session_id))
-    assert session is not None
-    reason = end_reason(session, world.clock())
-    return None if reason is None else str(reason)
 
 
 def id_of(token: str) -> str:

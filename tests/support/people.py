@@ -5,8 +5,8 @@ from sqlalchemy import Connection
 from iam.directory.applications import Application, create_application
 from iam.directory.organizations import create_organization
 from iam.directory.users import ADMINISTRATOR, create_user
-from iam.kernel.events import Origin
-from iam.signin.enter import enter_application
+from iam.kernel.events import Origin, application_actor
+from iam.signin.enter import enter_application, start_for_user
 from tests.support.world import PASSWORD, World
 
 
@@ -70,3 +70,23 @@ def enter(world: World, browser_session: str, application: str, instance: str | 
         )
     )
     return session.id
+
+
+def serve_instance(world: World, instance: str, user: str = "bob") -> str:
+    """A session that a back end holds; its ID."""
+    return world.engine.database.write(
+        lambda c: start_for_user(
+            c,
+            organization="acme",
+            user=user,
+            application="wiki",
+            actor=application_actor("acme", "wiki"),
+            instance=instance,
+            metadata={"region": "<b>eu</b>", "n": 3},
+            maximum_lifetime=None,
+            origin=Origin(),
+            device=None,
+            now=world.clock(),
+            random=world.engine.random,
+        )
+    ).session.id

@@ -17,6 +17,8 @@ from iam.kernel.secrets import system_random
 from iam.server.app import create_app
 from iam.server.build import build_engine, close_engine, prepare_database
 from iam.server.jobs import sweep_once, write_touches
+from iam.sessions import store
+from iam.sessions.policy import end_reason
 from iam.settings import Settings
 from iam.web.engine import Engine
 from tests.support.postgres import Cluster
@@ -120,6 +122,13 @@ class World:
         return self._made(
             "/v1/applications", {"organization": organization, "name": name, **members}
         )
+
+    def ended(self, session_id: str) -> str | None:
+        """Why this session is over; None while it lives."""
+        session = self.engine.database.read(lambda c: store.read_session(c, session_id))
+        assert session is not None
+        reason = end_reason(session, self.clock())
+        return None if reason is None else str(reason)
 
     def sweep(self) -> int:
         """One round of the sweep, as the background job does it."""

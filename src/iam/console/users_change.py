@@ -1,7 +1,6 @@
 """Adding, changing, disabling and deleting users from the console; each change in one transaction with its
 event, and with the end of the sessions that it ends."""
 
-import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -43,7 +42,7 @@ from iam.signin.enrolment import remove_by_administrator
 from iam.signin.factors import FactorMissing
 from iam.signin.password_links import mail_link
 from iam.signin.passwords import LONGEST, SHORTEST
-from iam.web.engine import Engine, engine_of, in_thread
+from iam.web.engine import Engine, engine_of, in_hash_pool, in_thread
 from iam.web.forms import query_text
 from iam.web.pages import page_errors, render, see_other
 from iam.web.problems import status_of
@@ -394,5 +393,4 @@ def _password(sent: Sent) -> str:
 
 
 async def _hashed(engine: Engine, password: str) -> str:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(engine.hash_pool, engine.passwords.hash, password)
+    return await in_hash_pool(engine, lambda: engine.passwords.hash(password))

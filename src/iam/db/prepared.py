@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     Delete,
     Dialect,
@@ -31,7 +30,7 @@ _Convert = Callable[[Any], Any]
 Statement = Select[Any] | Insert | Update | Delete | TextClause
 
 
-def values_of(table: Table, *but: str) -> dict[str, BindParameter[Any]]:
+def values_of(table: Table, *but: str) -> dict[str, Any]:
     """For an `INSERT`: a parameter for each column, named like it, except for these."""
     return {
         column.name: bindparam(column.name, type_=column.type)

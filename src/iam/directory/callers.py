@@ -37,7 +37,7 @@ class Caller(NamedTuple):
         )
 
 
-_columns = (
+_COLUMNS = (
     application.c.client_id,
     application.c.organization,
     application.c.name,
@@ -48,8 +48,8 @@ _columns = (
     application.c.enabled,
     organization.c.enabled,
 )
-_both = application.join(organization, organization.c.name == application.c.organization)
-CALLERS = Question[Caller]("iam_read_callers", select(*_columns).select_from(_both), Caller._make)
+_BOTH = application.join(organization, organization.c.name == application.c.organization)
+CALLERS = Question[Caller]("iam_read_callers", select(*_COLUMNS).select_from(_BOTH), Caller._make)
 """Callers by their client ID."""
 
 

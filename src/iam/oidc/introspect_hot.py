@@ -66,7 +66,7 @@ class _Token(NamedTuple):
     locked_at: Instant | None
 
 
-_columns = (
+_COLUMNS = (
     access_token.c.id,
     access_token.c.secret_hash,
     access_token.c.client_id,
@@ -90,9 +90,9 @@ _columns = (
     session.c.end_reason,
     session.c.locked_at,
 )
-_both = access_token.outerjoin(session, session.c.id == access_token.c.session_id)
+_BOTH = access_token.outerjoin(session, session.c.id == access_token.c.session_id)
 _TOKENS = Question[_Token](
-    "iam_read_access_tokens", select(*_columns).select_from(_both), _Token._make
+    "iam_read_access_tokens", select(*_COLUMNS).select_from(_BOTH), _Token._make
 )
 
 

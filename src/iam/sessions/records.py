@@ -41,10 +41,9 @@ def adding(connection: Connection, new: Session) -> Asked:
 
 
 _RECORD_KEY = list(session_record.primary_key)
-_RECORD_VALUES: dict[str, Any] = {**values_of(session_record)}
 _APPEND_SQLITE = Prepared(
     sqlite.insert(session_record)
-    .values(_RECORD_VALUES)
+    .values(values_of(session_record))
     .on_conflict_do_update(
         index_elements=_RECORD_KEY,
         set_={
@@ -56,7 +55,7 @@ _APPEND_SQLITE = Prepared(
 )
 _APPEND_POSTGRESQL = Prepared(
     postgresql.insert(session_record)
-    .values(_RECORD_VALUES)
+    .values(values_of(session_record))
     .on_conflict_do_update(
         index_elements=_RECORD_KEY,
         set_={
